@@ -1,0 +1,63 @@
+# Row-major matrix products on SciPy's BLAS, sizes by value. The only file that cimports SciPy.
+#
+# BLAS is column-major, and a row-major matrix is its own transpose there: C = A B becomes
+# C^T = B^T A^T, so the operands are swapped and nothing is copied.
+
+from cython cimport floating
+from scipy.linalg cimport cython_blas
+
+include "_blas_int.pxi"
+
+
+cdef inline void _gemm(
+    bint trans_A, bint trans_B, blas_int M, blas_int N, blas_int K,
+    floating alpha, const floating *A, const floating *B, floating *C,
+) noexcept nogil:
+    # C (M, N) := alpha op(A) (M, K) op(B) (K, N), all contiguous
+    cdef:
+        char transa = b'T' if trans_B else b'N'
+        char transb = b'T' if trans_A else b'N'
+        blas_int lda = K if trans_B else N
+        blas_int ldb = M if trans_A else K
+        floating beta = 0
+    if floating is float:
+        cython_blas.sgemm(&transa, &transb, &N, &M, &K, &alpha, <float *> B, &lda,
+                          <float *> A, &ldb, &beta, C, &N)
+    else:
+        cython_blas.dgemm(&transa, &transb, &N, &M, &K, &alpha, <double *> B, &lda,
+                          <double *> A, &ldb, &beta, C, &N)
+
+
+cdef inline void _gemv(
+    bint trans, blas_int M, blas_int N, floating alpha, const floating *A, const floating *x, floating *y,
+) noexcept nogil:
+    # y := alpha op(A) x, A (M, N) contiguous
+    cdef:
+        char flag = b'N' if trans else b'T'
+        blas_int one = 1
+        floating beta = 0
+    if floating is float:
+        cython_blas.sgemv(&flag, &N, &M, &alpha, <float *> A, &N, <float *> x, &one, &beta, y, &one)
+    else:
+        cython_blas.dgemv(&flag, &N, &M, &alpha, <double *> A, &N, <double *> x, &one, &beta, y, &one)
+
+
+cdef inline void product(
+    bint trans_A, bint trans_B, bint trans_C, blas_int M, blas_int N, blas_int K,
+    floating alpha, const floating *A, const floating *B, floating *C,
+) noexcept nogil:
+    # C (M, N) := alpha A (M, K) B (K, N); trans_X: the memory at X holds X^T, row-major
+    if N == 1:
+        if trans_A:
+            _gemv(True, K, M, alpha, A, B, C)
+        else:
+            _gemv(False, M, K, alpha, A, B, C)
+    elif M == 1:
+        if trans_B:
+            _gemv(False, N, K, alpha, B, A, C)
+        else:
+            _gemv(True, K, N, alpha, B, A, C)
+    elif trans_C:
+        _gemm(not trans_B, not trans_A, N, M, K, alpha, B, A, C)
+    else:
+        _gemm(trans_A, trans_B, M, N, K, alpha, A, B, C)

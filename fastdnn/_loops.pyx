@@ -1,0 +1,68 @@
+# Chooses the instruction set of the elementwise loops, once, at import.
+
+import os
+from importlib import import_module
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+
+
+cdef extern from *:
+    """
+    /* 0: the compiler's default, 3: x86-64-v3 (AVX2), 4: x86-64-v4 (AVX-512) */
+    #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    static int fastdnn_cpu_level(void) {
+        __builtin_cpu_init();
+        if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")
+                || !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+            return 0;
+        if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")
+                || !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq")
+                || !__builtin_cpu_supports("avx512vl"))
+            return 3;
+        return 4;
+    }
+    #elif defined(_MSC_VER) && defined(_M_X64)
+    #include <intrin.h>
+    static int fastdnn_cpu_level(void) {
+        int leaf1[4], leaf7[4];
+        unsigned long long saved;
+        __cpuid(leaf1, 0);
+        if (leaf1[0] < 7)
+            return 0;
+        __cpuid(leaf1, 1);
+        __cpuidex(leaf7, 7, 0);
+        if (!(leaf1[2] & (1 << 27)) || !(leaf1[2] & (1 << 12)))  /* OSXSAVE, FMA */
+            return 0;
+        saved = _xgetbv(0);
+        if ((saved & 0x6) != 0x6 || !(leaf7[1] & (1 << 5))
+                || !(leaf7[1] & (1 << 3)) || !(leaf7[1] & (1 << 8)))  /* AVX2, BMI1, BMI2 */
+            return 0;
+        if ((saved & 0xe6) != 0xe6 || !(leaf7[1] & (1 << 16)) || !(leaf7[1] & (1 << 17))
+                || !(leaf7[1] & (1 << 28)) || !(leaf7[1] & (1 << 30))
+                || !(leaf7[1] & (1u << 31)))  /* AVX-512 F, DQ, CD, BW, VL */
+            return 3;
+        return 4;
+    }
+    #else
+    static int fastdnn_cpu_level(void) { return 0; }
+    #endif
+    """
+    int fastdnn_cpu_level()
+
+
+cdef dict _needs = {"base": 0, "v3": 3, "v4": 4}
+
+# the levels that this processor can run, slowest first
+available = tuple(name for name, needed in _needs.items() if needed <= fastdnn_cpu_level())
+level = os.environ.get("FASTDNN_SIMD") or available[-1]
+
+if level not in _needs:
+    raise ImportError(f"FASTDNN_SIMD must be one of {', '.join(_needs)}, got {level!r}")
+if level not in available:
+    raise ImportError(
+        f"FASTDNN_SIMD={level} needs instructions that this processor lacks; "
+        f"it can run {', '.join(available)}"
+    )
+
+_capsule = import_module(f"fastdnn._loops_{level}").table()
+loops = <const LoopTable *> PyCapsule_GetPointer(_capsule, "fastdnn.LoopTable")

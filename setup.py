@@ -1,0 +1,88 @@
+"""The compiled modules of fastdnn: extensions, flags and the probe of SciPy's BLAS.
+
+Environment switches, for development:
+
+FASTDNN_DEBUG=1                      no optimisation, Cython's bounds checks, debug symbols
+FASTDNN_SANITIZE=address,undefined   the sanitizers to build with
+"""
+
+import os
+import platform
+import sysconfig
+from pathlib import Path
+
+import scipy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = bool(os.environ.get("FASTDNN_DEBUG"))
+SANITIZE = os.environ.get("FASTDNN_SANITIZE")
+MSVC = os.name == "nt"
+X86_64 = platform.machine().lower() in ("x86_64", "amd64")
+# free-threaded interpreters cannot load the limited API
+ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+if MSVC:
+    # /fp:precise, the default, neither reassociates nor contracts
+    compile_args = ["/Od", "/Zi"] if DEBUG else ["/O2"]
+    link_args = ["/DEBUG"] if DEBUG else []
+    levels = {"base": [], "v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}
+else:
+    compile_args = ["-fno-trapping-math", "-fno-math-errno", "-ffp-contract=off"]
+    compile_args += ["-O0", "-g"] if DEBUG else ["-O3", "-g0"]
+    link_args = []
+    if SANITIZE:
+        sanitize = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined", "-g"]
+        compile_args += [*sanitize, "-fno-omit-frame-pointer"]
+        link_args += sanitize
+    elif platform.system() == "Linux" and not DEBUG:
+        link_args += ["-Wl,-s"]
+    levels = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
+if not X86_64:
+    levels = {"base": []}
+
+
+def probe_blas_int():
+    """Write _blas_int.pxi: SciPy names the integer type of its BLAS since 1.18."""
+    pxd = Path(scipy.__file__).parent / "linalg" / "cython_blas.pxd"
+    line = (
+        "from scipy.linalg.cython_blas cimport blas_int\n"
+        if "blas_int" in pxd.read_text(encoding="utf-8")
+        else "ctypedef int blas_int\n"
+    )
+    pxi = Path("fastdnn/_blas_int.pxi")
+    if not pxi.exists() or pxi.read_text(encoding="utf-8") != line:
+        pxi.write_text(line, encoding="utf-8")
+
+
+def extension(name, flags=()):
+    return Extension(
+        f"fastdnn.{name}",
+        [f"fastdnn/{name}.pyx"],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+        py_limited_api=ABI3,
+        extra_compile_args=[*compile_args, *flags],
+        extra_link_args=link_args,
+        depends=[f"fastdnn/{file}" for file in ("_blas.pxd", "_blas_int.pxi", "_loops.pxi")],
+    )
+
+
+probe_blas_int()
+setup(
+    ext_modules=cythonize(
+        [
+            *(extension(f"_loops_{level}", flags) for level, flags in levels.items()),
+            extension("_loops"),
+            extension("_kernels"),
+        ],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": DEBUG,
+            "wraparound": False,
+            "initializedcheck": False,
+            "cdivision": True,
+            "freethreading_compatible": True,
+        },
+    ),
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
+)
