@@ -42,6 +42,19 @@ cdef inline void _gemv(
         cython_blas.dgemv(&flag, &N, &M, &alpha, <double *> A, &N, <double *> x, &one, &beta, y, &one)
 
 
+cdef inline void _outer(
+    Py_ssize_t M, Py_ssize_t N, floating alpha, const floating *x, const floating *y, floating *C,
+) noexcept nogil:
+    # C (M, N) := alpha x y^T; a product of inner dimension 1 costs gemm more than the loop
+    cdef:
+        Py_ssize_t i, j
+        floating a
+    for i in range(M):
+        a = alpha * x[i]
+        for j in range(N):
+            C[i * N + j] = a * y[j]
+
+
 cdef inline void product(
     bint trans_A, bint trans_B, bint trans_C, blas_int M, blas_int N, blas_int K,
     floating alpha, const floating *A, const floating *B, floating *C,
@@ -57,6 +70,11 @@ cdef inline void product(
             _gemv(False, N, K, alpha, B, A, C)
         else:
             _gemv(True, K, N, alpha, B, A, C)
+    elif K == 1:
+        if trans_C:
+            _outer(N, M, alpha, B, A, C)
+        else:
+            _outer(M, N, alpha, A, B, C)
     elif trans_C:
         _gemm(not trans_B, not trans_A, N, M, K, alpha, B, A, C)
     else:

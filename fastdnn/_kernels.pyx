@@ -1,12 +1,12 @@
 # One layer's mathematics: forward above backward, then the checked doors that Python calls.
 
 from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyBUF_FORMAT, PyBUF_STRIDES, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release,
     PyObject_GetBuffer,
 )
 from cython cimport floating
 
-from numpy import ndarray
+import numpy
 
 from fastdnn cimport _loops
 from fastdnn._blas cimport blas_int, product
@@ -15,8 +15,14 @@ from fastdnn._loops cimport IDENTITY, RELU, SIGMOID, Activation
 # the codes of the activations, the first for none at all
 ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "sigmoid": SIGMOID}
 
-# the largest dimension that this BLAS can count
-BLAS_MAX = 2 ** (8 * sizeof(blas_int) - 1) - 1
+cdef enum:
+    LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
+
+cdef:
+    object ndarray = numpy.ndarray
+    object empty = numpy.empty
+    object float32 = numpy.dtype("float32")
+    object float64 = numpy.dtype("float64")
 
 
 # -------------------------------------------------------------------------------------------- layer
@@ -48,85 +54,74 @@ cdef void linear_activation_backward(
     # with IDENTITY dZ is dA, and neither Z nor dZ is touched
     cdef:
         bint unit_rows = _unit_rows(n, m, trans_dA)
-        floating scale = <floating> 1 / m
+        double scale = 1.0 / m
         const floating *delta = dA if act == IDENTITY else dZ
     _loops.bias_activate_backward(
         act, unit_rows, n if unit_rows else m, m if unit_rows else n, scale, dA, Z, dZ, db)
     product(trans_dA, not trans_A_prev, trans_dW, <blas_int> n, <blas_int> n_prev, <blas_int> m,
-            scale, delta, A_prev, dW)
+            <floating> scale, delta, A_prev, dW)
     product(not trans_W, trans_dA, trans_dA_prev, <blas_int> n_prev, <blas_int> m, <blas_int> n,
             <floating> 1, W, delta, dA_prev)
 
 
 # -------------------------------------------------------------------------------------------- doors
 #
-# A door takes the arrays that _arrays.py has judged and outputs that were allocated for it. It looks
-# at them through the buffer protocol itself, which costs a fifth of a memoryview argument, and checks
-# whatever could make a kernel leave an array. The errors that a user meets are raised above.
+# What Python calls. A door looks at its arguments through the buffer protocol itself, which costs a
+# fifth of a memoryview argument. Where they are all NumPy arrays that the kernels can read, of one
+# element type, and fit each other, it allocates the results, computes them, and returns them; else
+# it returns None, and its caller has _arrays.py convert the arguments or say what is wrong with them.
 
 cdef struct Matrix:
-    char type   # b'f' float32, b'd' float64, 0 not a matrix for the kernels
-    bint trans  # the memory holds the transposed matrix, row-major
+    char type   # b'f' float32, b'd' float64
+    bint trans  # the memory holds the transposed matrix, row-major; never of a vector
     Py_ssize_t rows
     Py_ssize_t cols
     void *data
 
 
-cdef int _look(object array, Matrix *matrix, int flags=0) except -1:
-    # The array's memory outlives the buffer: the caller holds a reference, as for any NumPy call.
-    cdef Py_buffer buffer
-    matrix.type = 0
-    PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES | flags)
-    # a format of one letter is native and aligned
-    if buffer.ndim == 2 and buffer.format[0] in b"fd" and buffer.format[1] == 0:
-        matrix.trans = not PyBuffer_IsContiguous(&buffer, b'C')
-        if not matrix.trans or PyBuffer_IsContiguous(&buffer, b'F'):
-            matrix.type = buffer.format[0]
-            matrix.rows = buffer.shape[0]
-            matrix.cols = buffer.shape[1]
-            matrix.data = buffer.buf
-    PyBuffer_Release(&buffer)
-    return 0
-
-
-cdef int _take(object array, Matrix *matrix) except -1:
-    _look(array, matrix)
-    if matrix.type == 0 or not 0 < matrix.rows <= BLAS_MAX or not 0 < matrix.cols <= BLAS_MAX:
-        raise ValueError("expected a contiguous array of float32 or float64 with two dimensions of "
-                         f"1 to {BLAS_MAX}, got {array.dtype} {array.shape}")
-    return 0
-
-
-cdef int _take_like(object array, Py_ssize_t rows, Py_ssize_t cols, const Matrix *like,
-                    Matrix *matrix, int flags=0) except -1:
-    _look(array, matrix, flags)
-    if matrix.type != like.type or matrix.rows != rows or matrix.cols != cols:
-        raise ValueError(f"expected a contiguous array of shape ({rows}, {cols}) and of the same "
-                         f"element type as the others, got {array.dtype} {array.shape}")
-    return 0
-
-
-cdef int _take_same(object array, const Matrix *like, Matrix *matrix, int flags=0) except -1:
-    _take_like(array, like.rows, like.cols, like, matrix, flags)
-    if matrix.trans != like.trans:
-        raise ValueError("expected arrays of one memory order")
-    return 0
-
-
-def ready(*arrays):
-    """Can the kernels read these arrays as they are, all being of one element type?"""
+cdef bint _look(object array, Matrix *matrix) except -1:
+    # The memory outlives the buffer: the caller holds a reference, as for any NumPy function.
     cdef:
-        Matrix matrix
-        char type = 0
-    for array in arrays:
-        # a subclass may mean something else by its memory, as a masked array does
-        if array.__class__ is not ndarray:
-            return False
-        _look(array, &matrix)
-        if matrix.type == 0 or (type != 0 and matrix.type != type):
-            return False
-        type = matrix.type
-    return True
+        Py_buffer buffer
+        bint fits
+    # a subclass may mean something else by its memory, as a masked array does
+    if type(array) is not ndarray:
+        return False
+    try:
+        PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+    except ValueError:  # an element type that the protocol does not know
+        return False
+    # a format of one letter is native and aligned
+    fits = (buffer.ndim == 2 and buffer.format[0] in b"fd" and buffer.format[1] == 0
+            and 0 < buffer.shape[0] <= LIMIT and 0 < buffer.shape[1] <= LIMIT)
+    if fits:
+        matrix.trans = not PyBuffer_IsContiguous(&buffer, b'C')
+        fits = not matrix.trans or PyBuffer_IsContiguous(&buffer, b'F')
+        matrix.type = buffer.format[0]
+        matrix.rows = buffer.shape[0]
+        matrix.cols = buffer.shape[1]
+        matrix.data = buffer.buf
+    PyBuffer_Release(&buffer)
+    return fits
+
+
+cdef bint _look_like(object array, const Matrix *like, Py_ssize_t rows, Py_ssize_t cols,
+                     Matrix *matrix) except -1:
+    return (_look(array, matrix) and matrix.type == like.type
+            and matrix.rows == rows and matrix.cols == cols)
+
+
+cdef bint _look_same(object array, const Matrix *like, Matrix *matrix) except -1:
+    return (_look_like(array, like, like.rows, like.cols, matrix) and matrix.trans == like.trans)
+
+
+cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, Matrix *matrix):
+    # an array of the element type and memory order of another one
+    array = empty((rows, cols), float32 if like.type == b'f' else float64,
+                  "F" if like.trans else "C")
+    if not _look_like(array, like, rows, cols, matrix):
+        raise SystemError("numpy.empty returned another array than it was asked for")
+    return array
 
 
 cdef void _forward(
@@ -138,15 +133,19 @@ cdef void _forward(
         W.trans, <const floating *> W.data, b, trans_A, Z, A)
 
 
-def linear_activation_forward_into(int activation, A_prev, W, b, Z, A):
-    """Z := W A_prev + b, A := act(Z); A is not touched by the identity."""
+def layer_forward(int activation, A_prev, W, b):
+    """A, Z with Z = W A_prev + b, A = act(Z); with the identity A is Z."""
     cdef Matrix a_prev, w, bias, z, a
-    _take(W, &w)
-    _take(A_prev, &a_prev)
-    _take_like(A_prev, w.cols, a_prev.cols, &w, &a_prev)
-    _take_like(b, w.rows, 1, &w, &bias)
-    _take_like(Z, w.rows, a_prev.cols, &w, &z, PyBUF_WRITABLE)
-    _take_same(A, &z, &a, PyBUF_WRITABLE)
+    if not (_look(W, &w) and _look(A_prev, &a_prev)
+            and a_prev.type == w.type and a_prev.rows == w.cols
+            and _look_like(b, &w, w.rows, 1, &bias)):
+        return None
+    Z = _new(&a_prev, w.rows, a_prev.cols, &z)
+    A = Z
+    if activation == IDENTITY:
+        a = z
+    else:
+        A = _new(&a_prev, w.rows, a_prev.cols, &a)
     with nogil:
         if w.type == b'f':
             _forward(<Activation> activation, &a_prev, &w, <float *> bias.data,
@@ -154,6 +153,7 @@ def linear_activation_forward_into(int activation, A_prev, W, b, Z, A):
         else:
             _forward(<Activation> activation, &a_prev, &w, <double *> bias.data,
                      z.trans, <double *> z.data, <double *> a.data)
+    return A, Z
 
 
 cdef void _backward(
@@ -167,21 +167,23 @@ cdef void _backward(
         dA_prev.trans, <floating *> dA_prev.data, dW.trans, <floating *> dW.data, db)
 
 
-def linear_activation_backward_into(int activation, dA, Z, dZ, A_prev, W, dA_prev, dW, db):
-    """dZ := dA * act'(Z), db := sum of dZ / m, dW := dZ A_prev^T / m, dA_prev := W^T dZ.
+def layer_backward(int activation, dA, Z, A_prev, W):
+    """dA_prev, dW, db with dZ = dA * act'(Z), dA_prev = W^T dZ, dW = dZ A_prev^T / m, db = mean dZ.
 
-    With the identity dZ is dA, and neither Z nor dZ is touched.
+    With the identity dA is dZ, and Z is not read.
     """
     cdef Matrix da, z, dz, a_prev, w, da_prev, dw, bias
-    _take(W, &w)
-    _take(A_prev, &a_prev)
-    _take_like(A_prev, w.cols, a_prev.cols, &w, &a_prev)
-    _take_like(dA, w.rows, a_prev.cols, &w, &da)
-    _take_same(Z, &da, &z)
-    _take_same(dZ, &da, &dz, PyBUF_WRITABLE)
-    _take_like(dA_prev, w.cols, a_prev.cols, &w, &da_prev, PyBUF_WRITABLE)
-    _take_like(dW, w.rows, w.cols, &w, &dw, PyBUF_WRITABLE)
-    _take_like(db, w.rows, 1, &w, &bias, PyBUF_WRITABLE)
+    if not (_look(W, &w) and _look(A_prev, &a_prev)
+            and a_prev.type == w.type and a_prev.rows == w.cols
+            and _look_like(dA, &w, w.rows, a_prev.cols, &da) and _look_same(Z, &da, &z)):
+        return None
+    if activation == IDENTITY:
+        dz = da
+    else:
+        dZ = _new(&da, da.rows, da.cols, &dz)
+    dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, &da_prev)
+    dW = _new(&w, w.rows, w.cols, &dw)
+    db = _new(&w, w.rows, 1, &bias)
     with nogil:
         if w.type == b'f':
             _backward(<Activation> activation, &da, &z, &dz, &a_prev, &w, &da_prev, &dw,
@@ -189,13 +191,15 @@ def linear_activation_backward_into(int activation, dA, Z, dZ, A_prev, W, dA_pre
         else:
             _backward(<Activation> activation, &da, &z, &dz, &a_prev, &w, &da_prev, &dw,
                       <double *> bias.data)
+    return dA_prev, dW, db
 
 
-def activate_into(int activation, Z, A):
-    """A := act(Z)."""
+def activate(int activation, Z):
+    """A = act(Z)."""
     cdef Matrix z, a
-    _take(Z, &z)
-    _take_same(A, &z, &a, PyBUF_WRITABLE)
+    if not _look(Z, &z):
+        return None
+    A = _new(&z, z.rows, z.cols, &a)
     with nogil:
         if z.type == b'f':
             _loops.activate(
@@ -203,44 +207,46 @@ def activate_into(int activation, Z, A):
         else:
             _loops.activate(
                 <Activation> activation, z.rows * z.cols, <double *> z.data, <double *> a.data)
+    return A
 
 
-def activate_backward_into(int activation, dA, Z, dZ):
-    """dZ := dA * act'(Z)."""
+def activate_backward(int activation, dA, Z):
+    """dZ = dA * act'(Z)."""
     cdef Matrix da, z, dz
-    _take(dA, &da)
-    _take_same(Z, &da, &z)
-    _take_same(dZ, &da, &dz, PyBUF_WRITABLE)
+    if not (_look(Z, &z) and _look_same(dA, &z, &da)):
+        return None
+    dZ = _new(&z, z.rows, z.cols, &dz)
     with nogil:
-        if da.type == b'f':
-            _loops.activate_backward(<Activation> activation, da.rows * da.cols,
+        if z.type == b'f':
+            _loops.activate_backward(<Activation> activation, z.rows * z.cols,
                                      <float *> da.data, <float *> z.data, <float *> dz.data)
         else:
-            _loops.activate_backward(<Activation> activation, da.rows * da.cols,
+            _loops.activate_backward(<Activation> activation, z.rows * z.cols,
                                      <double *> da.data, <double *> z.data, <double *> dz.data)
+    return dZ
 
 
 def cross_entropy(AL, Y):
-    """Sum of -(Y log(AL) + (1 - Y) log(1 - AL))."""
+    """Sum of -(Y log(AL) + (1 - Y) log(1 - AL)), divided by the number of columns."""
     cdef:
         Matrix al, y
         double total
-    _take(AL, &al)
-    _take_same(Y, &al, &y)
+    if not (_look(AL, &al) and _look_same(Y, &al, &y)):
+        return None
     with nogil:
         if al.type == b'f':
             total = _loops.cross_entropy(al.rows * al.cols, <float *> al.data, <float *> y.data)
         else:
             total = _loops.cross_entropy(al.rows * al.cols, <double *> al.data, <double *> y.data)
-    return total
+    return numpy.array(total / al.cols, float32 if al.type == b'f' else float64)
 
 
-def cross_entropy_backward_into(AL, Y, dAL):
-    """dAL := -(Y / AL - (1 - Y) / (1 - AL))."""
+def cross_entropy_backward(AL, Y):
+    """dAL = -(Y / AL - (1 - Y) / (1 - AL))."""
     cdef Matrix al, y, dal
-    _take(AL, &al)
-    _take_same(Y, &al, &y)
-    _take_same(dAL, &al, &dal, PyBUF_WRITABLE)
+    if not (_look(AL, &al) and _look_same(Y, &al, &y)):
+        return None
+    dAL = _new(&al, al.rows, al.cols, &dal)
     with nogil:
         if al.type == b'f':
             _loops.cross_entropy_backward(
@@ -248,14 +254,15 @@ def cross_entropy_backward_into(AL, Y, dAL):
         else:
             _loops.cross_entropy_backward(
                 al.rows * al.cols, <double *> al.data, <double *> y.data, <double *> dal.data)
+    return dAL
 
 
-def descend_into(double learning_rate, P, dP, P_new):
-    """P_new := P - learning_rate * dP."""
+def descend(double learning_rate, P, dP):
+    """P - learning_rate * dP."""
     cdef Matrix p, dp, p_new
-    _take(P, &p)
-    _take_same(dP, &p, &dp)
-    _take_same(P_new, &p, &p_new, PyBUF_WRITABLE)
+    if not (_look(P, &p) and _look_same(dP, &p, &dp)):
+        return None
+    P_new = _new(&p, p.rows, p.cols, &p_new)
     with nogil:
         if p.type == b'f':
             _loops.descend(p.rows * p.cols, <float> learning_rate,
@@ -263,3 +270,4 @@ def descend_into(double learning_rate, P, dP, P_new):
         else:
             _loops.descend(p.rows * p.cols, learning_rate,
                            <double *> p.data, <double *> dp.data, <double *> p_new.data)
+    return P_new

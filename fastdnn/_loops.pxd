@@ -22,7 +22,7 @@ cdef struct LoopTable:
     void (*bias_activate_d)(
         Activation, bint, Py_ssize_t, Py_ssize_t, const double *, double *, double *) noexcept nogil
     void (*bias_activate_backward_f)(
-        Activation, bint, Py_ssize_t, Py_ssize_t, float,
+        Activation, bint, Py_ssize_t, Py_ssize_t, double,
         const float *, const float *, float *, float *) noexcept nogil
     void (*bias_activate_backward_d)(
         Activation, bint, Py_ssize_t, Py_ssize_t, double,
@@ -69,7 +69,7 @@ cdef inline void bias_activate(
 
 
 cdef inline void bias_activate_backward(
-    Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols, floating scale,
+    Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols, double scale,
     const floating *dA, const floating *Z, floating *dZ, floating *db,
 ) noexcept nogil:
     if floating is float:

@@ -29,10 +29,11 @@ cdef union Bits32:
     uint32_t bits
 
 
-cdef inline floating exp_(floating x) noexcept nogil:
-    # exp(x) = 2^k exp(r), k = rint(x / ln 2), |r| <= ln(2) / 2, exp(r) = 1 + r + r^2 q(r); q was
-    # fitted at Chebyshev nodes. Adding SHIFT rounds to an integer and leaves it in the low bits.
-    # 2^k is applied in two halves, so that subnormal results are reached. NaN passes through.
+cdef inline floating exp_(floating x, floating *rest) noexcept nogil:
+    # exp(x) for x <= 0, and what rounding took from it: 2^k exp(r), k = rint(x / ln 2),
+    # |r| <= ln(2) / 2, exp(r) = 1 + (r + r^2 q(r)); q was fitted at Chebyshev nodes. Adding 1.5 * 2^52
+    # (2^23) rounds to an integer and leaves it in the low bits. 2^k is made in two halves, so that
+    # subnormal results are reached. NaN passes through.
     cdef:
         double x64, k64, h64, r64, q64
         float x32, k32, h32, r32, q32
@@ -40,7 +41,6 @@ cdef inline floating exp_(floating x) noexcept nogil:
         Bits32 s32, t32
     if floating is double:
         x64 = -746.0 if x < -746.0 else x
-        x64 = 710.0 if x64 > 710.0 else x64
         k64 = (x64 * 1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0
         r64 = (x64 - k64 * 0.6931471805598903) - k64 * 5.497923018708371e-14
         q64 = 2.5100385495510319e-8
@@ -53,15 +53,17 @@ cdef inline floating exp_(floating x) noexcept nogil:
         q64 = q64 * r64 + 4.1666666666624128e-2
         q64 = q64 * r64 + 0.16666666666666667
         q64 = q64 * r64 + 0.5
+        q64 = r64 * r64 * q64 + r64
         h64 = (k64 * 0.5 + 6755399441055744.0) - 6755399441055744.0
         s64.value = h64 + (6755399441055744.0 + 1023.0)
         t64.value = (k64 - h64) + (6755399441055744.0 + 1023.0)
         s64.bits = s64.bits << 52
         t64.bits = t64.bits << 52
-        return ((r64 * r64 * q64 + r64) + 1.0) * s64.value * t64.value
+        x64 = 1.0 + q64
+        rest[0] = ((1.0 - x64) + q64) * s64.value * t64.value
+        return x64 * s64.value * t64.value
     else:
         x32 = <float> -104.0 if x < <float> -104.0 else x
-        x32 = <float> 89.0 if x32 > <float> 89.0 else x32
         k32 = (x32 * <float> 1.44269504 + <float> 12582912.0) - <float> 12582912.0
         r32 = (x32 - k32 * <float> 0.69311523) - k32 * <float> 3.1946184e-05
         q32 = <float> 1.3926183587713495e-3
@@ -69,12 +71,15 @@ cdef inline floating exp_(floating x) noexcept nogil:
         q32 = q32 * r32 + <float> 4.1666554617204574e-2
         q32 = q32 * r32 + <float> 0.16666576989698776
         q32 = q32 * r32 + <float> 0.5
+        q32 = r32 * r32 * q32 + r32
         h32 = (k32 * <float> 0.5 + <float> 12582912.0) - <float> 12582912.0
         s32.value = h32 + (<float> 12582912.0 + <float> 127.0)
         t32.value = (k32 - h32) + (<float> 12582912.0 + <float> 127.0)
         s32.bits = s32.bits << 23
         t32.bits = t32.bits << 23
-        return ((r32 * r32 * q32 + r32) + <float> 1.0) * s32.value * t32.value
+        x32 = <float> 1.0 + q32
+        rest[0] = ((<float> 1.0 - x32) + q32) * s32.value * t32.value
+        return x32 * s32.value * t32.value
 
 
 cdef inline floating log_(floating x) noexcept nogil:
@@ -141,9 +146,18 @@ cdef inline floating relu_point(floating z) noexcept nogil:
 
 
 cdef inline floating sigmoid_point(floating z) noexcept nogil:
-    # 1 / (1 + exp(-z)), with an exponent that never overflows
-    cdef floating e = exp_(-z if z > 0 else z)
-    return (<floating> 1 if z > 0 else e) / (<floating> 1 + e)
+    # 1 / (1 + exp(-z)) for z > 0, else exp(z) / (1 + exp(z)): an exponent that never overflows.
+    # One Newton step with the parts that rounding took off keeps the error below 2 ulp:
+    # (n + dn) / (d + dd) = q + (dn - q dd) / d, q = n / d.
+    cdef:
+        floating one = 1, zero = 0
+        floating e_rest
+        floating e = exp_(-z if z > 0 else z, &e_rest)
+        floating d = one + e
+        floating q = (one if z > 0 else e) / d
+        floating d_rest = ((one - d) + e) + e_rest
+        floating n_rest = zero if z > 0 else e_rest
+    return q + (n_rest - q * d_rest) * (q if z > 0 else one - q)
 
 
 cdef inline floating relu_backward_point(floating dA, floating z) noexcept nogil:
@@ -218,15 +232,6 @@ cdef inline floating sum_(Py_ssize_t size, const floating *x) noexcept nogil:
     return (total[0] + total[2]) + (total[1] + total[3])
 
 
-cdef inline void add_to_sum(bint unit_rows, Py_ssize_t size, const floating *x, floating *db) noexcept nogil:
-    cdef Py_ssize_t j
-    if unit_rows:
-        db[0] += sum_(size, x)
-    else:
-        for j in range(size):
-            db[j] += x[j]
-
-
 cdef void bias_activate(
     Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols,
     const floating *b, floating *Z, floating *A,
@@ -249,30 +254,49 @@ cdef void bias_activate(
 
 
 cdef void bias_activate_backward(
-    Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols, floating scale,
+    Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols, double scale,
     const floating *dA, const floating *Z, floating *dZ, floating *db,
 ) noexcept nogil:
-    # dZ := dA * act'(Z), db := scale * (sum of dZ over the examples); with IDENTITY dZ is dA
+    # dZ := dA * act'(Z), db := scale * (sum of dZ over the examples); with IDENTITY dZ is dA.
+    # The sums are carried in double, so that they stay right over millions of float32 examples.
     cdef:
         Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
-        Py_ssize_t units = rows if unit_rows else cols
-        Py_ssize_t i, i0 = 0, j0, h, w, at
+        Py_ssize_t i, j, i0, j0 = 0, h, w, at
         const floating *x = dA if act == IDENTITY else dZ
-    for i in range(units):
-        db[i] = 0
-    while i0 < rows:
-        h = min(height, rows - i0)
+        double total[BLOCK]
+    if unit_rows:
+        i0 = 0
+        while i0 < rows:
+            h = min(height, rows - i0)
+            j0 = 0
+            while j0 < cols:
+                w = min(width, cols - j0)
+                at = i0 * cols + j0
+                activate_backward(act, h * w, dA + at, Z + at, dZ + at)
+                for i in range(h):
+                    total[i] = sum_(w, x + at + i * cols) + (total[i] if j0 > 0 else 0.0)
+                j0 += w
+            for i in range(h):
+                db[i0 + i] = <floating> (scale * total[i])
+            i0 += h
+    else:
         j0 = 0
         while j0 < cols:
             w = min(width, cols - j0)
-            at = i0 * cols + j0
-            activate_backward(act, h * w, dA + at, Z + at, dZ + at)
-            for i in range(h):
-                add_to_sum(unit_rows, w, x + at + i * cols, db + (i0 + i if unit_rows else j0))
+            for j in range(w):
+                total[j] = 0
+            i0 = 0
+            while i0 < rows:
+                h = min(height, rows - i0)
+                at = i0 * cols + j0
+                activate_backward(act, h * w, dA + at, Z + at, dZ + at)
+                for i in range(h):
+                    for j in range(w):
+                        total[j] += x[at + i * cols + j]
+                i0 += h
+            for j in range(w):
+                db[j0 + j] = <floating> (scale * total[j])
             j0 += w
-        i0 += h
-    for i in range(units):
-        db[i] *= scale
 
 
 cdef double cross_entropy(Py_ssize_t size, const floating *AL, const floating *Y) noexcept nogil:

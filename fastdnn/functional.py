@@ -14,6 +14,7 @@ References
    "Building your Deep Neural Network: Step by Step".
 """
 
+import itertools
 import operator
 import threading
 from collections.abc import Mapping, Sequence
@@ -25,13 +26,15 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastdnn import _kernels
 from fastdnn._arrays import (
     Array,
-    contiguous,
+    as_matrix,
+    as_shaped,
+    broadcast,
+    elements,
     entry,
-    floating,
-    matrices,
+    layer_arrays,
+    layer_gradient_arrays,
     number,
-    ordered_like,
-    real,
+    output_arrays,
 )
 
 Activation = Literal["sigmoid", "relu"]
@@ -75,10 +78,8 @@ def linear_forward(A: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    A, W, b = _layer_arrays(A, W, b, ("A", "W", "b"))
-    Z = np.empty((W.shape[0], A.shape[1]), A.dtype, "F" if A.flags.fnc else "C")
-    _kernels.linear_activation_forward_into(_IDENTITY, A, W, b, Z, Z)
-    return Z, (A, W, b)
+    Z, (linear_cache, _) = _layer_forward(_IDENTITY, A, W, b, ("A", "W", "b"))
+    return Z, linear_cache
 
 
 def linear_activation_forward(
@@ -139,18 +140,17 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array,
     ValueError
         If an array is missing or empty, or the shapes do not fit.
     """
-    L = _depth(parameters)
+    L = _depth(parameters, "parameters")
     A: Any = X
     caches = []
     for l in range(1, L + 1):
-        names = (f"A{l - 1}" if l > 1 else "X", f"W{l}", f"b{l}")
-        A, cache = _layer_forward(
-            _RELU if l < L else _SIGMOID,
-            A,
-            entry(parameters, names[1], "parameters"),
-            entry(parameters, names[2], "parameters"),
-            names,
-        )
+        try:
+            W, b = parameters[f"W{l}"], parameters[f"b{l}"]
+        except (KeyError, TypeError):
+            W = entry(parameters, f"W{l}", "parameters")
+            b = entry(parameters, f"b{l}", "parameters")
+        code = _RELU if l < L else _SIGMOID
+        A, cache = _layer_forward(code, A, W, b, (f"A{l - 1}" if l > 1 else "X", f"W{l}", f"b{l}"))
         caches.append(cache)
     return A, caches
 
@@ -177,8 +177,10 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike) -> Array:
     ValueError
         If an argument is empty, or the sizes do not match.
     """
-    AL, Y = _output_arrays(AL, Y)
-    return np.array(_kernels.cross_entropy(AL, Y) / AL.shape[1], AL.dtype)
+    cost = _kernels.cross_entropy(AL, Y)
+    if cost is None:
+        cost = _kernels.cross_entropy(*output_arrays(AL, Y))
+    return cost
 
 
 # ---------------------------------------------------------------------------------------- backward
@@ -210,10 +212,7 @@ def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Array, Array, Ar
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    A_prev, W = _linear_cache(cache, "cache")
-    if not _kernels.ready(dZ, A_prev, W):
-        dZ, A_prev, W = matrices(dZ=dZ, A_prev=A_prev, W=W)
-    return _layer_backward(_IDENTITY, dZ, dZ, A_prev, W, ("dZ", "Z", "A_prev", "W"))
+    return _layer_backward(_IDENTITY, dZ, dZ, cache, "dZ", "cache")
 
 
 def linear_activation_backward(
@@ -247,12 +246,11 @@ def linear_activation_backward(
         If an argument is empty, the shapes do not fit, or the activation is unknown.
     """
     code = _activation_code(activation)
-    return _cached_layer_backward(code, dA, cache, "dA", "cache")
+    linear_cache, Z = _split(cache, "cache")
+    return _layer_backward(code, dA, Z, linear_cache, "dA", "cache[0]")
 
 
-def L_model_backward(
-    AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]
-) -> dict[str, Array]:
+def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> dict[str, Array]:
     """Compute the gradients of the cost by every parameter and activation.
 
     Parameters
@@ -282,13 +280,14 @@ def L_model_backward(
         L = 0
     if L == 0:
         raise ValueError("caches must be the list of caches that L_model_forward returns")
-    AL, Y = _output_arrays(AL, Y)
-    dA = np.empty_like(AL)
-    _kernels.cross_entropy_backward_into(AL, Y, dA)
+    dA = _kernels.cross_entropy_backward(AL, Y)
+    if dA is None:
+        dA = _kernels.cross_entropy_backward(*output_arrays(AL, Y))
     grads = {}
     for l in range(L, 0, -1):
-        dA, dW, db = _cached_layer_backward(
-            _SIGMOID if l == L else _RELU, dA, caches[l - 1], f"dA{l}", f"caches[{l - 1}]"
+        linear_cache, Z = _split(caches[l - 1], f"caches[{l - 1}]")
+        dA, dW, db = _layer_backward(
+            _SIGMOID if l == L else _RELU, dA, Z, linear_cache, f"dA{l}", f"caches[{l - 1}][0]"
         )
         grads[f"dA{l - 1}"] = dA
         grads[f"dW{l}"] = dW
@@ -296,7 +295,7 @@ def L_model_backward(
     return grads
 
 
-# --------------------------------------------------------------------------------- one element a time
+# ------------------------------------------------------------------------------------- elementwise
 
 
 def sigmoid(Z: ArrayLike) -> tuple[Array, Array]:
@@ -437,10 +436,8 @@ def initialize_parameters(
     ValueError
         If a size is below 1, or scale or dtype is unknown.
     """
-    sizes = [
-        _size(n, name) for n, name in zip((n_x, n_h, n_y), ("n_x", "n_h", "n_y"), strict=True)
-    ]
-    return _draw(sizes, _random_state(rng, 1), scale, dtype)
+    layer_dims = [_size(n_x, "n_x"), _size(n_h, "n_h"), _size(n_y, "n_y")]
+    return _draw(layer_dims, rng, 1, scale, dtype)
 
 
 def initialize_parameters_deep(
@@ -478,12 +475,12 @@ def initialize_parameters_deep(
         If there are fewer than two sizes, one is below 1, or scale or dtype is unknown.
     """
     try:
-        sizes = [_size(n, f"layer_dims[{l}]") for l, n in enumerate(layer_dims)]
+        layer_dims = [_size(n, f"layer_dims[{l}]") for l, n in enumerate(layer_dims)]
     except TypeError as error:
         raise TypeError(f"layer_dims must be a sequence of integers: {error}") from None
-    if len(sizes) < 2:
-        raise ValueError(f"layer_dims must hold at least 2 sizes, got {sizes}")
-    return _draw(sizes, _random_state(rng, 3), scale, dtype)
+    if len(layer_dims) < 2:
+        raise ValueError(f"layer_dims must hold at least 2 sizes, got {layer_dims!r}")
+    return _draw(layer_dims, rng, 3, scale, dtype)
 
 
 def update_parameters(
@@ -514,18 +511,16 @@ def update_parameters(
     """
     if learning_rate.__class__ is not float:
         learning_rate = number(learning_rate, "learning_rate")
-    L = _depth(params)
     parameters = dict(params)
-    for l in range(1, L + 1):
+    for l in range(1, _depth(params, "params") + 1):
         for key in (f"W{l}", f"b{l}"):
-            P = entry(params, key, "params")
-            dP = entry(grads, "d" + key, "grads")
-            if not _kernels.ready(P, dP) or P.shape != dP.shape:
-                P, dP = _broadcast(P, dP, key)
-            elif P.flags.fnc != dP.flags.fnc:
-                dP = ordered_like(dP, P)
-            P_new = np.empty_like(P)
-            _kernels.descend_into(learning_rate, P, dP, P_new)
+            try:
+                P, dP = params[key], grads["d" + key]
+            except (KeyError, TypeError):
+                P, dP = entry(params, key, "params"), entry(grads, "d" + key, "grads")
+            P_new = _kernels.descend(learning_rate, P, dP)
+            if P_new is None:
+                P_new = _kernels.descend(learning_rate, *broadcast(P, dP, key))
             parameters[key] = P_new
     return parameters
 
@@ -541,163 +536,79 @@ def _activation_code(activation: object) -> int:
         raise ValueError(f"activation must be one of {known}, got {activation!r}") from None
 
 
-def _depth(parameters: Mapping[str, Any]) -> int:
+def _depth(parameters: Mapping[str, Any], name: str) -> int:
     try:
         L = len(parameters) // 2
     except TypeError:
         L = 0
     if L == 0:
-        raise ValueError("parameters must be a dict of W1, b1, ..., WL, bL")
+        raise ValueError(f"{name} must be a dict of W1, b1, ..., WL, bL, got {parameters!r}")
     return L
-
-
-def _layer_arrays(A: Any, W: Any, b: Any, names: tuple[str, str, str]) -> tuple[Array, Array, Array]:
-    if not _kernels.ready(A, W, b):
-        A, W, b = matrices(**dict(zip(names, (A, W, b), strict=True)))
-    n, n_prev = W.shape
-    if A.shape[0] != n_prev:
-        raise ValueError(
-            f"{names[1]} has shape {W.shape} and {names[0]} has shape {A.shape}: "
-            f"{names[1]} must have as many columns as {names[0]} has rows"
-        )
-    if b.shape != (n, 1):
-        if b.size != 1:
-            raise ValueError(
-                f"{names[2]} has shape {b.shape} and {names[1]} has shape {W.shape}: "
-                f"{names[2]} must have shape ({n}, 1), or be a number"
-            )
-        b = np.full((n, 1), b, b.dtype)
-    return A, W, b
 
 
 def _layer_forward(
     code: int, A_prev: Any, W: Any, b: Any, names: tuple[str, str, str]
 ) -> tuple[Array, Cache]:
-    A_prev, W, b = _layer_arrays(A_prev, W, b, names)
-    Z = np.empty((W.shape[0], A_prev.shape[1]), W.dtype, "F" if A_prev.flags.fnc else "C")
-    A = np.empty_like(Z)
-    _kernels.linear_activation_forward_into(code, A_prev, W, b, Z, A)
+    results = _kernels.layer_forward(code, A_prev, W, b)
+    if results is None:
+        A_prev, W, b = layer_arrays(A_prev, W, b, names)
+        results = _kernels.layer_forward(code, A_prev, W, b)
+    A, Z = results
     return A, ((A_prev, W, b), Z)
 
 
-def _linear_cache(cache: Any, name: str) -> tuple[Any, Any]:
-    try:
-        A_prev, W, _ = cache
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be (A_prev, W, b), as linear_forward returns it") from None
-    return A_prev, W
-
-
-def _cached_layer_backward(
-    code: int, dA: Any, cache: Any, name: str, cache_name: str
+def _layer_backward(
+    code: int, dA: Any, Z: Any, linear_cache: Any, name: str, cache_name: str
 ) -> tuple[Array, Array, Array]:
+    try:
+        A_prev, W, _ = linear_cache
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{cache_name} must be (A_prev, W, b), as linear_forward returns it"
+        ) from None
+    results = _kernels.layer_backward(code, dA, Z, A_prev, W)
+    if results is None:
+        results = _kernels.layer_backward(code, *layer_gradient_arrays(dA, Z, A_prev, W, name))
+    return results
+
+
+def _split(cache: Any, name: str) -> tuple[Any, Any]:
     try:
         linear_cache, Z = cache
     except (TypeError, ValueError):
         raise ValueError(
-            f"{cache_name} must be ((A_prev, W, b), Z), as linear_activation_forward returns it"
+            f"{name} must be ((A_prev, W, b), Z), as linear_activation_forward returns it"
         ) from None
-    A_prev, W = _linear_cache(linear_cache, f"{cache_name}[0]")
-    if not _kernels.ready(dA, Z, A_prev, W):
-        dA, Z, A_prev, W = matrices(**{name: dA, "Z": Z, "A_prev": A_prev, "W": W})
-    return _layer_backward(code, dA, Z, A_prev, W, (name, "Z", "A_prev", "W"))
-
-
-def _layer_backward(
-    code: int, dA: Array, Z: Array, A_prev: Array, W: Array, names: tuple[str, str, str, str]
-) -> tuple[Array, Array, Array]:
-    n, n_prev = W.shape
-    shape = (n, A_prev.shape[1])
-    if A_prev.shape[0] != n_prev or dA.shape != shape or Z.shape != shape:
-        arrays = zip(names, (dA, Z, A_prev, W), strict=True)
-        raise ValueError(
-            "the shapes do not fit: "
-            + ", ".join(dict.fromkeys(f"{name} {array.shape}" for name, array in arrays))
-            + f"; expected {names[0]} (n, m), A_prev (n_prev, m) and W (n, n_prev)"
-        )
-    if dA.flags.fnc != Z.flags.fnc:
-        dA = ordered_like(dA, Z)
-    dZ = dA if code == _IDENTITY else np.empty_like(Z)
-    dA_prev = np.empty_like(A_prev)
-    dW = np.empty_like(W)
-    db = np.empty((n, 1), W.dtype)
-    _kernels.linear_activation_backward_into(code, dA, Z, dZ, A_prev, W, dA_prev, dW, db)
-    return dA_prev, dW, db
-
-
-def _output_arrays(AL: Any, Y: Any) -> tuple[Array, Array]:
-    # Y may be a list, or flat: the course reshapes it to the shape of AL
-    if not _kernels.ready(AL, Y) or AL.shape != Y.shape or AL.flags.fnc != Y.flags.fnc:
-        labels = real(Y, "Y")
-        AL, Y = matrices(AL=AL, Y=labels.reshape(1, -1) if labels.ndim != 2 else labels)
-        if AL.size != Y.size:
-            raise ValueError(
-                f"Y has shape {labels.shape}, but AL has shape {AL.shape}: the sizes must match"
-            )
-        Y = ordered_like(Y.reshape(AL.shape), AL)
-    return AL, Y
-
-
-def _elements(value: Any, name: str) -> Array:
-    """Take an array of any shape, contiguous in its own memory order."""
-    if _kernels.ready(value):
-        return value
-    array = real(value, name)
-    if array.size == 0:
-        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    return contiguous(array, floating(array.dtype))
-
-
-def _matrix(array: Array) -> Array:
-    """See a contiguous array of any shape as a matrix of the same memory."""
-    return array if array.ndim == 2 else array.reshape((1, -1), order="A")
+    return linear_cache, Z
 
 
 def _activate(code: int, Z: Any) -> tuple[Array, Array]:
-    Z = _elements(Z, "Z")
-    A = np.empty_like(Z)
-    _kernels.activate_into(code, _matrix(Z), _matrix(A))
+    A = _kernels.activate(code, Z)
+    if A is None:
+        (Z,) = elements(Z=Z)
+        A = as_shaped(_kernels.activate(code, as_matrix(Z)), Z)
     return A, Z
 
 
 def _activate_backward(code: int, dA: Any, cache: Any) -> Array:
-    dA = _elements(dA, "dA")
-    Z = _elements(cache, "cache")
-    if dA.shape != Z.shape:
-        raise ValueError(f"dA has shape {dA.shape} and cache has shape {Z.shape}: they must match")
-    if dA.dtype != Z.dtype:
-        dtype = floating(dA.dtype, Z.dtype)
-        dA, Z = contiguous(dA, dtype), contiguous(Z, dtype)
-    if dA.flags.fnc != Z.flags.fnc:
-        dA = ordered_like(dA, Z)
-    dZ = np.empty_like(Z)
-    _kernels.activate_backward_into(code, _matrix(dA), _matrix(Z), _matrix(dZ))
+    dZ = _kernels.activate_backward(code, dA, cache)
+    if dZ is None:
+        dA, Z = elements(dA=dA, cache=cache)
+        dZ = as_shaped(_kernels.activate_backward(code, as_matrix(dA), as_matrix(Z)), Z)
     return dZ
 
 
-def _broadcast(P: Any, dP: Any, key: str) -> tuple[Array, Array]:
-    """Bring a parameter and its gradient to one shape, one element type and one memory order."""
-    arrays = matrices(**{key: P, "d" + key: dP})
-    try:
-        P, dP = np.broadcast_arrays(*arrays)
-    except ValueError:
-        raise ValueError(
-            f"d{key} has shape {arrays[1].shape} but {key} has shape {arrays[0].shape}"
-        ) from None
-    return np.ascontiguousarray(P), np.ascontiguousarray(dP)
-
-
-class _Course(threading.local):
-    """The generator behind a seed, one a thread: to reseed it costs far less than to make one."""
+class _Seeded(threading.local):
+    """The generator behind a seed, one a thread: to seed it again costs far less than a new one."""
 
     def __init__(self) -> None:
         self.random = np.random.RandomState(0)
 
 
-_course = _Course()
+_seeded = _Seeded()
 
 
-def _random_state(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Generator:
+def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Generator:
     if isinstance(rng, (np.random.RandomState, np.random.Generator)):
         return rng
     seed = default_seed if rng is None else rng
@@ -707,10 +618,10 @@ def _random_state(rng: Rng, default_seed: int) -> np.random.RandomState | np.ran
             f"got {type(seed).__name__}"
         )
     try:
-        _course.random.seed(seed)
+        _seeded.random.seed(seed)
     except ValueError as error:
         raise ValueError(f"rng: {error}") from None
-    return _course.random
+    return _seeded.random
 
 
 def _size(n: Any, name: str) -> int:
@@ -724,22 +635,25 @@ def _size(n: Any, name: str) -> int:
 
 
 def _draw(
-    sizes: list[int], random: np.random.RandomState | np.random.Generator, scale: Scale, dtype: Any
+    layer_dims: Sequence[int], rng: Rng, seed: int, scale: Scale, dtype: Any
 ) -> dict[str, Array]:
-    dtype = np.dtype(dtype)
-    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype must be float32 or float64, got {dtype}")
+    if scale.__class__ is not float and scale not in ("lecun", "he"):
+        scale = number(scale, "scale")
+    if dtype is not np.float64:
+        dtype = np.dtype(dtype)
+        if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise ValueError(f"dtype must be float32 or float64, got {dtype}")
+    standard_normal = _random(rng, seed).standard_normal
     parameters = {}
-    for l in range(1, len(sizes)):
-        n_prev, n = sizes[l - 1], sizes[l]
-        W = random.standard_normal((n, n_prev))
-        # in place, and as the course divides and multiplies, to the last digit
+    for l, (n_prev, n) in enumerate(itertools.pairwise(layer_dims), 1):
+        W = standard_normal((n, n_prev))
+        # in place, and dividing where the course divides, so that the last digit agrees
         if scale == "lecun":
             W /= np.sqrt(n_prev)
         elif scale == "he":
             W *= np.sqrt(2 / n_prev)
         else:
             W *= scale
-        parameters[f"W{l}"] = W.astype(dtype, copy=False)
+        parameters[f"W{l}"] = W if dtype is np.float64 else W.astype(dtype, copy=False)
         parameters[f"b{l}"] = np.zeros((n, 1), dtype)
     return parameters

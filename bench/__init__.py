@@ -1,0 +1,21 @@
+"""The benchmark: ``python -m bench``, in the root of the repository.
+
+The root comes first on the path there, and with it the folder of fastdnn's sources. It is the
+package only where the modules were compiled in place; elsewhere the installed one must be found.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+IN_PLACE = any(path.suffix in (".so", ".pyd") for path in (ROOT / "fastdnn").glob("_kernels*"))
+
+if not IN_PLACE:
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
+
+try:
+    import fastdnn  # noqa: F401
+except ModuleNotFoundError as error:
+    raise SystemExit(f"bench: {error}; in the root of the repository, run: pip install .") from None
+except ImportError as error:
+    raise SystemExit(f"bench: {error}") from None

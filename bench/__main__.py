@@ -1,0 +1,260 @@
+"""Time fastdnn against NumPy as the course writes it."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tomllib
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bench import IN_PLACE, ROOT
+from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
+from bench.timing import Comparison, compare
+from fastdnn import _loops
+
+TITLE = "fastdnn against NumPy as the course writes it"
+HEADER = ("network", "dtype", "function", "NumPy, µs", "fastdnn, µs", "times faster", "quartiles")
+WIDTHS = (8, 7, 34, 10, 11, 12, 13)
+LEFT = 3  # columns of words, before those of numbers
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    rounds = options.rounds or (3 if options.quick else 30)
+    controller = _require("threadpoolctl").ThreadpoolController()
+    if options.plot:
+        known = _require("matplotlib.figure").Figure().canvas.get_supported_filetypes()
+        if options.plot.suffix[1:].lower() not in known:
+            parser.error(f"argument --plot: the name must end in one of .{', .'.join(known)}")
+    rows = []
+    with controller.limit(limits=options.threads, user_api="blas"):
+        caption = _caption(controller.info(), rounds)
+        _print_head(caption, options.markdown)
+        for case in cases(options.networks, options.dtypes, options.functions):
+            times = compare(
+                case.numpy, case.fastdnn, rounds=rounds, seconds=5e-4 if options.quick else 15e-3
+            )
+            print(_line(_cells(case, times), options.markdown), flush=True)
+            rows.append(_row(case, times))
+    if options.json:
+        text = json.dumps({"caption": caption, "rows": rows}, indent=1, allow_nan=False)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    if options.plot:
+        _plot(rows, caption, options.plot)
+    return 0
+
+
+# --------------------------------------------------------------------------------- command line
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=f"{TITLE}: both in turns, the median of the ratios and its quartiles.",
+        epilog="Pin the threads and keep the machine quiet: another job costs more than it looks.",
+    )
+    _choices(parser, "--networks", tuple(NETWORKS))
+    _choices(parser, "--dtypes", DTYPES)
+    _choices(parser, "--functions", FUNCTIONS)
+    parser.add_argument(
+        "--rounds", type=_positive, metavar="N", help="samples of each side (30; 3 if --quick)"
+    )
+    parser.add_argument(
+        "--threads", type=_positive, default=1, metavar="N", help="threads of BLAS (1)"
+    )
+    parser.add_argument("--quick", action="store_true", help="few and short samples: a smoke test")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--json", type=_output, metavar="F", help="write the numbers to F")
+    parser.add_argument("--plot", type=_output, metavar="F", help="draw the ratios into F")
+    return parser
+
+
+def _choices(parser: argparse.ArgumentParser, option: str, known: tuple[str, ...]) -> None:
+    def names(text: str) -> list[str]:
+        chosen = text.split(",")
+        for name in chosen:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+        return [name for name in known if name in chosen]
+
+    parser.add_argument(
+        option, type=names, default=known, metavar="A,B", help=f"some of {', '.join(known)} (all)"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _output(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write a file {text!r}")
+    return path
+
+
+def _require(module: str) -> Any:
+    name = module.partition(".")[0]
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise SystemExit(f"bench: {error}; run: pip install {name}") from None
+
+
+# -------------------------------------------------------------------------------------- caption
+
+
+def _caption(pools: list[dict[str, Any]], rounds: int) -> dict[str, str]:
+    caption = {
+        "CPU": f"{_cpu()}, {os.cpu_count()} cores",
+        "Python": platform.python_version(),
+        "NumPy": version("numpy"),
+        "SciPy": version("scipy"),
+        "fastdnn": f"{_fastdnn_version()}, SIMD level {_loops.level}",
+    }
+    blas = sorted(
+        f"{pool['internal_api']} {pool['version']} for {pool.get('architecture')} "
+        f"({Path(pool['filepath']).parent.name}), threads: {pool['num_threads']}"
+        for pool in pools
+        if pool["user_api"] == "blas"
+    )
+    caption["BLAS"] = "; ".join(blas)
+    if hasattr(os, "getloadavg"):
+        caption["load"] = " ".join(f"{load:.2f}" for load in os.getloadavg())
+    caption["date"] = f"{datetime.now():%Y-%m-%d %H:%M}"
+    caption["rounds"] = str(rounds)
+    return caption
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _fastdnn_version() -> str:
+    if IN_PLACE:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return f"{project['version']} built in place"
+    try:
+        return version("fastdnn")
+    except PackageNotFoundError:
+        return "of unknown version"
+
+
+# ------------------------------------------------------------------------------ table and plot
+
+
+def _row(case: Case, times: Comparison) -> dict[str, Any]:
+    return {
+        "network": case.network,
+        "dtype": case.dtype,
+        "function": case.function,
+        "numpy_us": times.baseline_us,
+        "fastdnn_us": times.contender_us,
+        "ratio": times.ratio,
+        "ratio_low": times.low,
+        "ratio_high": times.high,
+    }
+
+
+def _cells(case: Case, times: Comparison) -> tuple[str, ...]:
+    return (
+        case.network,
+        case.dtype,
+        case.function,
+        f"{times.baseline_us:.1f}",
+        f"{times.contender_us:.1f}",
+        f"{times.ratio:.2f}",
+        f"{times.low:.2f} - {times.high:.2f}",
+    )
+
+
+def _line(cells: Sequence[str], markdown: bool) -> str:
+    padded = [
+        cell.ljust(width) if i < LEFT else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
+    ]
+    return f"| {' | '.join(padded)} |" if markdown else "  ".join(padded)
+
+
+def _print_head(caption: dict[str, str], markdown: bool) -> None:
+    print(f"{TITLE}\n")
+    for key, value in caption.items():
+        print(f"- {key}: {value}" if markdown else f"{key:8}  {value}")
+    print("", _line(HEADER, markdown), sep="\n")
+    if markdown:
+        rules = (
+            "-" * width if i < LEFT else "-" * (width - 1) + ":" for i, width in enumerate(WIDTHS)
+        )
+        print(_line(tuple(rules), markdown))
+
+
+def _plot(rows: list[dict[str, Any]], caption: dict[str, str], path: Path) -> None:
+    networks, dtypes, functions = (
+        list(dict.fromkeys(row[key] for row in rows)) for key in ("network", "dtype", "function")
+    )
+    ticker = _require("matplotlib.ticker")
+    figure = _require("matplotlib.figure").Figure(
+        figsize=(4 + 3.2 * len(networks), 1.8 + 0.36 * len(functions)), layout="constrained"
+    )
+    axes = figure.subplots(1, len(networks), sharex=True, sharey=True, squeeze=False)[0]
+    height = 0.8 / len(dtypes)
+    for ax, network in zip(axes, networks, strict=True):
+        for i, dtype in enumerate(dtypes):
+            mine = [row for row in rows if (row["network"], row["dtype"]) == (network, dtype)]
+            ratio, low, high = (
+                [row[key] for row in mine] for key in ("ratio", "ratio_low", "ratio_high")
+            )
+            ax.barh(
+                [
+                    functions.index(row["function"]) + (i - (len(dtypes) - 1) / 2) * height
+                    for row in mine
+                ],
+                [r - 1 for r in ratio],
+                height,
+                left=1,
+                xerr=(
+                    [r - q for r, q in zip(ratio, low, strict=True)],
+                    [q - r for r, q in zip(ratio, high, strict=True)],
+                ),
+                error_kw={"elinewidth": 0.8, "ecolor": "0.3"},
+                label=dtype,
+            )
+        ax.axvline(1, color="black", linewidth=1)
+        ax.grid(axis="x", linewidth=0.4)
+        ax.set_axisbelow(True)
+        ax.set_title(f"{list(NETWORKS[network].layer_dims)}, m = {NETWORKS[network].m}", fontsize=9)
+    # one axis for all, and they read downwards
+    axes[0].set(xscale="log", yticks=range(len(functions)), yticklabels=functions)
+    axes[0].invert_yaxis()
+    axes[0].xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes[0].xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    axes[0].xaxis.set_minor_formatter(ticker.NullFormatter())
+    axes[-1].legend(loc="lower right", fontsize=8)
+    figure.supxlabel("times faster than NumPy", fontsize=9)
+    figure.suptitle(f"{TITLE}\n{caption['CPU']}, {caption['BLAS']}", fontsize=9)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        sys.exit(f"bench: {error}")

@@ -1,0 +1,77 @@
+"""Two calls timed against each other."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import repeat
+from time import perf_counter
+
+import numpy as np
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Medians over the rounds: microseconds a call, and how many times faster the second call is.
+
+    The ratio is taken within a round, where both sides met the same machine; `low` and `high` are
+    its quartiles.
+    """
+
+    baseline_us: float
+    contender_us: float
+    ratio: float
+    low: float
+    high: float
+
+
+def compare(baseline: Call, contender: Call, *, rounds: int, seconds: float) -> Comparison:
+    """Time two calls in turns, the first one first in every other round.
+
+    Parameters
+    ----------
+    baseline, contender : callable
+        What to time; the results are dropped.
+    rounds : int
+        Samples of each.
+    seconds : float
+        What a sample shall last: as many calls as fit, at least one.
+    """
+    sides = ((0, baseline), (1, contender))
+    with _no_garbage_collection():
+        counts = [_count(call, seconds) for _, call in sides]
+        times = np.empty((rounds, 2))
+        for i in range(rounds):
+            for side, call in sides if i % 2 == 0 else sides[::-1]:
+                times[i, side] = _sample(call, counts[side]) / counts[side]
+    baseline_us, contender_us = 1e6 * np.median(times, axis=0)
+    low, ratio, high = np.percentile(times[:, 0] / times[:, 1], (25, 50, 75))
+    return Comparison(*map(float, (baseline_us, contender_us, ratio, low, high)))
+
+
+def _sample(call: Call, count: int) -> float:
+    start = perf_counter()
+    for _ in repeat(None, count):
+        call()
+    return perf_counter() - start
+
+
+def _count(call: Call, seconds: float) -> int:
+    """How many calls last that long; to find out warms the caches too."""
+    count = 1
+    while (elapsed := _sample(call, count)) < seconds / 4:
+        count *= 2
+    return max(1, round(count * seconds / elapsed))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,137 @@
+"""The command line of the benchmark; its numbers are not judged here."""
+
+import itertools
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastdnn
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = [
+    "initialize_parameters",
+    "initialize_parameters_deep",
+    "linear_forward",
+    "linear_activation_forward relu",
+    "linear_activation_forward sigmoid",
+    "L_model_forward",
+    "compute_cost",
+    "linear_backward",
+    "linear_activation_backward relu",
+    "linear_activation_backward sigmoid",
+    "L_model_backward",
+    "update_parameters",
+    "step",
+]
+ONE = ("--quick", "--rounds", "1", "--networks", "tiny", "--functions", "compute_cost")
+
+
+def bench(*arguments, cwd=ROOT, options=(), path=None):
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    env |= {"PYTHONIOENCODING": "utf-8"} | ({} if path is None else {"PYTHONPATH": str(path)})
+    return subprocess.run(
+        [sys.executable, *options, "-m", "bench", *map(str, arguments)],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Make a checkout in which nothing was compiled."""
+    shutil.copytree(ROOT / "bench", tmp_path / "bench")
+    for name in ("tests/reference.py", "fastdnn/__init__.py"):
+        (tmp_path / name).parent.mkdir()
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_every_case(tmp_path):
+    numbers, plot = tmp_path / "bench.json", tmp_path / "bench.png"
+    run = bench("--quick", "--rounds", 1, "--json", numbers, "--plot", plot)
+    assert run.returncode == 0, run.stderr
+    results = json.loads(numbers.read_text(encoding="utf-8"))
+    assert {"CPU", "Python", "NumPy", "SciPy", "fastdnn", "BLAS", "date"} <= set(results["caption"])
+    rows = results["rows"]
+    assert [(row["network"], row["dtype"], row["function"]) for row in rows] == list(
+        itertools.product(("tiny", "course", "middling"), ("float64", "float32"), FUNCTIONS)
+    )
+    for row in rows:
+        for key in ("numpy_us", "fastdnn_us", "ratio", "ratio_low", "ratio_high"):
+            assert math.isfinite(row[key])
+            assert row[key] > 0
+        assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    for value in results["caption"].values():
+        assert value in run.stdout
+    assert run.stdout.splitlines()[-1].split()[:3] == ["middling", "float32", "step"]
+
+
+def test_filters_and_markdown():
+    run = bench(
+        *("--quick", "--rounds", "2", "--threads", "2", "--markdown", "--dtypes", "float32"),
+        *("--networks", "middling,tiny", "--functions", "step,linear_activation_forward"),
+    )
+    assert run.returncode == 0, run.stderr
+    assert "threads: 2" in run.stdout
+    table = [line for line in run.stdout.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    assert {len(row) for row in cells} == {7}
+    assert all(set(cell) <= set("-:") for cell in cells[1])
+    names = ["linear_activation_forward relu", "linear_activation_forward sigmoid", "step"]
+    assert [row[:3] for row in cells[2:]] == [
+        [network, "float32", name] for network in ("tiny", "middling") for name in names
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--slow",),
+        ("--functions", "sigmoid,step"),
+        ("--rounds", "0"),
+        ("--json", "no/such/directory/bench.json"),
+        ("--plot", "bench.xyz"),
+    ],
+)
+def test_usage_error(arguments):
+    run = bench(*arguments)
+    assert run.returncode == 2
+    assert f"error: argument {arguments[0]}" in run.stderr or "unrecognized" in run.stderr
+    assert run.stdout == ""
+
+
+@pytest.mark.parametrize("module", ["threadpoolctl", "matplotlib"])
+def test_names_what_is_missing(elsewhere, module):
+    package = Path(fastdnn.__file__).parent.parent
+    (elsewhere / "missing").mkdir()
+    (elsewhere / "missing" / f"{module}.py").write_text(
+        f"raise ModuleNotFoundError('No module named {module}')", encoding="utf-8"
+    )
+    path = os.pathsep.join((str(elsewhere / "missing"), str(package)))
+    run = bench(*ONE, "--plot", elsewhere / "bench.png", cwd=elsewhere, path=path)
+    assert run.returncode == 1
+    assert run.stderr == f"bench: No module named {module}; run: pip install {module}\n"
+
+
+def test_finds_the_installed_package(elsewhere):
+    run = bench(*ONE, cwd=elsewhere, path=Path(fastdnn.__file__).parent.parent)
+    assert run.returncode == 0, run.stderr
+    assert "in place" not in run.stdout
+
+
+def test_tells_to_install(elsewhere):
+    run = bench(*ONE, cwd=elsewhere, options=["-S"])
+    assert run.returncode == 1
+    assert run.stderr.startswith("bench: ")
+    assert run.stderr.endswith("pip install .\n")
+    assert run.stderr.count("\n") == 1
