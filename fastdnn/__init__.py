@@ -1,5 +1,14 @@
 """The L-layer neural network of the Deep Learning Specialization, compiled."""
 
+from fastdnn._config import __version__, show_config
+from fastdnn.application import (
+    L_layer_model,
+    load_data,
+    plot_costs,
+    predict,
+    print_mislabeled_images,
+    two_layer_model,
+)
 from fastdnn.functional import (
     L_model_backward,
     L_model_forward,
@@ -18,8 +27,10 @@ from fastdnn.functional import (
 )
 
 __all__ = [
+    "L_layer_model",
     "L_model_backward",
     "L_model_forward",
+    "__version__",
     "compute_cost",
     "initialize_parameters",
     "initialize_parameters_deep",
@@ -27,9 +38,15 @@ __all__ = [
     "linear_activation_forward",
     "linear_backward",
     "linear_forward",
+    "load_data",
+    "plot_costs",
+    "predict",
+    "print_mislabeled_images",
     "relu",
     "relu_backward",
+    "show_config",
     "sigmoid",
     "sigmoid_backward",
+    "two_layer_model",
     "update_parameters",
 ]

@@ -117,17 +117,22 @@ def layer_gradient_arrays(
             f"{name} has shape {dA.shape}, Z {Z.shape}, A_prev {A_prev.shape} and W {W.shape}: "
             f"expected {name} and Z (n, m), A_prev (n_prev, m), W (n, n_prev)"
         )
-    return *_one_order(dA, Z), A_prev, W
+    dA, Z = _one_order(dA, Z)
+    return dA, Z, A_prev, W
 
 
 def output_arrays(AL: object, Y: object) -> tuple[Array, Array]:
     """Take predictions (n_L, m) and labels of as many elements, which may be a list, or flat."""
-    labels = real(Y, "Y")
-    AL, Y = matrices(AL=AL, Y=labels if labels.ndim == 2 else labels.reshape(1, -1))
-    if AL.size != Y.size:
-        raise ValueError(f"Y has shape {labels.shape}, but AL {AL.shape}: the sizes must match")
-    Y, AL = _one_order(Y.reshape(AL.shape), AL)
-    return AL, Y
+    predictions, labels = real(AL, "AL"), real(Y, "Y")
+    if predictions.ndim != 2:
+        raise ValueError(f"AL must have 2 dimensions, got shape {predictions.shape}")
+    if labels.size != predictions.size:
+        raise ValueError(
+            f"Y has shape {labels.shape}, but AL {predictions.shape}: the sizes must match"
+        )
+    predictions, labels = _one_type(predictions, labels.reshape(predictions.shape))
+    labels, predictions = _one_order(labels, predictions)
+    return predictions, labels
 
 
 def broadcast(P: object, dP: object, name: str) -> tuple[Array, Array]:
@@ -169,5 +174,6 @@ def _one_type(*arrays: Array) -> tuple[Array, ...]:
 
 def _one_order(*arrays: Array) -> tuple[Array, ...]:
     """Bring contiguous arrays into the memory order of the last one."""
-    order = "F" if arrays[-1].flags.fnc else "C"
-    return tuple(np.asarray(array, order=order) for array in arrays)
+    as_ordered = np.asfortranarray if arrays[-1].flags.fnc else np.ascontiguousarray
+    # a 0-d array would become 1-d
+    return tuple(as_ordered(array) if array.ndim else array for array in arrays)

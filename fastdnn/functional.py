@@ -511,8 +511,9 @@ def update_parameters(
     """
     if learning_rate.__class__ is not float:
         learning_rate = number(learning_rate, "learning_rate")
+    L = _depth(params, "params")
     parameters = dict(params)
-    for l in range(1, _depth(params, "params") + 1):
+    for l in range(1, L + 1):
         for key in (f"W{l}", f"b{l}"):
             try:
                 P, dP = params[key], grads["d" + key]
@@ -537,10 +538,11 @@ def _activation_code(activation: object) -> int:
 
 
 def _depth(parameters: Mapping[str, Any], name: str) -> int:
-    try:
-        L = len(parameters) // 2
-    except TypeError:
-        L = 0
+    if parameters.__class__ is not dict and not isinstance(parameters, Mapping):
+        raise TypeError(
+            f"{name} must be a dict of W1, b1, ..., WL, bL, got {type(parameters).__name__}"
+        )
+    L = len(parameters) // 2
     if L == 0:
         raise ValueError(f"{name} must be a dict of W1, b1, ..., WL, bL, got {parameters!r}")
     return L

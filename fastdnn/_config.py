@@ -1,0 +1,44 @@
+"""What this installation computes with."""
+
+import ctypes
+import platform
+from pathlib import Path
+
+import numpy as np
+import scipy
+
+from fastdnn import _loops
+
+__version__ = "0.1.0"
+
+
+def show_config() -> None:
+    """Print the instruction set, the BLAS and its threads, and the versions in use.
+
+    The environment variable ``FASTDNN_SIMD`` (``base``, ``v3`` or ``v4``), read at import, forces
+    the instruction set of the elementwise loops.
+    """
+    blas = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    threads = _blas_threads()
+    rows = {
+        "fastdnn": __version__,
+        "SIMD": f"{_loops.level} (this processor can run {', '.join(_loops.available)})",
+        "BLAS": f"{blas['name']} {blas['version']}, SciPy's own",
+        "BLAS threads": "unknown" if threads is None else str(threads),
+        "SciPy": scipy.__version__,
+        "NumPy": np.__version__,
+        "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+    }
+    for name, value in rows.items():
+        print(f"{name + ':':<14}{value}")
+
+
+def _blas_threads() -> int | None:
+    """Ask the OpenBLAS that SciPy's wheel brought along, if it did."""
+    package = Path(scipy.__file__).parent
+    for folder in (package.parent / "scipy.libs", package / ".dylibs"):
+        for library in folder.glob("libscipy_openblas*"):
+            threads = getattr(ctypes.CDLL(str(library)), "scipy_openblas_get_num_threads", None)
+            if threads is not None:
+                return int(threads())
+    return None

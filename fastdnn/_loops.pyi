@@ -1,0 +1,4 @@
+from typing import Final
+
+available: Final[tuple[str, ...]]
+level: Final[str]

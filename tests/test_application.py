@@ -1,0 +1,505 @@
+"""The models against plain NumPy and the published runs; what surrounds them, one by one."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import reference
+from matplotlib.figure import Figure
+
+from fastdnn.application import (
+    L_layer_model,
+    load_data,
+    plot_costs,
+    predict,
+    print_mislabeled_images,
+    two_layer_model,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+CATVNONCAT = Path(
+    os.environ.get("FASTDNN_CATVNONCAT", ROOT.parent / "shared" / "data" / "catvnoncat")
+)
+MODELS = [
+    pytest.param(two_layer_model, (6, 4, 1), id="two_layer_model"),
+    pytest.param(L_layer_model, [6, 5, 4, 1], id="L_layer_model"),
+]
+
+
+@pytest.fixture
+def data():
+    random = np.random.RandomState(0)
+    X = random.rand(6, 11)
+    return X, (X.sum(axis=0, keepdims=True) > 3).astype(np.float64)
+
+
+def course_parameters(model, layers_dims, seed=1):
+    random = np.random.RandomState(seed)
+    parameters = {}
+    for l in range(1, len(layers_dims)):
+        n, n_prev = layers_dims[l], layers_dims[l - 1]
+        W = random.randn(n, n_prev)
+        parameters[f"W{l}"] = W * 0.01 if model is two_layer_model else W / np.sqrt(n_prev)
+        parameters[f"b{l}"] = np.zeros((n, 1))
+    return parameters
+
+
+def course_train(X, Y, parameters, learning_rate, num_iterations):
+    costs = []
+    for i in range(num_iterations):
+        AL, caches = reference.L_model_forward(X, parameters)
+        if i % 100 == 0:
+            costs.append(reference.compute_cost(AL, Y))
+        grads = reference.L_model_backward(AL, Y, caches)
+        parameters = reference.update_parameters(parameters, grads, learning_rate)
+    return parameters, costs
+
+
+def assert_same(ours, theirs, rtol=0.0):
+    assert ours[0].keys() == theirs[0].keys()
+    for key, value in theirs[0].items():
+        np.testing.assert_allclose(ours[0][key], value, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=rtol, atol=rtol)
+
+
+# ------------------------------------------------------------------------------------------ models
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("model", "layers_dims"), MODELS)
+def test_model_trains_as_the_course_does(model, layers_dims, order, data):
+    X, Y = data
+    ours = model(np.asarray(X, order=order), Y, layers_dims, 0.3, 201)
+    theirs = course_train(X, Y, course_parameters(model, layers_dims), 0.3, 201)
+    assert_same(ours, theirs, 1e-10)
+    assert theirs[1][2] < theirs[1][0]
+
+
+@pytest.mark.parametrize(("model", "layers_dims"), MODELS)
+def test_model_draws_the_course_s_digits(model, layers_dims, data):
+    np.random.seed(5)
+    state = np.random.get_state()[1].copy()
+    for rng, seed in ((None, 1), (7, 7), (np.random.RandomState(3), 3)):
+        parameters, costs = model(*data, layers_dims, num_iterations=0, rng=rng)
+        assert costs == []
+        assert_same((parameters, []), (course_parameters(model, layers_dims, seed), []), 1e-15)
+    first, again = (
+        model(*data, layers_dims, num_iterations=0, rng=np.random.default_rng(2))[0]
+        for _ in range(2)
+    )
+    assert_same((first, []), (again, []))
+    assert (np.random.get_state()[1] == state).all()
+
+
+@pytest.mark.parametrize(("model", "layers_dims"), MODELS)
+def test_costs_are_0d_arrays(model, layers_dims, data):
+    for num_iterations, count in ((1, 1), (100, 1), (101, 2), (250, 3)):
+        _, costs = model(*data, layers_dims, num_iterations=num_iterations)
+        assert isinstance(costs, list)
+        assert len(costs) == count
+        assert all(isinstance(cost, np.ndarray) and cost.shape == () for cost in costs)
+
+
+def test_print_cost(data, capsys):
+    _, costs = L_layer_model(*data, [6, 3, 1], num_iterations=150)
+    assert capsys.readouterr().out == ""
+    L_layer_model(*data, [6, 3, 1], num_iterations=150, print_cost=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"Cost after iteration {100 * i}: {costs[i]}" for i in range(2)]
+    assert re.fullmatch(r"Cost after iteration 149: 0\.\d+", lines[2])
+    assert len(lines) == 3
+    _, costs = L_layer_model(*data, [6, 3, 1], num_iterations=101, print_cost=True)
+    assert len(capsys.readouterr().out.splitlines()) == len(costs) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_saturated_output_stays_finite(dtype):
+    X = np.array([[40.0, -40.0, 3.0]]) * np.ones((2, 1))
+    Y = np.array([[1, 0, 0]])
+    with np.errstate(all="ignore"):
+        _, theirs = course_train(X, Y, course_parameters(L_layer_model, [2, 1]), 20.0, 301)
+    assert np.isnan(theirs).any()
+    parameters, costs = L_layer_model(X.astype(dtype), Y, [2, 1], 20.0, 301)
+    assert np.isfinite(costs).all()
+    assert all(np.isfinite(value).all() for value in parameters.values())
+
+
+@pytest.mark.parametrize(("model", "layers_dims"), MODELS)
+def test_float32_trains_in_float32(model, layers_dims, data):
+    X, Y = data
+    double = model(X, Y, layers_dims, 0.1, 101)
+    single = model(X.astype(np.float32), Y, layers_dims, 0.1, 101)
+    assert {a.dtype for a in [*single[0].values(), *single[1]]} == {np.dtype(np.float32)}
+    assert {a.dtype for a in [*double[0].values(), *double[1]]} == {np.dtype(np.float64)}
+    assert_same(single, double, 1e-5)
+    half = model(X.astype(np.float16), Y, layers_dims, 0.1, 1)
+    assert half[1][0].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda Y: Y.ravel(),
+        lambda Y: Y.T,
+        lambda Y: Y.tolist(),
+        lambda Y: Y.astype(int),
+        lambda Y: Y.astype(bool),
+        lambda Y: Y.astype(">f4"),
+        lambda Y: np.repeat(Y, 2, axis=1)[:, ::2],
+    ],
+    ids=["flat", "column", "list", "int", "bool", "big-endian", "strided"],
+)
+def test_forms_of_Y(form, data):
+    X, Y = data
+    assert_same(
+        L_layer_model(X, form(Y), [6, 3, 1], 0.1, 3), L_layer_model(X, Y, [6, 3, 1], 0.1, 3)
+    )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda X: X.tolist(),
+        lambda X: X.astype(int),
+        lambda X: X.astype(">f8"),
+        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    ],
+    ids=["list", "int", "big-endian", "strided"],
+)
+def test_forms_of_X(form, data):
+    X, Y = np.floor(9 * data[0]), data[1]
+    assert_same(
+        L_layer_model(form(X), Y, [6, 3, 1], 0.1, 3), L_layer_model(X, Y, [6, 3, 1], 0.1, 3)
+    )
+
+
+@pytest.mark.parametrize(("model", "layers_dims"), MODELS)
+def test_real_valued_Y(model, layers_dims, data):
+    X, Y = data[0], np.random.RandomState(4).randn(11)
+    theirs = course_train(X, Y[None], course_parameters(model, layers_dims), 0.1, 3)
+    assert_same(model(X, Y, layers_dims, 0.1, 3), theirs, 1e-12)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_several_outputs(order, data):
+    X = np.asarray(data[0], order=order)
+    Y = np.random.RandomState(4).randint(0, 2, (2, 11))
+    theirs = course_train(X, Y, course_parameters(L_layer_model, [6, 3, 2]), 0.1, 3)
+    assert_same(L_layer_model(X, Y, [6, 3, 2], 0.1, 3), theirs, 1e-12)
+
+
+def test_inputs_are_not_written(data):
+    X, Y = data
+    kept = X.copy(), Y.copy()
+    X.flags.writeable = Y.flags.writeable = False
+    layers_dims = [6, 3, 1]
+    L_layer_model(X, Y, layers_dims, num_iterations=2)
+    np.testing.assert_array_equal(X, kept[0])
+    np.testing.assert_array_equal(Y, kept[1])
+    assert layers_dims == [6, 3, 1]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_passes_through(value, data):
+    X, Y = data
+    X[2, 3] = value
+    _, costs = L_layer_model(X, Y, [6, 3, 1], num_iterations=101)
+    assert np.isnan(costs[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"X": None}, TypeError, "X must"),
+        ({"X": np.ones(6)}, ValueError, "X must have 2 dim"),
+        ({"X": np.ones((6, 0))}, ValueError, "X must not be empty"),
+        ({"X": np.ma.ones((6, 11))}, TypeError, "X is a masked"),
+        ({"X": np.ones((6, 11), complex)}, TypeError, "X must"),
+        ({"X": np.ones((5, 11))}, ValueError, r"layers_dims begins with 6, .*\(5, 11\)"),
+        ({"Y": np.ones(10)}, ValueError, r"Y has shape \(10,\).*\(1, 11\)"),
+        ({"Y": "cat"}, TypeError, "Y must"),
+        ({"Y": np.ma.ones((1, 11))}, TypeError, "Y is a masked"),
+        ({"layers_dims": [6, 3, 2], "Y": np.ones((11, 2))}, ValueError, r"Y has shape \(11, 2\)"),
+        ({"layers_dims": [6, 3, 2], "Y": np.ones(22)}, ValueError, r"Y has shape \(22,\)"),
+        ({"layers_dims": 6}, TypeError, "layers_dims must be a sequence"),
+        ({"layers_dims": [6, 3.0, 1]}, TypeError, "layers_dims must be a sequence of int"),
+        ({"layers_dims": [6, 0, 1]}, ValueError, "layers_dims must hold"),
+        ({"layers_dims": []}, ValueError, "layers_dims must hold"),
+        ({"layers_dims": [6]}, ValueError, "layers_dims must hold"),
+        ({"learning_rate": "fast"}, TypeError, "learning_rate"),
+        ({"learning_rate": np.ones(2)}, TypeError, "learning_rate"),
+        ({"num_iterations": 2.5}, TypeError, "num_iterations must be an integer"),
+        ({"num_iterations": -1}, ValueError, "num_iterations must be at least 0"),
+        ({"rng": "seed"}, TypeError, "rng"),
+    ],
+)
+@pytest.mark.parametrize("model", [two_layer_model, L_layer_model])
+def test_model_refuses(model, change, error, match, data):
+    arguments = {"X": data[0], "Y": data[1], "layers_dims": [6, 3, 1], "num_iterations": 1}
+    model(**arguments)
+    with pytest.raises(error, match=match):
+        model(**arguments | change)
+
+
+@pytest.mark.parametrize("layers_dims", [[6, 1], [6, 3, 2, 1]])
+def test_two_layer_model_has_two_layers(layers_dims, data):
+    L_layer_model(*data, layers_dims, num_iterations=1)
+    with pytest.raises(ValueError, match="layers_dims must hold 3 sizes"):
+        two_layer_model(*data, layers_dims, num_iterations=1)
+
+
+# ----------------------------------------------------------------------------------------- predict
+
+
+def test_predict(capsys):
+    X = np.array([[-1.0, 0.0, 1e-9, 5.0]])
+    parameters = {"W1": np.ones((1, 1)), "b1": np.zeros((1, 1))}
+    for y in ([0, 0, 0, 1], [[0, 0, 0, 1]], np.array([[0, 0, 0, 1]]), np.array([0.0, 0, 0, 1])):
+        p = predict(X, y, parameters)
+        assert capsys.readouterr().out == "Accuracy: 0.75\n"
+        assert p.dtype == np.float64
+        np.testing.assert_array_equal(p, [[0, 0, 1, 1]])
+    assert predict(X.astype(np.float32), [0] * 4, parameters).dtype == np.float64
+
+
+def test_predict_refuses():
+    X, W, b = np.ones((3, 4)), np.ones((2, 3)), np.ones((2, 1))
+    with pytest.raises(ValueError, match="2 output units"):
+        predict(X, [0] * 4, {"W1": W, "b1": b})
+    one = {"W1": W[:1], "b1": b[:1]}
+    with pytest.raises(ValueError, match=r"y has shape \(3,\), but X has 4 columns"):
+        predict(X, [0] * 3, one)
+    with pytest.raises(TypeError, match="y must"):
+        predict(X, list("abcd"), one)
+
+
+# -------------------------------------------------------------------------------------------- data
+
+
+def write_data(directory, part, **change):
+    random = np.random.RandomState(0)
+    datasets = {
+        f"{part}_set_x": random.randint(0, 256, (6, 4, 4, 3), np.uint8),
+        f"{part}_set_y": random.randint(0, 2, 6),
+        "list_classes": np.array([b"non-cat", b"cat"]),
+    }
+    with h5py.File(directory / f"{part}_catvnoncat.h5", "w") as file:
+        for key, value in (datasets | change).items():
+            if value is not None:
+                file[key] = value
+    return datasets
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+def test_load_data(as_path, tmp_path):
+    train, test = (write_data(tmp_path, part) for part in ("train", "test"))
+    train_x, train_y, test_x, test_y, classes = load_data(as_path(tmp_path))
+    np.testing.assert_array_equal(train_x, train["train_set_x"])
+    np.testing.assert_array_equal(test_x, test["test_set_x"])
+    assert train_x.dtype == np.uint8
+    np.testing.assert_array_equal(train_y, train["train_set_y"][None])
+    np.testing.assert_array_equal(test_y, test["test_set_y"][None])
+    assert classes.tolist() == [b"non-cat", b"cat"]
+
+
+def test_load_data_looks_in_datasets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").mkdir()
+    for part in ("train", "test"):
+        write_data(tmp_path / "datasets", part)
+    assert len(load_data()) == 5
+
+
+def test_load_data_without_a_file(tmp_path):
+    write_data(tmp_path, "train")
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "test_catvnoncat.h5"))):
+        load_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"test_set_x": None}, "lacks a dataset"),
+        ({"test_set_y": np.zeros(5)}, r"labels of shape \(5,\)"),
+        ({"test_set_x": np.zeros((6, 4, 5, 3))}, r"images of shape \(6, 4, 5, 3\)"),
+        ({"test_set_x": np.zeros((6, 5, 5, 3))}, r"test images of shape \(5, 5, 3\)"),
+        ({"test_set_y": np.array([b"cat"] * 6)}, "not numbers"),
+    ],
+)
+def test_load_data_refuses(change, match, tmp_path):
+    write_data(tmp_path, "train")
+    write_data(tmp_path, "test", **change)
+    with pytest.raises(ValueError, match=match):
+        load_data(tmp_path)
+
+
+def test_load_data_of_no_hdf5_file(tmp_path):
+    path = tmp_path / "train_catvnoncat.h5"
+    path.write_text("cat")
+    with pytest.raises(OSError, match=re.escape(str(path))):
+        load_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        ("h5py", lambda: load_data("nowhere")),
+        ("matplotlib.figure", lambda: plot_costs([1.0])),
+        (
+            "matplotlib.figure",
+            lambda: print_mislabeled_images([b"a"], np.ones((3, 1)), [0], [0]),
+        ),
+    ],
+    ids=["load_data", "plot_costs", "print_mislabeled_images"],
+)
+def test_missing_package_names_the_extra(module, call, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf'{module}.*pip install "fastdnn\[demo\]"'):
+        call()
+
+
+# ----------------------------------------------------------------------------------------- figures
+
+
+def test_plot_costs():
+    costs = [np.array(3.0), np.array(2.0), np.array(1.5)]
+    figure = plot_costs(costs, learning_rate=0.01)
+    assert isinstance(figure, Figure)
+    (ax,) = figure.axes
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, 3], [1, 2], [2, 1.5]])
+    assert ax.get_title() == "Learning rate = 0.01"
+    assert ax.get_xlabel() == "iterations (per hundreds)"
+    assert ax.get_ylabel() == "cost"
+    figure.draw_without_rendering()
+
+
+def test_plot_costs_on_given_axes():
+    figure = Figure()
+    left, right = figure.subfigures(1, 2)
+    ax = right.subplots()
+    assert plot_costs(np.array([[2.0, 1.0]]), ax=ax) is figure
+    assert len(ax.lines) == 1
+    assert left.axes == []
+    with pytest.raises(TypeError, match="costs must"):
+        plot_costs(["a"], ax=ax)
+
+
+def mislabeled():
+    X = np.random.RandomState(0).randint(0, 256, (48, 5), np.uint8)
+    y = np.array([[0, 1, 1, 0, 1]])
+    p = np.array([[1.0, 1, 0, 0, 0]])
+    return X, y, p
+
+
+@pytest.mark.parametrize("classes", [np.array([b"non-cat", b"cat"]), ["non-cat", "cat"]])
+def test_print_mislabeled_images(classes):
+    X, y, p = mislabeled()
+    figure = print_mislabeled_images(classes, X, y, p)
+    assert isinstance(figure, Figure)
+    insets = figure.axes[0].child_axes
+    words = ["non-cat", "cat"]
+    assert len(insets) == 3
+    for inset, i in zip(insets, (0, 2, 4), strict=True):
+        assert inset.get_title() == f"Prediction: {words[int(p[0, i])]} \n Class: {words[y[0, i]]}"
+        np.testing.assert_array_equal(inset.images[0].get_array(), X[:, i].reshape(4, 4, 3))
+    boxes = [inset.get_position().get_points() for inset in insets]
+    for i, (low, high) in enumerate(boxes):
+        for other_low, other_high in boxes[:i]:
+            assert (high <= other_low).any() or (other_high <= low).any(), "images overlap"
+    figure.draw_without_rendering()
+
+
+def test_print_mislabeled_images_on_given_axes():
+    X, y, p = mislabeled()
+    figure = Figure()
+    _, ax = figure.subplots(1, 2)
+    flat = print_mislabeled_images(["non-cat", "cat"], X / 255, y.ravel(), p.ravel().tolist(), ax)
+    assert flat is figure
+    assert len(ax.child_axes) == 3
+
+
+def test_no_image_is_mislabeled():
+    X, y, _ = mislabeled()
+    figure = print_mislabeled_images(["non-cat", "cat"], X, y, y)
+    assert figure.axes[0].child_axes == []
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no image is mislabeled"]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"X": np.ones((47, 5))}, "X has 47 rows"),
+        ({"X": np.ones((49, 5))}, "X has 49 rows"),
+        ({"X": np.ones(48)}, "X must have 2 dimensions"),
+        ({"y": [0, 1]}, r"y has shape \(2,\)"),
+        ({"p": [0, 1]}, r"p has shape \(2,\)"),
+        ({"p": [2, 1, 1, 0, 1]}, "p holds 2"),
+        ({"y": [-1, 1, 1, 0, 1]}, "y holds -1"),
+        ({"p": [0.5, 1, 1, 0, 1]}, "p holds 0.5"),
+    ],
+)
+def test_print_mislabeled_images_refuses(change, match):
+    X, y, p = mislabeled()
+    with pytest.raises(ValueError, match=match):
+        print_mislabeled_images(**{"classes": ["a", "b"], "X": X, "y": y, "p": p} | change)
+
+
+def test_figures_touch_no_window_system():
+    code = """
+import sys, numpy as np, fastdnn.application as application
+application.plot_costs([2.0, 1.0])
+application.print_mislabeled_images(["a", "b"], np.ones((12, 2)), [0, 1], [1, 1])
+print("matplotlib.figure" in sys.modules, "matplotlib.pyplot" in sys.modules)
+"""
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
+    assert run.stdout.split() == ["True", "False"]
+
+
+# ---------------------------------------------------------------------------------- published runs
+
+
+@pytest.mark.skipif(
+    not (CATVNONCAT / "train_catvnoncat.h5").is_file(),
+    reason="the course's photographs are not in the folder that FASTDNN_CATVNONCAT names",
+)
+@pytest.mark.parametrize(
+    ("model", "layers_dims", "published", "train_right", "test_right"),
+    [
+        pytest.param(
+            two_layer_model,
+            (12288, 7, 1),
+            {0: 0.693049735659989, 1: 0.6464320953428849, 10: 0.3394281538366413}
+            | {24: 0.048554785628770226},
+            209,
+            36,
+            id="two_layer_model",
+        ),
+        pytest.param(
+            L_layer_model,
+            [12288, 20, 7, 5, 1],
+            {0: 0.7717493284237686, 1: 0.6720534400822914, 10: 0.3151869888600617}
+            | {24: 0.09287821526472397},
+            206,
+            40,
+            id="L_layer_model",
+        ),
+    ],
+)
+def test_published_run(model, layers_dims, published, train_right, test_right, capsys):
+    train_x_orig, train_y, test_x_orig, test_y, _ = load_data(CATVNONCAT)
+    train_x, test_x = (x.reshape(len(x), -1).T / 255.0 for x in (train_x_orig, test_x_orig))
+    parameters, costs = model(train_x, train_y, layers_dims, 0.0075, 2500)
+    assert len(costs) == 25
+    for hundreds, cost in published.items():
+        assert abs(costs[hundreds] - cost) < 1e-8
+    assert np.sum(predict(train_x, train_y, parameters) == train_y) == train_right
+    assert np.sum(predict(test_x, test_y, parameters) == test_y) == test_right
+    printed = [float(word) for word in re.findall(r"Accuracy: (\S+)", capsys.readouterr().out)]
+    assert printed == [train_right / 209, test_right / 50]

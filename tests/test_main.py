@@ -1,0 +1,278 @@
+"""The command: what it prints and writes, and how it fails."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import reference
+import sklearn.datasets
+
+import fastdnn
+from fastdnn import __main__ as command
+from fastdnn._course import train
+from fastdnn.functional import initialize_parameters_deep
+
+PNG = b"\x89PNG\r\n\x1a\n"
+QUICK = ("--images", "12", "--iterations", "2")
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write_data(directory):
+    random = np.random.RandomState(0)
+    for part, m in (("train", 20), ("test", 8)):
+        with h5py.File(directory / f"{part}_catvnoncat.h5", "w") as file:
+            file[f"{part}_set_x"] = random.randint(0, 256, (m, 8, 8, 3), np.uint8)
+            file[f"{part}_set_y"] = np.arange(m) % 2
+            file["list_classes"] = np.array([b"non-cat", b"cat"])
+
+
+def python_m_fastdnn(*arguments, **options):
+    # -P: not the source folder, if this is its parent
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "fastdnn", *arguments],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        **options,
+    )
+
+
+# ------------------------------------------------------------------------------------------ demo
+
+
+def test_demo(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "_MEASURED", 5)
+    assert command.main(["demo", "--images", "42", "--iterations", "15"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "42 images to train on, 10 to test on." in out
+    assert "Network [12288, 20, 7, 5, 1]" in out
+    costs = [float(word) for word in re.findall(r"Cost after iteration \d+: (\S+)", out)]
+    assert len(costs) == 2
+    assert costs[1] < costs[0]
+    assert re.search(r"Training images: Accuracy: [01]\.\d+\n", out)
+    assert re.search(r"Test images: +Accuracy: [01]\.\d+\n", out)
+    pattern = (
+        r"fastdnn +\S+ s for 15 iterations\n"
+        r"plain NumPy +(\S+) s, extrapolated from its first 5\n"
+        r"ratio +(\S+), of the first 5 iterations of both: (\S+) s to (\S+) s\n"
+    )
+    whole, ratio, theirs, ours = map(float, re.search(pattern, out).groups())
+    assert whole == pytest.approx(3 * theirs, abs=0.021)
+    assert (theirs - 0.005) / (ours + 0.005) < ratio + 0.005
+    assert out.splitlines()[-1] == f"Figure: {tmp_path / 'fastdnn-demo.png'}"
+    assert (tmp_path / "fastdnn-demo.png").read_bytes().startswith(PNG)
+
+
+def test_demo_of_few_iterations_extrapolates_nothing(tmp_path, capsys):
+    assert command.main(["demo", *QUICK, "--output", "figure.of-the-demo"]) == 0
+    out = capsys.readouterr().out
+    assert "extrapolated" not in out
+    assert "of the first 2 iterations of both" in out
+    assert (tmp_path / "figure.of-the-demo").read_bytes().startswith(PNG)
+
+
+def test_demo_of_the_course_s_files(tmp_path, capsys):
+    write_data(tmp_path)
+    arguments = ["demo", "--data", str(tmp_path), "--iterations", "3"]
+    assert command.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "20 images to train on, 8 to test on." in out
+    assert "Network [192, 20, 7, 5, 1]" in out
+    assert command.main([*arguments, "--seed", "2"]) == 0
+    assert costs_of(capsys.readouterr().out) != costs_of(out)
+
+
+def costs_of(out):
+    return re.findall(r"Cost after .*", out)
+
+
+def test_patches_repeat_themselves():
+    first, again, other = (command._patches(12, seed) for seed in (3, 3, 4))
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (first[0] != other[0]).any()
+    assert (first[2] != other[2]).any()
+
+
+def test_patches_share_no_column(monkeypatch):
+    columns = np.arange(640)
+    photograph = np.empty((427, 640, 3), np.uint8)
+    photograph[:] = np.stack([columns // 256, columns % 256, 0 * columns], axis=1)
+    photographs = [photograph, photograph + np.array([0, 0, 9], np.uint8)]
+
+    class Images:
+        images = photographs
+
+    monkeypatch.setattr(sklearn.datasets, "load_sample_images", Images)
+    train_x, train_y, test_x, test_y, classes = command._patches(1000, 0)
+    assert train_x.shape == (1000, 64, 64, 3)
+    assert test_x.shape == (239, 64, 64, 3)
+    assert classes.tolist() == [b"temple", b"flower"]
+    for x, y in ((train_x, train_y), (test_x, test_y)):
+        assert (x[..., 2] == 9 * y.reshape(-1, 1, 1)).all()
+        assert abs(2 * y.sum() - y.size) <= 1
+    seen = [
+        {*(256 * x[..., 0].astype(int) + x[..., 1]).ravel().tolist()} for x in (train_x, test_x)
+    ]
+    assert not seen[0] & seen[1]
+    assert len(seen[0]) > 300
+    assert len(seen[1]) > 100
+
+
+def test_no_patch_twice():
+    train_x, _, test_x, _, _ = command._patches(500, 1)
+    for x in (train_x, test_x):
+        assert len({patch.tobytes() for patch in x}) == len(x)
+
+
+def test_plain_numpy_is_the_course_s():
+    random = np.random.RandomState(0)
+    X, Y = random.rand(6, 9), random.randint(0, 2, (1, 9))
+    theirs = parameters = initialize_parameters_deep([6, 4, 3, 1], rng=1, scale="lecun")
+    kept = {key: value.copy() for key, value in parameters.items()}
+    for _ in range(3):
+        AL, caches = reference.L_model_forward(X, theirs)
+        grads = reference.L_model_backward(AL, Y, caches)
+        theirs = reference.update_parameters(theirs, grads, 0.3)
+    ours, cost = train(X, Y, parameters, 0.3, 3)
+    np.testing.assert_allclose(cost, reference.compute_cost(AL, Y), rtol=1e-14)
+    for key, value in theirs.items():
+        np.testing.assert_allclose(ours[key], value, rtol=1e-13, atol=1e-15)
+        np.testing.assert_array_equal(parameters[key], kept[key])
+
+
+# ------------------------------------------------------------------------------------- info, help
+
+
+def test_info_shows_the_configuration(monkeypatch, capsys):
+    monkeypatch.setattr(fastdnn, "show_config", lambda: print("shown"), raising=False)
+    assert command.main(["info"]) == 0
+    assert capsys.readouterr().out == "shown\n"
+
+
+def test_info_of_a_process():
+    with python_m_fastdnn("info", stdout=subprocess.PIPE) as process:
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert np.__version__ in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--help"], ["demo", "info"]), (["demo", "--help"], ["--data DIR", "exit status", "2500"])],
+)
+def test_help(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(arguments)
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in words)
+
+
+# ------------------------------------------------------------------------------------------ errors
+
+
+def assert_one_line(err, *words):
+    assert err.startswith("fastdnn: error: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "command"),
+        (["demolish"], "demolish"),
+        (["demo", "--iterations", "0"], "--iterations: must be at least 1, got 0"),
+        (["demo", "--iterations", "many"], "--iterations"),
+        (["demo", "--images", "1"], "--images: must be at least 2"),
+        (["demo", "--images", "9", "--data", "."], "not allowed with"),
+        (["demo", "--seed", "-1"], "--seed: must be from 0 to 4294967295"),
+        (["demo", "--seed", str(2**32)], "--seed"),
+        (["demo", "--frobnicate"], "--frobnicate"),
+        (["info", "more"], "more"),
+    ],
+)
+def test_wrong_usage(arguments, word, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(arguments)
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert_one_line(err, word)
+
+
+def test_more_patches_than_there_is_room_for(tmp_path, capsys):
+    assert command.main(["demo", "--images", "3000"]) == 2
+    err = capsys.readouterr().err
+    assert_one_line(err, "--images", "training patches, not for 3000")
+    assert list(tmp_path.iterdir()) == []
+    most = int(re.search(r"room for (\d+)", err)[1])
+    assert len(command._patches(most, 1)[0]) == most
+    with pytest.raises(argparse.ArgumentError):
+        command._patches(most + 1, 1)
+
+
+@pytest.mark.parametrize("output", [".", "missing/figure.png", "file/figure.png"])
+def test_unwritable_output_is_found_before_the_training(output, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("fastdnn.application.L_layer_model", pytest.fail)
+    (tmp_path / "file").touch()
+    assert command.main(["demo", *QUICK, "--output", output]) == 1
+    assert_one_line(capsys.readouterr().err, "cannot write to", str(tmp_path))
+
+
+def test_missing_data(tmp_path, capsys):
+    assert command.main(["demo", "--data", "nowhere"]) == 1
+    assert_one_line(capsys.readouterr().err, str(Path("nowhere") / "train_catvnoncat.h5"))
+
+
+def test_unreadable_data(tmp_path, capsys):
+    write_data(tmp_path)
+    (tmp_path / "test_catvnoncat.h5").write_text("cat")
+    assert command.main(["demo", "--data", "."]) == 1
+    assert_one_line(capsys.readouterr().err, "test_catvnoncat.h5 cannot be read")
+
+
+@pytest.mark.parametrize(
+    "module", ["matplotlib.figure", "PIL", "sklearn.datasets", "threadpoolctl"]
+)
+def test_missing_package_names_the_extra(module, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert command.main(["demo", *QUICK]) == 1
+    assert_one_line(capsys.readouterr().err, module, 'pip install "fastdnn[demo]"')
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "word"),
+    [(KeyboardInterrupt(), 130, "interrupted"), (MemoryError(), 1, "not enough memory")],
+)
+def test_stopped_in_the_training(error, status, word, tmp_path, monkeypatch, capsys):
+    def stop(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("fastdnn.application.L_layer_model", stop)
+    assert command.main(["demo", *QUICK]) == status
+    assert_one_line(capsys.readouterr().err, word)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error on Windows")
+def test_closed_pipe(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as stdout, python_m_fastdnn("demo", *QUICK, stdout=stdout) as run:
+        _, err = run.communicate()
+    assert (run.returncode, err) == (141, "")
+    assert list(tmp_path.iterdir()) == []

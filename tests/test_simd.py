@@ -1,0 +1,89 @@
+"""The three instruction-set levels: the same tests, and the same bits."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastdnn import _loops
+
+TESTS = Path(__file__).resolve().parent
+LEVELS = ["base", "v3", "v4"]
+
+DIGEST = """
+import hashlib
+import numpy as np
+from fastdnn import _kernels, _loops
+
+random = np.random.default_rng(0)
+digest = hashlib.sha256()
+for dtype in (np.float32, np.float64):
+    for rows, cols in [(1, 1), (1, 4099), (37, 91), (300, 7), (3, 2500)]:
+        Z, dA = (random.normal(size=(rows, cols)).astype(dtype) * 9 for _ in range(2))
+        AL, Y = (random.uniform(0.001, 0.999, (rows, cols)).astype(dtype) for _ in range(2))
+        A_prev, W, b = np.ones((1, cols), dtype), np.ones((rows, 1), dtype), Z[:, :1].copy()
+        results = [_kernels.cross_entropy(AL, Y), _kernels.cross_entropy_backward(AL, Y)]
+        results.append(_kernels.descend(0.3, Z, dA))
+        for code in _kernels.ACTIVATIONS.values():
+            # with one input unit the products are exact, whatever BLAS runs
+            results += _kernels.layer_forward(code, A_prev, W, b)
+            for order in "CF":
+                arrays = (np.asarray(x, order=order) for x in (dA, Z))
+                results.append(_kernels.layer_backward(code, *arrays, A_prev, W)[2])
+            if code:
+                results.append(_kernels.activate(code, Z))
+                results.append(_kernels.activate_backward(code, dA, Z))
+        for result in results:
+            digest.update(np.ascontiguousarray(result).tobytes())
+print(_loops.level, digest.hexdigest())
+"""
+
+
+def run(level, *command):
+    return subprocess.run(
+        [sys.executable, "-P", *command],
+        env={**os.environ, "FASTDNN_SIMD": level},
+        cwd=TESTS.parent,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def needs(level):
+    if level not in _loops.available:
+        pytest.skip(f"this processor lacks the instructions of {level}")
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if level != _loops.level])
+def test_the_numeric_tests_pass_at_every_level(level):
+    needs(level)
+    files = [str(TESTS / f"test_{name}.py") for name in ("loops", "functional")]
+    result = run(level, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_level_gives_the_same_bits(level):
+    needs(level)
+    results = [run(name, "-c", DIGEST) for name in ("base", level)]
+    assert [result.returncode for result in results] == [0, 0], results
+    (_, expected), (used, got) = (result.stdout.split() for result in results)
+    assert used == level
+    assert got == expected
+
+
+def test_an_unknown_level_is_refused():
+    result = run("avx", "-c", "import fastdnn")
+    assert result.returncode != 0
+    assert "FASTDNN_SIMD must be one of base, v3, v4, got 'avx'" in result.stderr
+
+
+@pytest.mark.skipif("v4" in _loops.available, reason="this processor can run every level")
+def test_a_level_beyond_the_processor_is_refused():
+    result = run("v4", "-c", "import fastdnn")
+    assert result.returncode != 0
+    assert "FASTDNN_SIMD=v4 needs instructions that this processor lacks" in result.stderr
