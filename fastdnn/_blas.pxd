@@ -9,23 +9,38 @@ from scipy.linalg cimport cython_blas
 include "_blas_int.pxi"
 
 
+cdef enum:
+    # elements of an output that stay in the second-level cache
+    PANEL = 131072
+
+
 cdef inline void _gemm(
     bint trans_A, bint trans_B, blas_int M, blas_int N, blas_int K,
     floating alpha, const floating *A, const floating *B, floating *C,
 ) noexcept nogil:
-    # C (M, N) := alpha op(A) (M, K) op(B) (K, N), all contiguous
+    # C (M, N) := alpha op(A) (M, K) op(B) (K, N), all contiguous.
+    # BLAS zeroes C and then adds to it. Where K is small that traffic is what the product costs, so a
+    # large C is made in panels of rows that are still in the cache when they are added to.
     cdef:
         char transa = b'T' if trans_B else b'N'
         char transb = b'T' if trans_A else b'N'
         blas_int lda = K if trans_B else N
         blas_int ldb = M if trans_A else K
+        blas_int i = 0, rows = M
         floating beta = 0
-    if floating is float:
-        cython_blas.sgemm(&transa, &transb, &N, &M, &K, &alpha, <float *> B, &lda,
-                          <float *> A, &ldb, &beta, C, &N)
-    else:
-        cython_blas.dgemm(&transa, &transb, &N, &M, &K, &alpha, <double *> B, &lda,
-                          <double *> A, &ldb, &beta, C, &N)
+    if K <= 64 and <Py_ssize_t> M * N > 2 * PANEL:
+        rows = max(32, PANEL // N)
+    while i < M:
+        rows = min(rows, M - i)
+        if floating is float:
+            cython_blas.sgemm(&transa, &transb, &N, &rows, &K, &alpha, <float *> B, &lda,
+                              <float *> A, &ldb, &beta, C, &N)
+        else:
+            cython_blas.dgemm(&transa, &transb, &N, &rows, &K, &alpha, <double *> B, &lda,
+                              <double *> A, &ldb, &beta, C, &N)
+        i += rows
+        A += rows if trans_A else <Py_ssize_t> rows * K
+        C += <Py_ssize_t> rows * N
 
 
 cdef inline void _gemv(

@@ -115,10 +115,10 @@ cdef bint _look_same(object array, const Matrix *like, Matrix *matrix) except -1
     return (_look_like(array, like, like.rows, like.cols, matrix) and matrix.trans == like.trans)
 
 
-cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, Matrix *matrix):
-    # an array of the element type and memory order of another one
+cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint trans, Matrix *matrix):
+    # an array of the element type of another one
     array = empty((rows, cols), float32 if like.type == b'f' else float64,
-                  "F" if like.trans else "C")
+                  "F" if trans else "C")
     if not _look_like(array, like, rows, cols, matrix):
         raise SystemError("numpy.empty returned another array than it was asked for")
     return array
@@ -140,12 +140,12 @@ def layer_forward(int activation, A_prev, W, b):
             and a_prev.type == w.type and a_prev.rows == w.cols
             and _look_like(b, &w, w.rows, 1, &bias)):
         return None
-    Z = _new(&a_prev, w.rows, a_prev.cols, &z)
+    Z = _new(&a_prev, w.rows, a_prev.cols, a_prev.trans, &z)
     A = Z
     if activation == IDENTITY:
         a = z
     else:
-        A = _new(&a_prev, w.rows, a_prev.cols, &a)
+        A = _new(&a_prev, w.rows, a_prev.cols, a_prev.trans, &a)
     with nogil:
         if w.type == b'f':
             _forward(<Activation> activation, &a_prev, &w, <float *> bias.data,
@@ -167,10 +167,11 @@ cdef void _backward(
         dA_prev.trans, <floating *> dA_prev.data, dW.trans, <floating *> dW.data, db)
 
 
-def layer_backward(int activation, dA, Z, A_prev, W):
+def layer_backward(int activation, dA, Z, A_prev, W, bint first=False):
     """dA_prev, dW, db with dZ = dA * act'(Z), dA_prev = W^T dZ, dW = dZ A_prev^T / m, db = mean dZ.
 
-    With the identity dA is dZ, and Z is not read.
+    With the identity dA is dZ, and Z is not read. In the first layer no other will read dA_prev, so
+    it is in the order that BLAS fills sooner, and not in that of A_prev.
     """
     cdef Matrix da, z, dz, a_prev, w, da_prev, dw, bias
     if not (_look(W, &w) and _look(A_prev, &a_prev)
@@ -180,10 +181,11 @@ def layer_backward(int activation, dA, Z, A_prev, W):
     if activation == IDENTITY:
         dz = da
     else:
-        dZ = _new(&da, da.rows, da.cols, &dz)
-    dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, &da_prev)
-    dW = _new(&w, w.rows, w.cols, &dw)
-    db = _new(&w, w.rows, 1, &bias)
+        dZ = _new(&da, da.rows, da.cols, da.trans, &dz)
+    dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols,
+                   a_prev.trans and not first, &da_prev)
+    dW = _new(&w, w.rows, w.cols, w.trans, &dw)
+    db = _new(&w, w.rows, 1, False, &bias)
     with nogil:
         if w.type == b'f':
             _backward(<Activation> activation, &da, &z, &dz, &a_prev, &w, &da_prev, &dw,
@@ -199,7 +201,7 @@ def activate(int activation, Z):
     cdef Matrix z, a
     if not _look(Z, &z):
         return None
-    A = _new(&z, z.rows, z.cols, &a)
+    A = _new(&z, z.rows, z.cols, z.trans, &a)
     with nogil:
         if z.type == b'f':
             _loops.activate(
@@ -215,7 +217,7 @@ def activate_backward(int activation, dA, Z):
     cdef Matrix da, z, dz
     if not (_look(Z, &z) and _look_same(dA, &z, &da)):
         return None
-    dZ = _new(&z, z.rows, z.cols, &dz)
+    dZ = _new(&z, z.rows, z.cols, z.trans, &dz)
     with nogil:
         if z.type == b'f':
             _loops.activate_backward(<Activation> activation, z.rows * z.cols,
@@ -246,7 +248,7 @@ def cross_entropy_backward(AL, Y):
     cdef Matrix al, y, dal
     if not (_look(AL, &al) and _look_same(Y, &al, &y)):
         return None
-    dAL = _new(&al, al.rows, al.cols, &dal)
+    dAL = _new(&al, al.rows, al.cols, al.trans, &dal)
     with nogil:
         if al.type == b'f':
             _loops.cross_entropy_backward(
@@ -262,7 +264,7 @@ def descend(double learning_rate, P, dP):
     cdef Matrix p, dp, p_new
     if not (_look(P, &p) and _look_same(dP, &p, &dp)):
         return None
-    P_new = _new(&p, p.rows, p.cols, &p_new)
+    P_new = _new(&p, p.rows, p.cols, p.trans, &p_new)
     with nogil:
         if p.type == b'f':
             _loops.descend(p.rows * p.cols, <float> learning_rate,

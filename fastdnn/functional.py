@@ -287,7 +287,13 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     for l in range(L, 0, -1):
         linear_cache, Z = _split(caches[l - 1], f"caches[{l - 1}]")
         dA, dW, db = _layer_backward(
-            _SIGMOID if l == L else _RELU, dA, Z, linear_cache, f"dA{l}", f"caches[{l - 1}][0]"
+            _SIGMOID if l == L else _RELU,
+            dA,
+            Z,
+            linear_cache,
+            f"dA{l}",
+            f"caches[{l - 1}][0]",
+            l == 1,
         )
         grads[f"dA{l - 1}"] = dA
         grads[f"dW{l}"] = dW
@@ -560,7 +566,13 @@ def _layer_forward(
 
 
 def _layer_backward(
-    code: int, dA: Any, Z: Any, linear_cache: Any, name: str, cache_name: str
+    code: int,
+    dA: Any,
+    Z: Any,
+    linear_cache: Any,
+    name: str,
+    cache_name: str,
+    first: bool = False,
 ) -> tuple[Array, Array, Array]:
     try:
         A_prev, W, _ = linear_cache
@@ -568,9 +580,10 @@ def _layer_backward(
         raise ValueError(
             f"{cache_name} must be (A_prev, W, b), as linear_forward returns it"
         ) from None
-    results = _kernels.layer_backward(code, dA, Z, A_prev, W)
+    results = _kernels.layer_backward(code, dA, Z, A_prev, W, first)
     if results is None:
-        results = _kernels.layer_backward(code, *layer_gradient_arrays(dA, Z, A_prev, W, name))
+        arrays = layer_gradient_arrays(dA, Z, A_prev, W, name)
+        results = _kernels.layer_backward(code, *arrays, first)
     return results
 
 
