@@ -14,16 +14,20 @@ from pathlib import Path
 import scipy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 DEBUG = bool(os.environ.get("FASTDNN_DEBUG"))
 SANITIZE = os.environ.get("FASTDNN_SANITIZE")
 MSVC = os.name == "nt"
-X86_64 = platform.machine().lower() in ("x86_64", "amd64")
+# a macOS build for both architectures compiles every file for each
+X86_64 = platform.machine().lower() in ("x86_64", "amd64") and "arm64" not in os.environ.get(
+    "ARCHFLAGS", ""
+)
 # free-threaded interpreters cannot load the limited API
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 if MSVC:
-    # /fp:precise, the default, neither reassociates nor contracts
+    # /fp:precise, the default, does not reassociate, nor contract since Visual Studio 2022
     compile_args = ["/Od", "/Zi"] if DEBUG else ["/O2"]
     link_args = ["/DEBUG"] if DEBUG else []
     levels = {"base": [], "v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}
@@ -37,7 +41,11 @@ else:
         link_args += sanitize
     elif platform.system() == "Linux" and not DEBUG:
         link_args += ["-Wl,-s"]
-    levels = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
+    levels = {
+        "base": [],
+        "v3": ["-mavx2"],
+        "v4": [f"-mavx512{feature}" for feature in ("f", "bw", "cd", "dq", "vl")],
+    }
 if not X86_64:
     levels = {"base": []}
 
@@ -67,8 +75,18 @@ def extension(name, flags=()):
     )
 
 
+class BuildExt(build_ext):
+    def build_extensions(self):
+        # an interpreter that was linked with an rpath passes it on, and the wheel would name it
+        if not MSVC:
+            linker = self.compiler.linker_so
+            self.compiler.linker_so = [part for part in linker if "-rpath" not in part]
+        super().build_extensions()
+
+
 probe_blas_int()
 setup(
+    cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
         [
             *(extension(f"_loops_{level}", flags) for level, flags in levels.items()),

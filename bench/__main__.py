@@ -5,15 +5,14 @@ import json
 import os
 import platform
 import sys
-import tomllib
 from collections.abc import Sequence
 from datetime import datetime
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import IN_PLACE, ROOT
+import fastdnn
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.timing import Comparison, compare
 from fastdnn import _loops
@@ -120,7 +119,7 @@ def _caption(pools: list[dict[str, Any]], rounds: int) -> dict[str, str]:
         "Python": platform.python_version(),
         "NumPy": version("numpy"),
         "SciPy": version("scipy"),
-        "fastdnn": f"{_fastdnn_version()}, SIMD level {_loops.level}",
+        "fastdnn": f"{fastdnn.__version__}, SIMD level {_loops.level}",
     }
     blas = sorted(
         f"{pool['internal_api']} {pool['version']} for {pool.get('architecture')} "
@@ -144,16 +143,6 @@ def _cpu() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _fastdnn_version() -> str:
-    if IN_PLACE:
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        return f"{project['version']} built in place"
-    try:
-        return version("fastdnn")
-    except PackageNotFoundError:
-        return "of unknown version"
 
 
 # ------------------------------------------------------------------------------ table and plot

@@ -3,18 +3,13 @@
 from fastdnn._config import __version__, show_config
 from fastdnn.application import (
     L_layer_model,
-    load_data,
-    plot_costs,
     predict,
-    print_mislabeled_images,
     two_layer_model,
 )
 from fastdnn.functional import (
     L_model_backward,
     L_model_forward,
     compute_cost,
-    initialize_parameters,
-    initialize_parameters_deep,
     linear_activation_backward,
     linear_activation_forward,
     linear_backward,
@@ -23,6 +18,11 @@ from fastdnn.functional import (
     relu_backward,
     sigmoid,
     sigmoid_backward,
+)
+from fastdnn.images import load_data, plot_costs, print_mislabeled_images
+from fastdnn.parameters import (
+    initialize_parameters,
+    initialize_parameters_deep,
     update_parameters,
 )
 

@@ -135,6 +135,14 @@ def output_arrays(AL: object, Y: object) -> tuple[Array, Array]:
     return predictions, labels
 
 
+def label_row(value: object, m: int, name: str) -> Array:
+    """Take one label or prediction for each of the m columns of X, in a row."""
+    array = real(value, name)
+    if array.size != m:
+        raise ValueError(f"{name} has shape {array.shape}, but X has {m} columns: sizes must match")
+    return array.reshape(1, m)
+
+
 def broadcast(P: object, dP: object, name: str) -> tuple[Array, Array]:
     """Take a parameter and its gradient, brought to one shape by NumPy's rules."""
     P, dP = matrices(**{name: P, f"d{name}": dP})
@@ -155,6 +163,18 @@ def entry(mapping: Mapping[str, Any], key: str, name: str) -> Any:
         raise ValueError(f"{name} has no {key!r}, only {', '.join(map(str, mapping))}") from None
     except (TypeError, IndexError):
         raise TypeError(f"{name} must be a dict of arrays, got {type(mapping).__name__}") from None
+
+
+def depth(parameters: Mapping[str, Any], name: str) -> int:
+    """Count the layers of a dict of parameters."""
+    if parameters.__class__ is not dict and not isinstance(parameters, Mapping):
+        raise TypeError(
+            f"{name} must be a dict of W1, b1, ..., WL, bL, got {type(parameters).__name__}"
+        )
+    L = len(parameters) // 2
+    if L == 0:
+        raise ValueError(f"{name} must be a dict of W1, b1, ..., WL, bL, got {parameters!r}")
+    return L
 
 
 def _one_type(*arrays: Array) -> tuple[Array, ...]:

@@ -19,8 +19,8 @@ cdef inline void _gemm(
     floating alpha, const floating *A, const floating *B, floating *C,
 ) noexcept nogil:
     # C (M, N) := alpha op(A) (M, K) op(B) (K, N), all contiguous.
-    # BLAS zeroes C and then adds to it. Where K is small that traffic is what the product costs, so a
-    # large C is made in panels of rows that are still in the cache when they are added to.
+    # BLAS zeroes C and then adds to it. Where K is small that traffic is what the product costs,
+    # so a large C is made in panels of rows that are still in the cache when they are added to.
     cdef:
         char transa = b'T' if trans_B else b'N'
         char transb = b'T' if trans_A else b'N'
@@ -44,7 +44,8 @@ cdef inline void _gemm(
 
 
 cdef inline void _gemv(
-    bint trans, blas_int M, blas_int N, floating alpha, const floating *A, const floating *x, floating *y,
+    bint trans, blas_int M, blas_int N,
+    floating alpha, const floating *A, const floating *x, floating *y,
 ) noexcept nogil:
     # y := alpha op(A) x, A (M, N) contiguous
     cdef:
@@ -52,9 +53,11 @@ cdef inline void _gemv(
         blas_int one = 1
         floating beta = 0
     if floating is float:
-        cython_blas.sgemv(&flag, &N, &M, &alpha, <float *> A, &N, <float *> x, &one, &beta, y, &one)
+        cython_blas.sgemv(&flag, &N, &M, &alpha, <float *> A, &N, <float *> x, &one,
+                          &beta, y, &one)
     else:
-        cython_blas.dgemv(&flag, &N, &M, &alpha, <double *> A, &N, <double *> x, &one, &beta, y, &one)
+        cython_blas.dgemv(&flag, &N, &M, &alpha, <double *> A, &N, <double *> x, &one,
+                          &beta, y, &one)
 
 
 cdef inline void _outer(

@@ -51,7 +51,7 @@ cdef void linear_activation_backward(
     bint trans_dA_prev, floating *dA_prev, bint trans_dW, floating *dW, floating *db,
 ) noexcept nogil:
     # dZ := dA * act'(Z), db := sum of dZ / m, dW := dZ A_prev^T / m, dA_prev := W^T dZ
-    # with IDENTITY dZ is dA, and neither Z nor dZ is touched
+    # with IDENTITY dZ is dA, and neither Z nor dZ is touched; with NULL dA_prev is not computed
     cdef:
         bint unit_rows = _unit_rows(n, m, trans_dA)
         double scale = 1.0 / m
@@ -60,8 +60,9 @@ cdef void linear_activation_backward(
         act, unit_rows, n if unit_rows else m, m if unit_rows else n, scale, dA, Z, dZ, db)
     product(trans_dA, not trans_A_prev, trans_dW, <blas_int> n, <blas_int> n_prev, <blas_int> m,
             <floating> scale, delta, A_prev, dW)
-    product(not trans_W, trans_dA, trans_dA_prev, <blas_int> n_prev, <blas_int> m, <blas_int> n,
-            <floating> 1, W, delta, dA_prev)
+    if dA_prev != NULL:
+        product(not trans_W, trans_dA, trans_dA_prev, <blas_int> n_prev, <blas_int> m, <blas_int> n,
+                <floating> 1, W, delta, dA_prev)
 
 
 # -------------------------------------------------------------------------------------------- doors
@@ -69,7 +70,7 @@ cdef void linear_activation_backward(
 # What Python calls. A door looks at its arguments through the buffer protocol itself, which costs a
 # fifth of a memoryview argument. Where they are all NumPy arrays that the kernels can read, of one
 # element type, and fit each other, it allocates the results, computes them, and returns them; else
-# it returns None, and its caller has _arrays.py convert the arguments or say what is wrong with them.
+# it returns None, and its caller has _arrays.py convert the arguments or say what is wrong.
 
 cdef struct Matrix:
     char type   # b'f' float32, b'd' float64
@@ -167,11 +168,11 @@ cdef void _backward(
         dA_prev.trans, <floating *> dA_prev.data, dW.trans, <floating *> dW.data, db)
 
 
-def layer_backward(int activation, dA, Z, A_prev, W, bint first=False):
+def layer_backward(int activation, dA, Z, A_prev, W, order="K"):
     """dA_prev, dW, db with dZ = dA * act'(Z), dA_prev = W^T dZ, dW = dZ A_prev^T / m, db = mean dZ.
 
-    With the identity dA is dZ, and Z is not read. In the first layer no other will read dA_prev, so
-    it is in the order that BLAS fills sooner, and not in that of A_prev.
+    With the identity dA is dZ, and Z is not read. The memory order of dA_prev is that of A_prev
+    ("K") or C ("C"), which BLAS fills sooner if A_prev is wide; None says not to compute dA_prev.
     """
     cdef Matrix da, z, dz, a_prev, w, da_prev, dw, bias
     if not (_look(W, &w) and _look(A_prev, &a_prev)
@@ -181,9 +182,11 @@ def layer_backward(int activation, dA, Z, A_prev, W, bint first=False):
     if activation == IDENTITY:
         dz = da
     else:
-        dZ = _new(&da, da.rows, da.cols, da.trans, &dz)
-    dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols,
-                   a_prev.trans and not first, &da_prev)
+        _dZ = _new(&da, da.rows, da.cols, da.trans, &dz)
+    dA_prev = None
+    da_prev.data = NULL
+    if order is not None:
+        dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, a_prev.trans and order == "K", &da_prev)
     dW = _new(&w, w.rows, w.cols, w.trans, &dw)
     db = _new(&w, w.rows, 1, False, &bias)
     with nogil:

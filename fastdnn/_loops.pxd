@@ -10,7 +10,7 @@ cdef enum Activation:
 
 
 cdef struct LoopTable:
-    # what _loops_base, _loops_v3 and _loops_v4 hand out: each loop of _loops.pxi, once an element type
+    # what _loops_base, _v3 and _v4 hand out: each loop of _loops.pxi, once an element type
     void (*activate_f)(Activation, Py_ssize_t, const float *, float *) noexcept nogil
     void (*activate_d)(Activation, Py_ssize_t, const double *, double *) noexcept nogil
     void (*activate_backward_f)(

@@ -31,9 +31,9 @@ cdef union Bits32:
 
 cdef inline floating exp_(floating x, floating *rest) noexcept nogil:
     # exp(x) for x <= 0, and what rounding took from it: 2^k exp(r), k = rint(x / ln 2),
-    # |r| <= ln(2) / 2, exp(r) = 1 + (r + r^2 q(r)); q was fitted at Chebyshev nodes. Adding 1.5 * 2^52
-    # (2^23) rounds to an integer and leaves it in the low bits. 2^k is made in two halves, so that
-    # subnormal results are reached. NaN passes through.
+    # |r| <= ln(2) / 2, exp(r) = 1 + (r + r^2 q(r)); q was fitted at Chebyshev nodes. Adding
+    # 1.5 * 2^52 (2^23) rounds to an integer and leaves it in the low bits. 2^k is made in two
+    # halves, so that subnormal results are reached. NaN passes through.
     cdef:
         double x64, k64, h64, r64, q64
         float x32, k32, h32, r32, q32
@@ -200,7 +200,9 @@ cdef void activate_backward(
             dZ[i] = sigmoid_backward_point(dA[i], Z[i])
 
 
-cdef inline void add_bias(bint unit_rows, Py_ssize_t size, const floating *b, floating *z) noexcept nogil:
+cdef inline void add_bias(
+    bint unit_rows, Py_ssize_t size, const floating *b, floating *z,
+) noexcept nogil:
     cdef:
         Py_ssize_t j
         floating b_unit = b[0]

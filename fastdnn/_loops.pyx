@@ -2,18 +2,18 @@
 
 import os
 from importlib import import_module
+from importlib.util import find_spec
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
 
 cdef extern from *:
     """
-    /* 0: the compiler's default, 3: x86-64-v3 (AVX2), 4: x86-64-v4 (AVX-512) */
+    /* 0: the compiler's default, 3: AVX2, 4: AVX-512; what setup.py compiles for and no more */
     #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
     static int fastdnn_cpu_level(void) {
         __builtin_cpu_init();
-        if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")
-                || !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+        if (!__builtin_cpu_supports("avx2"))
             return 0;
         if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")
                 || !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq")
@@ -31,11 +31,10 @@ cdef extern from *:
             return 0;
         __cpuid(leaf1, 1);
         __cpuidex(leaf7, 7, 0);
-        if (!(leaf1[2] & (1 << 27)) || !(leaf1[2] & (1 << 12)))  /* OSXSAVE, FMA */
+        if (!(leaf1[2] & (1 << 27)))  /* OSXSAVE */
             return 0;
         saved = _xgetbv(0);
-        if ((saved & 0x6) != 0x6 || !(leaf7[1] & (1 << 5))
-                || !(leaf7[1] & (1 << 3)) || !(leaf7[1] & (1 << 8)))  /* AVX2, BMI1, BMI2 */
+        if ((saved & 0x6) != 0x6 || !(leaf7[1] & (1 << 5)))  /* AVX2 */
             return 0;
         if ((saved & 0xe6) != 0xe6 || !(leaf7[1] & (1 << 16)) || !(leaf7[1] & (1 << 17))
                 || !(leaf7[1] & (1 << 28)) || !(leaf7[1] & (1 << 30))
@@ -52,9 +51,12 @@ cdef extern from *:
 
 cdef dict _needs = {"base": 0, "v3": 3, "v4": 4}
 
-# the levels that this processor can run, slowest first
-available = tuple(name for name, needed in _needs.items() if needed <= fastdnn_cpu_level())
-level = os.environ.get("FASTDNN_SIMD") or available[-1]
+# the levels that were built and that this processor can run, slowest first
+available = tuple(
+    name for name, needed in _needs.items()
+    if needed <= fastdnn_cpu_level() and find_spec(f"fastdnn._loops_{name}") is not None
+)
+level = os.environ.get("FASTDNN_SIMD") or available[len(available) - 1]
 
 if level not in _needs:
     raise ImportError(f"FASTDNN_SIMD must be one of {', '.join(_needs)}, got {level!r}")

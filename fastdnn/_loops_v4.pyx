@@ -1,2 +1,2 @@
-# The loops for x86-64-v4: AVX-512.
+# The loops for AVX-512, of the level x86-64-v4.
 include "_loops.pxi"

@@ -14,39 +14,32 @@ References
    "Building your Deep Neural Network: Step by Step".
 """
 
-import itertools
-import operator
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from fastdnn import _kernels
 from fastdnn._arrays import (
     Array,
     as_matrix,
     as_shaped,
-    broadcast,
+    depth,
     elements,
     entry,
     layer_arrays,
     layer_gradient_arrays,
-    number,
     output_arrays,
 )
 
 Activation = Literal["sigmoid", "relu"]
 LinearCache = tuple[Array, Array, Array]
 Cache = tuple[LinearCache, Array]
-Rng = int | np.random.RandomState | np.random.Generator | None
-Scale = float | Literal["lecun", "he"]
 
-_IDENTITY = _kernels.ACTIVATIONS["identity"]
-_ACTIVATIONS = {name: code for name, code in _kernels.ACTIVATIONS.items() if code != _IDENTITY}
-_RELU = _ACTIVATIONS["relu"]
-_SIGMOID = _ACTIVATIONS["sigmoid"]
+IDENTITY = _kernels.ACTIVATIONS["identity"]
+_ACTIVATIONS = {name: code for name, code in _kernels.ACTIVATIONS.items() if code != IDENTITY}
+RELU = _ACTIVATIONS["relu"]
+SIGMOID = _ACTIVATIONS["sigmoid"]
 
 
 # ----------------------------------------------------------------------------------------- forward
@@ -78,7 +71,7 @@ def linear_forward(A: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    Z, (linear_cache, _) = _layer_forward(_IDENTITY, A, W, b, ("A", "W", "b"))
+    Z, (linear_cache, _) = _layer_forward(IDENTITY, A, W, b, ("A", "W", "b"))
     return Z, linear_cache
 
 
@@ -140,7 +133,7 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array,
     ValueError
         If an array is missing or empty, or the shapes do not fit.
     """
-    L = _depth(parameters, "parameters")
+    L = depth(parameters, "parameters")
     A: Any = X
     caches = []
     for l in range(1, L + 1):
@@ -149,7 +142,7 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array,
         except (KeyError, TypeError):
             W = entry(parameters, f"W{l}", "parameters")
             b = entry(parameters, f"b{l}", "parameters")
-        code = _RELU if l < L else _SIGMOID
+        code = RELU if l < L else SIGMOID
         A, cache = _layer_forward(code, A, W, b, (f"A{l - 1}" if l > 1 else "X", f"W{l}", f"b{l}"))
         caches.append(cache)
     return A, caches
@@ -212,7 +205,7 @@ def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Array, Array, Ar
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    return _layer_backward(_IDENTITY, dZ, dZ, cache, "dZ", "cache")
+    return layer_backward(IDENTITY, dZ, dZ, cache, "dZ", "cache")
 
 
 def linear_activation_backward(
@@ -247,7 +240,7 @@ def linear_activation_backward(
     """
     code = _activation_code(activation)
     linear_cache, Z = _split(cache, "cache")
-    return _layer_backward(code, dA, Z, linear_cache, "dA", "cache[0]")
+    return layer_backward(code, dA, Z, linear_cache, "dA", "cache[0]")
 
 
 def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> dict[str, Array]:
@@ -286,14 +279,15 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     grads = {}
     for l in range(L, 0, -1):
         linear_cache, Z = _split(caches[l - 1], f"caches[{l - 1}]")
-        dA, dW, db = _layer_backward(
-            _SIGMOID if l == L else _RELU,
+        dA, dW, db = layer_backward(
+            SIGMOID if l == L else RELU,
             dA,
             Z,
             linear_cache,
             f"dA{l}",
             f"caches[{l - 1}][0]",
-            l == 1,
+            # no other layer will read dA0, so it may be in the order that BLAS fills sooner
+            "K" if l > 1 else "C",
         )
         grads[f"dA{l - 1}"] = dA
         grads[f"dW{l}"] = dW
@@ -326,7 +320,7 @@ def sigmoid(Z: ArrayLike) -> tuple[Array, Array]:
     ValueError
         If Z is empty.
     """
-    return _activate(_SIGMOID, Z)
+    return _activate(SIGMOID, Z)
 
 
 def relu(Z: ArrayLike) -> tuple[Array, Array]:
@@ -351,7 +345,7 @@ def relu(Z: ArrayLike) -> tuple[Array, Array]:
     ValueError
         If Z is empty.
     """
-    return _activate(_RELU, Z)
+    return _activate(RELU, Z)
 
 
 def sigmoid_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
@@ -376,7 +370,7 @@ def sigmoid_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
     ValueError
         If an argument is empty, or the shapes differ.
     """
-    return _activate_backward(_SIGMOID, dA, cache)
+    return _activate_backward(SIGMOID, dA, cache)
 
 
 def relu_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
@@ -401,135 +395,7 @@ def relu_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
     ValueError
         If an argument is empty, or the shapes differ.
     """
-    return _activate_backward(_RELU, dA, cache)
-
-
-# -------------------------------------------------------------------------------------- parameters
-
-
-def initialize_parameters(
-    n_x: int,
-    n_h: int,
-    n_y: int,
-    *,
-    rng: Rng = None,
-    scale: Scale = 0.01,
-    dtype: DTypeLike = np.float64,
-) -> dict[str, Array]:
-    """Draw the parameters of a network with one hidden layer.
-
-    Parameters
-    ----------
-    n_x, n_h, n_y : int
-        Input features, hidden units, output units.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
-        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 1, for the
-        course's digits. NumPy's global generator is never touched.
-    scale : float, "lecun" or "he"
-        Standard deviation of the weights: a number, 1 / sqrt(n_prev) or sqrt(2 / n_prev).
-    dtype : {float64, float32}
-        Element type. The digits are drawn in float64 and then rounded.
-
-    Returns
-    -------
-    parameters : dict of ndarray
-        ``W1 (n_h, n_x)``, ``b1 (n_h, 1)``, ``W2 (n_y, n_h)``, ``b2 (n_y, 1)``; the biases are 0.
-
-    Raises
-    ------
-    TypeError
-        If a size is no integer, or rng is of another type.
-    ValueError
-        If a size is below 1, or scale or dtype is unknown.
-    """
-    layer_dims = [_size(n_x, "n_x"), _size(n_h, "n_h"), _size(n_y, "n_y")]
-    return _draw(layer_dims, rng, 1, scale, dtype)
-
-
-def initialize_parameters_deep(
-    layer_dims: Sequence[int],
-    *,
-    rng: Rng = None,
-    scale: Scale = 0.01,
-    dtype: DTypeLike = np.float64,
-) -> dict[str, Array]:
-    """Draw the parameters of a network of any depth.
-
-    Parameters
-    ----------
-    layer_dims : sequence of int
-        Units of each layer, the input's features first.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
-        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 3, for the
-        course's digits. NumPy's global generator is never touched.
-    scale : float, "lecun" or "he"
-        Standard deviation of the weights: a number, 1 / sqrt(n_prev) or sqrt(2 / n_prev).
-    dtype : {float64, float32}
-        Element type. The digits are drawn in float64 and then rounded.
-
-    Returns
-    -------
-    parameters : dict of ndarray
-        ``Wl (layer_dims[l], layer_dims[l-1])`` and ``bl (layer_dims[l], 1)`` for l = 1 .. L; the
-        biases are 0.
-
-    Raises
-    ------
-    TypeError
-        If a size is no integer, or rng is of another type.
-    ValueError
-        If there are fewer than two sizes, one is below 1, or scale or dtype is unknown.
-    """
-    try:
-        layer_dims = [_size(n, f"layer_dims[{l}]") for l, n in enumerate(layer_dims)]
-    except TypeError as error:
-        raise TypeError(f"layer_dims must be a sequence of integers: {error}") from None
-    if len(layer_dims) < 2:
-        raise ValueError(f"layer_dims must hold at least 2 sizes, got {layer_dims!r}")
-    return _draw(layer_dims, rng, 3, scale, dtype)
-
-
-def update_parameters(
-    params: Mapping[str, Any], grads: Mapping[str, Any], learning_rate: float
-) -> dict[str, Any]:
-    """Take one step of gradient descent, W - learning_rate dW and b - learning_rate db.
-
-    Parameters
-    ----------
-    params : dict
-        ``W1, b1, ..., WL, bL``.
-    grads : dict
-        ``dW1, db1, ..., dWL, dbL``, from `L_model_backward`. Shapes broadcast.
-    learning_rate : float
-        Step size.
-
-    Returns
-    -------
-    parameters : dict
-        A new dict of new arrays.
-
-    Raises
-    ------
-    TypeError
-        If an argument is no array of real numbers, or is masked.
-    ValueError
-        If an array is missing or empty, or the shapes do not fit.
-    """
-    if learning_rate.__class__ is not float:
-        learning_rate = number(learning_rate, "learning_rate")
-    L = _depth(params, "params")
-    parameters = dict(params)
-    for l in range(1, L + 1):
-        for key in (f"W{l}", f"b{l}"):
-            try:
-                P, dP = params[key], grads["d" + key]
-            except (KeyError, TypeError):
-                P, dP = entry(params, key, "params"), entry(grads, "d" + key, "grads")
-            P_new = _kernels.descend(learning_rate, P, dP)
-            if P_new is None:
-                P_new = _kernels.descend(learning_rate, *broadcast(P, dP, key))
-            parameters[key] = P_new
-    return parameters
+    return _activate_backward(RELU, dA, cache)
 
 
 # ----------------------------------------------------------------------------------------- helpers
@@ -543,17 +409,6 @@ def _activation_code(activation: object) -> int:
         raise ValueError(f"activation must be one of {known}, got {activation!r}") from None
 
 
-def _depth(parameters: Mapping[str, Any], name: str) -> int:
-    if parameters.__class__ is not dict and not isinstance(parameters, Mapping):
-        raise TypeError(
-            f"{name} must be a dict of W1, b1, ..., WL, bL, got {type(parameters).__name__}"
-        )
-    L = len(parameters) // 2
-    if L == 0:
-        raise ValueError(f"{name} must be a dict of W1, b1, ..., WL, bL, got {parameters!r}")
-    return L
-
-
 def _layer_forward(
     code: int, A_prev: Any, W: Any, b: Any, names: tuple[str, str, str]
 ) -> tuple[Array, Cache]:
@@ -565,14 +420,14 @@ def _layer_forward(
     return A, ((A_prev, W, b), Z)
 
 
-def _layer_backward(
+def layer_backward(
     code: int,
     dA: Any,
     Z: Any,
     linear_cache: Any,
     name: str,
     cache_name: str,
-    first: bool = False,
+    order: Literal["K", "C"] | None = "K",
 ) -> tuple[Array, Array, Array]:
     try:
         A_prev, W, _ = linear_cache
@@ -580,10 +435,10 @@ def _layer_backward(
         raise ValueError(
             f"{cache_name} must be (A_prev, W, b), as linear_forward returns it"
         ) from None
-    results = _kernels.layer_backward(code, dA, Z, A_prev, W, first)
+    results = _kernels.layer_backward(code, dA, Z, A_prev, W, order)
     if results is None:
         arrays = layer_gradient_arrays(dA, Z, A_prev, W, name)
-        results = _kernels.layer_backward(code, *arrays, first)
+        results = _kernels.layer_backward(code, *arrays, order)
     return results
 
 
@@ -611,64 +466,3 @@ def _activate_backward(code: int, dA: Any, cache: Any) -> Array:
         dA, Z = elements(dA=dA, cache=cache)
         dZ = as_shaped(_kernels.activate_backward(code, as_matrix(dA), as_matrix(Z)), Z)
     return dZ
-
-
-class _Seeded(threading.local):
-    """The generator behind a seed, one a thread: to seed it again costs far less than a new one."""
-
-    def __init__(self) -> None:
-        self.random = np.random.RandomState(0)
-
-
-_seeded = _Seeded()
-
-
-def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Generator:
-    if isinstance(rng, (np.random.RandomState, np.random.Generator)):
-        return rng
-    seed = default_seed if rng is None else rng
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(
-            "rng must be an integer, a numpy.random.RandomState or a numpy.random.Generator, "
-            f"got {type(seed).__name__}"
-        )
-    try:
-        _seeded.random.seed(seed)
-    except ValueError as error:
-        raise ValueError(f"rng: {error}") from None
-    return _seeded.random
-
-
-def _size(n: Any, name: str) -> int:
-    try:
-        size = operator.index(n)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {n!r}") from None
-    if size < 1:
-        raise ValueError(f"{name} must be at least 1, got {size}")
-    return size
-
-
-def _draw(
-    layer_dims: Sequence[int], rng: Rng, seed: int, scale: Scale, dtype: Any
-) -> dict[str, Array]:
-    if scale.__class__ is not float and scale not in ("lecun", "he"):
-        scale = number(scale, "scale")
-    if dtype is not np.float64:
-        dtype = np.dtype(dtype)
-        if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise ValueError(f"dtype must be float32 or float64, got {dtype}")
-    standard_normal = _random(rng, seed).standard_normal
-    parameters = {}
-    for l, (n_prev, n) in enumerate(itertools.pairwise(layer_dims), 1):
-        W = standard_normal((n, n_prev))
-        # in place, and dividing where the course divides, so that the last digit agrees
-        if scale == "lecun":
-            W /= np.sqrt(n_prev)
-        elif scale == "he":
-            W *= np.sqrt(2 / n_prev)
-        else:
-            W *= scale
-        parameters[f"W{l}"] = W if dtype is np.float64 else W.astype(dtype, copy=False)
-        parameters[f"b{l}"] = np.zeros((n, 1), dtype)
-    return parameters

@@ -20,9 +20,13 @@ ARROWS = {
     "_config": {"_loops", "numpy", "scipy"},
     "_arrays": {"numpy"},
     "functional": {"_arrays", "_kernels", "numpy"},
-    "application": {"_arrays", "functional", "numpy"},
-    "__init__": {"_config", "functional", "application"},
-    "__main__": {"__init__", "_arrays", "_config", "functional", "application", "numpy"},
+    "parameters": {"_arrays", "_kernels", "numpy"},
+    "images": {"_arrays", "numpy"},
+    "application": {"_arrays", "functional", "parameters", "numpy"},
+    "__init__": {"_config", "application", "functional", "images", "parameters"},
+    "_course": {"numpy"},
+    "_demo": {"_arrays", "_course", "application", "functional", "images", "parameters", "numpy"},
+    "__main__": {"__init__", "_arrays", "_demo"},
 }
 OPTIONAL = {"PIL", "h5py", "matplotlib", "sklearn", "threadpoolctl"}
 COMPILER = {"cython", "cpython", "libc"}

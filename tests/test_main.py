@@ -15,8 +15,9 @@ import sklearn.datasets
 
 import fastdnn
 from fastdnn import __main__ as command
-from fastdnn._course import train
-from fastdnn.functional import initialize_parameters_deep
+from fastdnn import _demo
+from fastdnn._demo import train_in_numpy
+from fastdnn.parameters import initialize_parameters_deep
 
 PNG = b"\x89PNG\r\n\x1a\n"
 QUICK = ("--images", "12", "--iterations", "2")
@@ -50,7 +51,7 @@ def python_m_fastdnn(*arguments, **options):
 
 
 def test_demo(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "_MEASURED", 5)
+    monkeypatch.setattr("fastdnn._demo.MEASURED", 5)
     assert command.main(["demo", "--images", "42", "--iterations", "15"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -97,7 +98,7 @@ def costs_of(out):
 
 
 def test_patches_repeat_themselves():
-    first, again, other = (command._patches(12, seed) for seed in (3, 3, 4))
+    first, again, other = (_demo._patches(12, seed) for seed in (3, 3, 4))
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
     assert (first[0] != other[0]).any()
@@ -114,7 +115,7 @@ def test_patches_share_no_column(monkeypatch):
         images = photographs
 
     monkeypatch.setattr(sklearn.datasets, "load_sample_images", Images)
-    train_x, train_y, test_x, test_y, classes = command._patches(1000, 0)
+    train_x, train_y, test_x, test_y, classes = _demo._patches(1000, 0)
     assert train_x.shape == (1000, 64, 64, 3)
     assert test_x.shape == (239, 64, 64, 3)
     assert classes.tolist() == [b"temple", b"flower"]
@@ -130,7 +131,7 @@ def test_patches_share_no_column(monkeypatch):
 
 
 def test_no_patch_twice():
-    train_x, _, test_x, _, _ = command._patches(500, 1)
+    train_x, _, test_x, _, _ = _demo._patches(500, 1)
     for x in (train_x, test_x):
         assert len({patch.tobytes() for patch in x}) == len(x)
 
@@ -144,7 +145,7 @@ def test_plain_numpy_is_the_course_s():
         AL, caches = reference.L_model_forward(X, theirs)
         grads = reference.L_model_backward(AL, Y, caches)
         theirs = reference.update_parameters(theirs, grads, 0.3)
-    ours, cost = train(X, Y, parameters, 0.3, 3)
+    ours, cost = train_in_numpy(X, Y, parameters, 0.3, 3)
     np.testing.assert_allclose(cost, reference.compute_cost(AL, Y), rtol=1e-14)
     for key, value in theirs.items():
         np.testing.assert_allclose(ours[key], value, rtol=1e-13, atol=1e-15)
@@ -220,14 +221,14 @@ def test_more_patches_than_there_is_room_for(tmp_path, capsys):
     assert_one_line(err, "--images", "training patches, not for 3000")
     assert list(tmp_path.iterdir()) == []
     most = int(re.search(r"room for (\d+)", err)[1])
-    assert len(command._patches(most, 1)[0]) == most
+    assert len(_demo._patches(most, 1)[0]) == most
     with pytest.raises(argparse.ArgumentError):
-        command._patches(most + 1, 1)
+        _demo._patches(most + 1, 1)
 
 
 @pytest.mark.parametrize("output", [".", "missing/figure.png", "file/figure.png"])
 def test_unwritable_output_is_found_before_the_training(output, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("fastdnn.application.L_layer_model", pytest.fail)
+    monkeypatch.setattr("fastdnn._demo.L_layer_model", pytest.fail)
     (tmp_path / "file").touch()
     assert command.main(["demo", *QUICK, "--output", output]) == 1
     assert_one_line(capsys.readouterr().err, "cannot write to", str(tmp_path))
@@ -262,7 +263,7 @@ def test_stopped_in_the_training(error, status, word, tmp_path, monkeypatch, cap
     def stop(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("fastdnn.application.L_layer_model", stop)
+    monkeypatch.setattr("fastdnn._demo.L_layer_model", stop)
     assert command.main(["demo", *QUICK]) == status
     assert_one_line(capsys.readouterr().err, word)
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,205 @@
+"""The parameters of a network: their first values and their update by gradient descent."""
+
+import itertools
+import operator
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fastdnn import _kernels
+from fastdnn._arrays import Array, broadcast, depth, entry, number
+
+Rng = int | np.random.RandomState | np.random.Generator | None
+Scale = float | Literal["lecun", "he"]
+
+
+def initialize_parameters(
+    n_x: int,
+    n_h: int,
+    n_y: int,
+    *,
+    rng: Rng = None,
+    scale: Scale = 0.01,
+    dtype: DTypeLike = np.float64,
+) -> dict[str, Array]:
+    """Draw the parameters of a network with one hidden layer.
+
+    Parameters
+    ----------
+    n_x, n_h, n_y : int
+        Input features, hidden units, output units.
+    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 1, for the
+        course's digits. NumPy's global generator is never touched.
+    scale : float, "lecun" or "he"
+        Standard deviation of the weights: a number, 1 / sqrt(n_prev) or sqrt(2 / n_prev).
+    dtype : {float64, float32}
+        Element type. The digits are drawn in float64 and then rounded.
+
+    Returns
+    -------
+    parameters : dict of ndarray
+        ``W1 (n_h, n_x)``, ``b1 (n_h, 1)``, ``W2 (n_y, n_h)``, ``b2 (n_y, 1)``; the biases are 0.
+
+    Raises
+    ------
+    TypeError
+        If a size is no integer, or rng is of another type.
+    ValueError
+        If a size is below 1, or scale or dtype is unknown.
+    """
+    layer_dims = [_size(n_x, "n_x"), _size(n_h, "n_h"), _size(n_y, "n_y")]
+    return _draw(layer_dims, rng, 1, scale, dtype)
+
+
+def initialize_parameters_deep(
+    layer_dims: Sequence[int],
+    *,
+    rng: Rng = None,
+    scale: Scale = 0.01,
+    dtype: DTypeLike = np.float64,
+) -> dict[str, Array]:
+    """Draw the parameters of a network of any depth.
+
+    Parameters
+    ----------
+    layer_dims : sequence of int
+        Units of each layer, the input's features first.
+    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 3, for the
+        course's digits. NumPy's global generator is never touched.
+    scale : float, "lecun" or "he"
+        Standard deviation of the weights: a number, 1 / sqrt(n_prev) or sqrt(2 / n_prev).
+    dtype : {float64, float32}
+        Element type. The digits are drawn in float64 and then rounded.
+
+    Returns
+    -------
+    parameters : dict of ndarray
+        ``Wl (layer_dims[l], layer_dims[l-1])`` and ``bl (layer_dims[l], 1)`` for l = 1 .. L; the
+        biases are 0.
+
+    Raises
+    ------
+    TypeError
+        If a size is no integer, or rng is of another type.
+    ValueError
+        If there are fewer than two sizes, one is below 1, or scale or dtype is unknown.
+    """
+    try:
+        layer_dims = [_size(n, f"layer_dims[{l}]") for l, n in enumerate(layer_dims)]
+    except TypeError as error:
+        raise TypeError(f"layer_dims must be a sequence of integers: {error}") from None
+    if len(layer_dims) < 2:
+        raise ValueError(f"layer_dims must hold at least 2 sizes, got {layer_dims!r}")
+    return _draw(layer_dims, rng, 3, scale, dtype)
+
+
+def update_parameters(
+    params: Mapping[str, Any], grads: Mapping[str, Any], learning_rate: float
+) -> dict[str, Any]:
+    """Take one step of gradient descent, W - learning_rate dW and b - learning_rate db.
+
+    Parameters
+    ----------
+    params : dict
+        ``W1, b1, ..., WL, bL``.
+    grads : dict
+        ``dW1, db1, ..., dWL, dbL``, from `L_model_backward`. Shapes broadcast.
+    learning_rate : float
+        Step size.
+
+    Returns
+    -------
+    parameters : dict
+        A new dict of new arrays.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array of real numbers, or is masked.
+    ValueError
+        If an array is missing or empty, or the shapes do not fit.
+    """
+    if learning_rate.__class__ is not float:
+        learning_rate = number(learning_rate, "learning_rate")
+    L = depth(params, "params")
+    parameters = dict(params)
+    for l in range(1, L + 1):
+        for key in (f"W{l}", f"b{l}"):
+            try:
+                P, dP = params[key], grads["d" + key]
+            except (KeyError, TypeError):
+                P, dP = entry(params, key, "params"), entry(grads, "d" + key, "grads")
+            P_new = _kernels.descend(learning_rate, P, dP)
+            if P_new is None:
+                P_new = _kernels.descend(learning_rate, *broadcast(P, dP, key))
+            parameters[key] = P_new
+    return parameters
+
+
+# ----------------------------------------------------------------------------------------- helpers
+
+
+class _Seeded(threading.local):
+    """The generator behind a seed, one a thread: to seed it again costs far less than a new one."""
+
+    def __init__(self) -> None:
+        self.random = np.random.RandomState(0)
+
+
+_seeded = _Seeded()
+
+
+def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Generator:
+    if isinstance(rng, (np.random.RandomState, np.random.Generator)):
+        return rng
+    seed = default_seed if rng is None else rng
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(
+            "rng must be an integer, a numpy.random.RandomState or a numpy.random.Generator, "
+            f"got {type(seed).__name__}"
+        )
+    try:
+        _seeded.random.seed(seed)
+    except ValueError as error:
+        raise ValueError(f"rng: {error}") from None
+    return _seeded.random
+
+
+def _size(n: Any, name: str) -> int:
+    try:
+        size = operator.index(n)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {n!r}") from None
+    if size < 1:
+        raise ValueError(f"{name} must be at least 1, got {size}")
+    return size
+
+
+def _draw(
+    layer_dims: Sequence[int], rng: Rng, seed: int, scale: Scale, dtype: Any
+) -> dict[str, Array]:
+    if scale.__class__ is not float and scale not in ("lecun", "he"):
+        scale = number(scale, "scale")
+    if dtype is not np.float64:
+        dtype = np.dtype(dtype)
+        if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise ValueError(f"dtype must be float32 or float64, got {dtype}")
+    standard_normal = _random(rng, seed).standard_normal
+    parameters = {}
+    for l, (n_prev, n) in enumerate(itertools.pairwise(layer_dims), 1):
+        W = standard_normal((n, n_prev))
+        # in place, and dividing where the course divides, so that the last digit agrees
+        if scale == "lecun":
+            W /= np.sqrt(n_prev)
+        elif scale == "he":
+            W *= np.sqrt(2 / n_prev)
+        else:
+            W *= scale
+        parameters[f"W{l}"] = W if dtype is np.float64 else W.astype(dtype, copy=False)
+        parameters[f"b{l}"] = np.zeros((n, 1), dtype)
+    return parameters
