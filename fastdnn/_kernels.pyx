@@ -118,8 +118,9 @@ cdef bint _look_same(object array, const Matrix *like, Matrix *matrix) except -1
 
 cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint trans, Matrix *matrix):
     # an array of the element type of another one
-    array = empty((rows, cols), float32 if like.type == b'f' else float64,
-                  "F" if trans else "C")
+    shape = (rows, cols)
+    dtype = float32 if like.type == b'f' else float64
+    array = empty(shape, dtype, "F") if trans else empty(shape, dtype)
     if not _look_like(array, like, rows, cols, matrix):
         raise SystemError("numpy.empty returned another array than it was asked for")
     return array

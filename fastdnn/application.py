@@ -224,16 +224,9 @@ def _train(
                 costs.append(cost)
         dA, grads = AL - Y, {}
         for l in range(L, 0, -1):
-            linear_cache, Z = caches[l - 1]
             # the last dA is dZ already, and the gradient of the input is not needed
             dA, grads[f"dW{l}"], grads[f"db{l}"] = layer_backward(
-                IDENTITY if l == L else RELU,
-                dA,
-                Z,
-                linear_cache,
-                f"dA{l}",
-                f"caches[{l - 1}][0]",
-                "K" if l > 1 else None,
+                IDENTITY if l == L else RELU, dA, caches[l - 1], l, "K" if l > 1 else None
             )
         parameters = update_parameters(parameters, grads, learning_rate)
     return parameters, costs

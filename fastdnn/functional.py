@@ -71,7 +71,7 @@ def linear_forward(A: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    Z, (linear_cache, _) = _layer_forward(IDENTITY, A, W, b, ("A", "W", "b"))
+    Z, (linear_cache, _) = layer_forward(IDENTITY, A, W, b)
     return Z, linear_cache
 
 
@@ -106,7 +106,7 @@ def linear_activation_forward(
         If an argument is empty, the shapes do not fit, or the activation is unknown.
     """
     code = _activation_code(activation)
-    return _layer_forward(code, A_prev, W, b, ("A_prev", "W", "b"))
+    return layer_forward(code, A_prev, W, b)
 
 
 def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array, list[Cache]]:
@@ -142,8 +142,7 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array,
         except (KeyError, TypeError):
             W = entry(parameters, f"W{l}", "parameters")
             b = entry(parameters, f"b{l}", "parameters")
-        code = RELU if l < L else SIGMOID
-        A, cache = _layer_forward(code, A, W, b, (f"A{l - 1}" if l > 1 else "X", f"W{l}", f"b{l}"))
+        A, cache = layer_forward(RELU if l < L else SIGMOID, A, W, b, l)
         caches.append(cache)
     return A, caches
 
@@ -205,7 +204,7 @@ def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Array, Array, Ar
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    return layer_backward(IDENTITY, dZ, dZ, cache, "dZ", "cache")
+    return layer_backward(IDENTITY, dZ, (cache, dZ))
 
 
 def linear_activation_backward(
@@ -239,8 +238,7 @@ def linear_activation_backward(
         If an argument is empty, the shapes do not fit, or the activation is unknown.
     """
     code = _activation_code(activation)
-    linear_cache, Z = _split(cache, "cache")
-    return layer_backward(code, dA, Z, linear_cache, "dA", "cache[0]")
+    return layer_backward(code, dA, cache)
 
 
 def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> dict[str, Array]:
@@ -278,16 +276,9 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
         dA = _kernels.cross_entropy_backward(*output_arrays(AL, Y))
     grads = {}
     for l in range(L, 0, -1):
-        linear_cache, Z = _split(caches[l - 1], f"caches[{l - 1}]")
+        # no other layer will read dA0, so it may be in the order that BLAS fills sooner
         dA, dW, db = layer_backward(
-            SIGMOID if l == L else RELU,
-            dA,
-            Z,
-            linear_cache,
-            f"dA{l}",
-            f"caches[{l - 1}][0]",
-            # no other layer will read dA0, so it may be in the order that BLAS fills sooner
-            "K" if l > 1 else "C",
+            SIGMOID if l == L else RELU, dA, caches[l - 1], l, "K" if l > 1 else "C"
         )
         grads[f"dA{l - 1}"] = dA
         grads[f"dW{l}"] = dW
@@ -409,11 +400,14 @@ def _activation_code(activation: object) -> int:
         raise ValueError(f"activation must be one of {known}, got {activation!r}") from None
 
 
-def _layer_forward(
-    code: int, A_prev: Any, W: Any, b: Any, names: tuple[str, str, str]
-) -> tuple[Array, Cache]:
+def layer_forward(code: int, A_prev: Any, W: Any, b: Any, l: int = 0) -> tuple[Array, Cache]:
+    """Compute layer l of a model, or a layer on its own if l is 0."""
     results = _kernels.layer_forward(code, A_prev, W, b)
     if results is None:
+        if l:
+            names = (f"A{l - 1}" if l > 1 else "X", f"W{l}", f"b{l}")
+        else:
+            names = ("A" if code == IDENTITY else "A_prev", "W", "b")
         A_prev, W, b = layer_arrays(A_prev, W, b, names)
         results = _kernels.layer_forward(code, A_prev, W, b)
     A, Z = results
@@ -421,35 +415,31 @@ def _layer_forward(
 
 
 def layer_backward(
-    code: int,
-    dA: Any,
-    Z: Any,
-    linear_cache: Any,
-    name: str,
-    cache_name: str,
-    order: Literal["K", "C"] | None = "K",
+    code: int, dA: Any, cache: Any, l: int = 0, order: Literal["K", "C"] | None = "K"
 ) -> tuple[Array, Array, Array]:
+    """Compute the gradients of layer l of a model, or of a layer on its own if l is 0."""
     try:
-        A_prev, W, _ = linear_cache
+        (A_prev, W, _), Z = cache
     except (TypeError, ValueError):
-        raise ValueError(
-            f"{cache_name} must be (A_prev, W, b), as linear_forward returns it"
-        ) from None
+        raise _cache_error(code, cache, l) from None
     results = _kernels.layer_backward(code, dA, Z, A_prev, W, order)
     if results is None:
+        name = f"dA{l}" if l else "dZ" if code == IDENTITY else "dA"
         arrays = layer_gradient_arrays(dA, Z, A_prev, W, name)
         results = _kernels.layer_backward(code, *arrays, order)
     return results
 
 
-def _split(cache: Any, name: str) -> tuple[Any, Any]:
+def _cache_error(code: int, cache: Any, l: int) -> ValueError:
+    name = f"caches[{l - 1}]" if l else "cache"
     try:
-        linear_cache, Z = cache
+        _, _ = cache
     except (TypeError, ValueError):
-        raise ValueError(
-            f"{name} must be ((A_prev, W, b), Z), as linear_activation_forward returns it"
-        ) from None
-    return linear_cache, Z
+        form = "((A_prev, W, b), Z), as linear_activation_forward returns it"
+    else:
+        name = name if code == IDENTITY else f"{name}[0]"
+        form = "(A_prev, W, b), as linear_forward returns it"
+    return ValueError(f"{name} must be {form}")
 
 
 def _activate(code: int, Z: Any) -> tuple[Array, Array]:

@@ -1,6 +1,5 @@
 """The parameters of a network: their first values and their update by gradient descent."""
 
-import itertools
 import operator
 import threading
 from collections.abc import Mapping, Sequence
@@ -51,8 +50,8 @@ def initialize_parameters(
     ValueError
         If a size is below 1, or scale or dtype is unknown.
     """
-    layer_dims = [_size(n_x, "n_x"), _size(n_h, "n_h"), _size(n_y, "n_y")]
-    return _draw(layer_dims, rng, 1, scale, dtype)
+    layer_dims = (n_x, n_h, n_y)
+    return _draw(layer_dims, ["n_x", "n_h", "n_y"], rng, 1, scale, dtype)
 
 
 def initialize_parameters_deep(
@@ -90,12 +89,12 @@ def initialize_parameters_deep(
         If there are fewer than two sizes, one is below 1, or scale or dtype is unknown.
     """
     try:
-        layer_dims = [_size(n, f"layer_dims[{l}]") for l, n in enumerate(layer_dims)]
-    except TypeError as error:
-        raise TypeError(f"layer_dims must be a sequence of integers: {error}") from None
+        layer_dims = tuple(layer_dims)
+    except TypeError:
+        raise TypeError(f"layer_dims must be a sequence of integers, got {layer_dims!r}") from None
     if len(layer_dims) < 2:
         raise ValueError(f"layer_dims must hold at least 2 sizes, got {layer_dims!r}")
-    return _draw(layer_dims, rng, 3, scale, dtype)
+    return _draw(layer_dims, None, rng, 3, scale, dtype)
 
 
 def update_parameters(
@@ -157,17 +156,19 @@ _seeded = _Seeded()
 def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Generator:
     if isinstance(rng, (np.random.RandomState, np.random.Generator)):
         return rng
-    seed = default_seed if rng is None else rng
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+    if rng is None:
+        rng = default_seed
+    elif isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
         raise TypeError(
             "rng must be an integer, a numpy.random.RandomState or a numpy.random.Generator, "
-            f"got {type(seed).__name__}"
+            f"got {type(rng).__name__}"
         )
+    random = _seeded.random
     try:
-        _seeded.random.seed(seed)
+        random.seed(rng)
     except ValueError as error:
         raise ValueError(f"rng: {error}") from None
-    return _seeded.random
+    return random
 
 
 def _size(n: Any, name: str) -> int:
@@ -181,8 +182,18 @@ def _size(n: Any, name: str) -> int:
 
 
 def _draw(
-    layer_dims: Sequence[int], rng: Rng, seed: int, scale: Scale, dtype: Any
+    layer_dims: tuple[Any, ...],
+    names: list[str] | None,
+    rng: Rng,
+    seed: int,
+    scale: Scale,
+    dtype: Any,
 ) -> dict[str, Array]:
+    for n in layer_dims:
+        if n.__class__ is not int or n < 1:
+            names = names or [f"layer_dims[{l}]" for l in range(len(layer_dims))]
+            layer_dims = tuple(map(_size, layer_dims, names))
+            break
     if scale.__class__ is not float and scale not in ("lecun", "he"):
         scale = number(scale, "scale")
     if dtype is not np.float64:
@@ -191,7 +202,8 @@ def _draw(
             raise ValueError(f"dtype must be float32 or float64, got {dtype}")
     standard_normal = _random(rng, seed).standard_normal
     parameters = {}
-    for l, (n_prev, n) in enumerate(itertools.pairwise(layer_dims), 1):
+    for l in range(1, len(layer_dims)):
+        n_prev, n = layer_dims[l - 1], layer_dims[l]
         W = standard_normal((n, n_prev))
         # in place, and dividing where the course divides, so that the last digit agrees
         if scale == "lecun":

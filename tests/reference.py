@@ -4,6 +4,8 @@ Nothing here is fast or careful: it is meant to be read next to the formulas. On
 column, and caches and dicts have the course's shape.
 """
 
+import copy
+
 import numpy as np
 
 
@@ -110,7 +112,7 @@ def L_model_backward(AL, Y, caches):
 
 
 def update_parameters(params, grads, learning_rate):
-    parameters = params.copy()
+    parameters = copy.deepcopy(params)
     for l in range(1, len(parameters) // 2 + 1):
         for key in ("W" + str(l), "b" + str(l)):
             parameters[key] = parameters[key] - learning_rate * grads["d" + key]
