@@ -22,7 +22,7 @@ def initialize_parameters(
     *,
     rng: Rng = None,
     scale: Scale = 0.01,
-    dtype: DTypeLike = np.float64,
+    dtype: DTypeLike = float,
 ) -> dict[str, Array]:
     """Draw the parameters of a network with one hidden layer.
 
@@ -59,7 +59,7 @@ def initialize_parameters_deep(
     *,
     rng: Rng = None,
     scale: Scale = 0.01,
-    dtype: DTypeLike = np.float64,
+    dtype: DTypeLike = float,
 ) -> dict[str, Array]:
     """Draw the parameters of a network of any depth.
 
@@ -154,16 +154,17 @@ _seeded = _Seeded()
 
 
 def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Generator:
+    random = _seeded.random
+    if rng is None:
+        random.seed(default_seed)
+        return random
     if isinstance(rng, (np.random.RandomState, np.random.Generator)):
         return rng
-    if rng is None:
-        rng = default_seed
-    elif isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
+    if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
         raise TypeError(
             "rng must be an integer, a numpy.random.RandomState or a numpy.random.Generator, "
             f"got {type(rng).__name__}"
         )
-    random = _seeded.random
     try:
         random.seed(rng)
     except ValueError as error:
@@ -183,7 +184,7 @@ def _size(n: Any, name: str) -> int:
 
 def _draw(
     layer_dims: tuple[Any, ...],
-    names: list[str] | None,
+    names: Sequence[str] | None,
     rng: Rng,
     seed: int,
     scale: Scale,
@@ -196,22 +197,24 @@ def _draw(
             break
     if scale.__class__ is not float and scale not in ("lecun", "he"):
         scale = number(scale, "scale")
-    if dtype is not np.float64:
+    if dtype is not float:
         dtype = np.dtype(dtype)
         if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise ValueError(f"dtype must be float32 or float64, got {dtype}")
     standard_normal = _random(rng, seed).standard_normal
+    factor = np.array(scale)  # NumPy multiplies by a 0-d array sooner than by a number
     parameters = {}
-    for l in range(1, len(layer_dims)):
-        n_prev, n = layer_dims[l - 1], layer_dims[l]
+    n_prev = layer_dims[0]
+    for l, n in enumerate(layer_dims[1:], 1):
         W = standard_normal((n, n_prev))
         # in place, and dividing where the course divides, so that the last digit agrees
-        if scale == "lecun":
+        if scale.__class__ is float:
+            W *= factor
+        elif scale == "lecun":
             W /= np.sqrt(n_prev)
-        elif scale == "he":
-            W *= np.sqrt(2 / n_prev)
         else:
-            W *= scale
-        parameters[f"W{l}"] = W if dtype is np.float64 else W.astype(dtype, copy=False)
+            W *= np.sqrt(2 / n_prev)
+        parameters[f"W{l}"] = W if dtype is float else W.astype(dtype, copy=False)
         parameters[f"b{l}"] = np.zeros((n, 1), dtype)
+        n_prev = n
     return parameters
