@@ -14,6 +14,8 @@ from fastdnn._arrays import Array, broadcast, depth, entry, number
 Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
 
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 def initialize_parameters(
     n_x: int,
@@ -187,7 +189,7 @@ def _draw(
     names: Sequence[str] | None,
     rng: Rng,
     seed: int,
-    scale: Scale,
+    scale: Any,
     dtype: Any,
 ) -> dict[str, Array]:
     for n in layer_dims:
@@ -195,21 +197,21 @@ def _draw(
             names = names or [f"layer_dims[{l}]" for l in range(len(layer_dims))]
             layer_dims = tuple(map(_size, layer_dims, names))
             break
-    if scale.__class__ is not float and scale not in ("lecun", "he"):
-        scale = number(scale, "scale")
+    if scale.__class__ is not str or scale not in ("lecun", "he"):
+        # NumPy multiplies by a 0-d array sooner than by a number
+        scale = np.array(scale if scale.__class__ is float else number(scale, "scale"))
     if dtype is not float:
         dtype = np.dtype(dtype)
-        if dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+        if dtype not in _DTYPES:
             raise ValueError(f"dtype must be float32 or float64, got {dtype}")
     standard_normal = _random(rng, seed).standard_normal
-    factor = np.array(scale)  # NumPy multiplies by a 0-d array sooner than by a number
     parameters = {}
     n_prev = layer_dims[0]
     for l, n in enumerate(layer_dims[1:], 1):
         W = standard_normal((n, n_prev))
         # in place, and dividing where the course divides, so that the last digit agrees
-        if scale.__class__ is float:
-            W *= factor
+        if scale.__class__ is not str:
+            W *= scale
         elif scale == "lecun":
             W /= np.sqrt(n_prev)
         else:
