@@ -43,6 +43,8 @@ def real(value: object, name: str) -> Array:
 
 def number(value: object, name: str) -> float:
     """Take a value as one real number."""
+    if value.__class__ is float:
+        return value
     array = real(value, name)
     if array.ndim:
         raise TypeError(f"{name} must be a number, got an array of shape {array.shape}")

@@ -50,7 +50,7 @@ def initialize_parameters(
     TypeError
         If a size is no integer, or rng is of another type.
     ValueError
-        If a size is below 1, or scale or dtype is unknown.
+        If a size is below 1, scale is below 0, or scale or dtype is unknown.
     """
     layer_dims = (n_x, n_h, n_y)
     return _draw(layer_dims, ["n_x", "n_h", "n_y"], rng, 1, scale, dtype)
@@ -88,7 +88,8 @@ def initialize_parameters_deep(
     TypeError
         If a size is no integer, or rng is of another type.
     ValueError
-        If there are fewer than two sizes, one is below 1, or scale or dtype is unknown.
+        If there are fewer than two sizes, one is below 1, scale is below 0, or scale or
+        dtype is unknown.
     """
     try:
         layer_dims = tuple(layer_dims)
@@ -125,8 +126,7 @@ def update_parameters(
     ValueError
         If an array is missing or empty, or the shapes do not fit.
     """
-    if learning_rate.__class__ is not float:
-        learning_rate = number(learning_rate, "learning_rate")
+    learning_rate = number(learning_rate, "learning_rate")
     L = depth(params, "params")
     parameters = dict(params)
     for l in range(1, L + 1):
@@ -198,24 +198,23 @@ def _draw(
             layer_dims = tuple(map(_size, layer_dims, names))
             break
     if scale.__class__ is not str or scale not in ("lecun", "he"):
-        # NumPy multiplies by a 0-d array sooner than by a number
-        scale = np.array(scale if scale.__class__ is float else number(scale, "scale"))
+        scale = number(scale, "scale")
+        if not scale >= 0:
+            raise ValueError(f"scale must be at least 0, got {scale}")
     if dtype is not float:
         dtype = np.dtype(dtype)
         if dtype not in _DTYPES:
             raise ValueError(f"dtype must be float32 or float64, got {dtype}")
-    standard_normal = _random(rng, seed).standard_normal
+    random = _random(rng, seed)
     parameters = {}
     n_prev = layer_dims[0]
     for l, n in enumerate(layer_dims[1:], 1):
-        W = standard_normal((n, n_prev))
-        # in place, and dividing where the course divides, so that the last digit agrees
-        if scale.__class__ is not str:
-            W *= scale
-        elif scale == "lecun":
+        if scale == "lecun":
+            # a quotient, as in the course, so that the last digit agrees
+            W = random.standard_normal((n, n_prev))
             W /= np.sqrt(n_prev)
         else:
-            W *= np.sqrt(2 / n_prev)
+            W = random.normal(0.0, np.sqrt(2 / n_prev) if scale == "he" else scale, (n, n_prev))
         parameters[f"W{l}"] = W if dtype is float else W.astype(dtype, copy=False)
         parameters[f"b{l}"] = np.zeros((n, 1), dtype)
         n_prev = n

@@ -244,6 +244,9 @@ def test_other_options_of_initialize_parameters():
         fastdnn.initialize_parameters(3, 2, 1, rng=-1)
     with pytest.raises((TypeError, ValueError), match="^scale must be"):
         fastdnn.initialize_parameters(3, 2, 1, scale="glorot")
+    for bad in (-1, float("nan")):
+        with pytest.raises(ValueError, match="^scale must be at least 0, got"):
+            fastdnn.initialize_parameters(3, 2, 1, scale=bad)
     for bad in ("int64", "float16"):
         with pytest.raises(ValueError, match="^dtype must be float32 or float64, got"):
             fastdnn.initialize_parameters(3, 2, 1, dtype=bad)
