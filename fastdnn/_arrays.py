@@ -10,6 +10,7 @@ ValueError if one is empty, has a wrong number of dimensions or one that BLAS ca
 the shapes do not fit.
 """
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,17 @@ def number(value: object, name: str) -> float:
     if array.ndim:
         raise TypeError(f"{name} must be a number, got an array of shape {array.shape}")
     return float(array)
+
+
+def integer(value: Any, name: str, least: int = 1) -> int:
+    """Take a value as a whole number."""
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if whole < least:
+        raise ValueError(f"{name} must be at least {least}, got {whole}")
+    return whole
 
 
 def elements(**named: object) -> tuple[Array, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastdnn._arrays import Array, label_row, matrices, number, real
+from fastdnn._arrays import Array, integer, label_row, matrices, number, real
 from fastdnn.functional import IDENTITY, RELU, L_model_forward, layer_backward
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep, update_parameters
 
@@ -191,12 +191,7 @@ def _model(
             f"ask for shape {(n_L, m)}"
         )
     learning_rate = number(learning_rate, "learning_rate")
-    try:
-        num_iterations = operator.index(num_iterations)
-    except TypeError:
-        raise TypeError(f"num_iterations must be an integer, got {num_iterations!r}") from None
-    if num_iterations < 0:
-        raise ValueError(f"num_iterations must be at least 0, got {num_iterations}")
+    num_iterations = integer(num_iterations, "num_iterations", least=0)
     parameters = initialize_parameters_deep(
         sizes, rng=1 if rng is None else rng, scale=scale, dtype=X.dtype
     )

@@ -256,7 +256,8 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     Returns
     -------
     grads : dict of ndarray
-        ``dA0 .. dA(L-1)``, ``dW1 .. dWL`` and ``db1 .. dbL``.
+        ``dA0 .. dA(L-1)``, ``dW1 .. dWL`` and ``db1 .. dbL``. Each has the memory order of the
+        array in the caches that it belongs to, but for dA0, which is in C order.
 
     Raises
     ------

@@ -1,6 +1,5 @@
 """The parameters of a network: their first values and their update by gradient descent."""
 
-import operator
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastdnn import _kernels
-from fastdnn._arrays import Array, broadcast, depth, entry, number
+from fastdnn._arrays import Array, broadcast, depth, entry, integer, number
 
 Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
@@ -174,16 +173,6 @@ def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Ge
     return random
 
 
-def _size(n: Any, name: str) -> int:
-    try:
-        size = operator.index(n)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {n!r}") from None
-    if size < 1:
-        raise ValueError(f"{name} must be at least 1, got {size}")
-    return size
-
-
 def _draw(
     layer_dims: tuple[Any, ...],
     names: Sequence[str] | None,
@@ -195,7 +184,7 @@ def _draw(
     for n in layer_dims:
         if n.__class__ is not int or n < 1:
             names = names or [f"layer_dims[{l}]" for l in range(len(layer_dims))]
-            layer_dims = tuple(map(_size, layer_dims, names))
+            layer_dims = tuple(map(integer, layer_dims, names))
             break
     if scale.__class__ is not str or scale not in ("lecun", "he"):
         scale = number(scale, "scale")
