@@ -1,5 +1,13 @@
 """The L-layer neural network of the Deep Learning Specialization, compiled."""
 
+from importlib.util import find_spec
+
+if find_spec("fastdnn._kernels") is None:
+    raise ImportError(
+        "this is the source folder of fastdnn, which is not compiled: run from another folder, "
+        "where the installed package is found, or build it in place: pip install -e ."
+    )
+
 from fastdnn._config import __version__, show_config
 from fastdnn.application import (
     L_layer_model,

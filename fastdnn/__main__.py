@@ -29,7 +29,8 @@ examples:
   fastdnn demo --data datasets               train_catvnoncat.h5 and test_catvnoncat.h5 from there
 
 exit status:
-  0 done, 1 data missing, unreadable or not writable, 2 wrong usage, 130 interrupted
+  0 done, 1 data missing, unreadable or not writable, 2 wrong usage, 130 interrupted,
+  141 nobody reads the output any more
 """
 
 
@@ -54,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     except BrokenPipeError:

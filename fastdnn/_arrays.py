@@ -11,7 +11,7 @@ the shapes do not fit.
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ _LIMIT = 2**31 - 1
 
 def real(value: object, name: str) -> Array:
     """Take a value as an array of real numbers, of any shape and element type."""
-    if isinstance(value, np.ma.MaskedArray):
+    if _masked(value):
         raise TypeError(f"{name} is a masked array: fill it or drop what it masks first")
     try:
         array: Array = np.asarray(value)
@@ -46,7 +46,10 @@ def number(value: object, name: str) -> float:
     """Take a value as one real number."""
     if value.__class__ is float:
         return value
-    array = real(value, name)
+    try:
+        array = real(value, name)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
     if array.ndim:
         raise TypeError(f"{name} must be a number, got an array of shape {array.shape}")
     return float(array)
@@ -60,6 +63,8 @@ def integer(value: Any, name: str, least: int = 1) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
     if whole < least:
         raise ValueError(f"{name} must be at least {least}, got {whole}")
+    if whole > _LIMIT:
+        raise ValueError(f"{name} must be at most {_LIMIT}, got {whole}")
     return whole
 
 
@@ -70,7 +75,8 @@ def elements(**named: object) -> tuple[Array, ...]:
         if array.shape != arrays[0].shape:
             first = next(iter(named))
             raise ValueError(f"{name} has shape {array.shape}, but {first} {arrays[0].shape}")
-    return _one_order(*_one_type(*arrays))
+        _check_size(array, name)
+    return _one_order(*_one_type(arrays, _promoted(named.values(), arrays)))
 
 
 def as_matrix(array: Array) -> Array:
@@ -89,14 +95,8 @@ def matrices(**named: object) -> tuple[Array, ...]:
     for name, array in zip(named, arrays, strict=True):
         if array.ndim not in (0, 2):
             raise ValueError(f"{name} must have 2 dimensions, got shape {array.shape}")
-    # as in NumPy, a Python number has no say in the element type
-    typed = [
-        array
-        for value, array in zip(named.values(), arrays, strict=True)
-        if type(value) not in (bool, int, float)
-    ]
-    dtype = np.result_type(*(typed or arrays))
-    return _one_type(*(array if array.ndim else np.full((1, 1), array, dtype) for array in arrays))
+    dtype = _promoted(named.values(), arrays)
+    return _one_type([a if a.ndim else a.reshape(1, 1) for a in arrays], dtype)
 
 
 def layer_arrays(
@@ -121,31 +121,35 @@ def layer_arrays(
 
 
 def layer_gradient_arrays(
-    dA: object, Z: object, A_prev: object, W: object, name: str
+    dA: object, Z: object, A_prev: object, W: object, names: tuple[str, str, str, str]
 ) -> tuple[Array, Array, Array, Array]:
     """Take what a layer's gradients need: dA, Z (n, m), A_prev (n_prev, m), W (n, n_prev)."""
-    dA, Z, A_prev, W = matrices(**{name: dA}, Z=Z, A_prev=A_prev, W=W)
+    dA, Z, A_prev, W = matrices(**dict(zip(names, (dA, Z, A_prev, W), strict=True)))
     n, n_prev = W.shape
     if A_prev.shape[0] != n_prev or {dA.shape, Z.shape} != {(n, A_prev.shape[1])}:
         raise ValueError(
-            f"{name} has shape {dA.shape}, Z {Z.shape}, A_prev {A_prev.shape} and W {W.shape}: "
-            f"expected {name} and Z (n, m), A_prev (n_prev, m), W (n, n_prev)"
+            f"{names[0]} has shape {dA.shape}, {names[1]} {Z.shape}, {names[2]} {A_prev.shape} "
+            f"and {names[3]} {W.shape}: expected (n, m), (n, m), (n_prev, m) and (n, n_prev)"
         )
     dA, Z = _one_order(dA, Z)
     return dA, Z, A_prev, W
 
 
 def output_arrays(AL: object, Y: object) -> tuple[Array, Array]:
-    """Take predictions (n_L, m) and labels of as many elements, which may be a list, or flat."""
+    """Take predictions (n_L, m) and their labels, which may be flat if n_L is 1, or a list."""
     predictions, labels = real(AL, "AL"), real(Y, "Y")
     if predictions.ndim != 2:
         raise ValueError(f"AL must have 2 dimensions, got shape {predictions.shape}")
-    if labels.size != predictions.size:
-        raise ValueError(
-            f"Y has shape {labels.shape}, but AL {predictions.shape}: the sizes must match"
-        )
-    predictions, labels = _one_type(predictions, labels.reshape(predictions.shape))
-    labels, predictions = _one_order(labels, predictions)
+    if labels.shape != predictions.shape:
+        if labels.size != predictions.size:
+            raise ValueError(
+                f"Y has shape {labels.shape}, but AL {predictions.shape}: the sizes must match"
+            )
+        if 1 not in predictions.shape:
+            raise ValueError(f"Y has shape {labels.shape}, but AL {predictions.shape}")
+        labels = labels.reshape(predictions.shape)
+    arrays = [labels, predictions]
+    labels, predictions = _one_order(*_one_type(arrays, _promoted((Y, AL), arrays)))
     return predictions, labels
 
 
@@ -158,14 +162,18 @@ def label_row(value: object, m: int, name: str) -> Array:
 
 
 def broadcast(P: object, dP: object, name: str) -> tuple[Array, Array]:
-    """Take a parameter and its gradient, brought to one shape by NumPy's rules."""
-    P, dP = matrices(**{name: P, f"d{name}": dP})
-    if P.shape != dP.shape:
+    """Take a parameter and its gradient, of any shapes, brought to one by NumPy's rules."""
+    arrays = [real(P, name), real(dP, f"d{name}")]
+    dtype = _promoted((P, dP), arrays)
+    if arrays[0].shape != arrays[1].shape:
         try:
-            P, dP = (np.array(array) for array in np.broadcast_arrays(P, dP))
+            arrays = [np.array(array) for array in np.broadcast_arrays(*arrays)]
         except ValueError:
-            raise ValueError(f"d{name} has shape {dP.shape}, but {name} {P.shape}") from None
-    dP, P = _one_order(dP, P)
+            raise ValueError(
+                f"d{name} has shape {arrays[1].shape}, but {name} {arrays[0].shape}"
+            ) from None
+    _check_size(arrays[0], name)
+    dP, P = _one_order(*_one_type(arrays[::-1], dtype))
     return P, dP
 
 
@@ -174,7 +182,8 @@ def entry(mapping: Mapping[str, Any], key: str, name: str) -> Any:
     try:
         return mapping[key]
     except KeyError:
-        raise ValueError(f"{name} has no {key!r}, only {', '.join(map(str, mapping))}") from None
+        keys = ", ".join(map(str, mapping)) or "nothing"
+        raise ValueError(f"{name} has no {key!r}, only {keys}") from None
     except (TypeError, IndexError):
         raise TypeError(f"{name} must be a dict of arrays, got {type(mapping).__name__}") from None
 
@@ -191,13 +200,34 @@ def depth(parameters: Mapping[str, Any], name: str) -> int:
     return L
 
 
-def _one_type(*arrays: Array) -> tuple[Array, ...]:
-    dtype = np.result_type(*arrays)
+def _masked(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(_masked(item) for item in value)
+    return isinstance(value, np.ma.MaskedArray)
+
+
+def _check_size(array: Array, name: str) -> None:
+    # as_matrix makes one row of it
+    if array.ndim != 2 and array.size > _LIMIT:
+        raise ValueError(
+            f"{name} has shape {array.shape}: over {_LIMIT} elements need 2 dimensions"
+        )
+
+
+def _promoted(values: Iterable[object], arrays: Sequence[Array]) -> np.dtype[Any]:
+    """Choose the element type by NumPy's rules, in which a Python number has no say."""
+    typed = [
+        array
+        for value, array in zip(values, arrays, strict=True)
+        if type(value) not in (bool, int, float)
+    ]
+    dtype = np.result_type(*(typed or arrays))
     if dtype.kind != "f":
-        dtype = np.dtype(np.float64)
-    elif dtype.itemsize < 4:
-        dtype = np.dtype(np.float32)
-    dtype = dtype.newbyteorder("=")
+        return np.dtype(np.float64)
+    return np.dtype(np.float32) if dtype.itemsize < 4 else dtype.newbyteorder("=")
+
+
+def _one_type(arrays: Sequence[Array], dtype: np.dtype[Any]) -> tuple[Array, ...]:
     return tuple(
         array
         if array.dtype == dtype and array.flags.forc and array.flags.aligned

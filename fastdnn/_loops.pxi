@@ -138,7 +138,7 @@ cdef inline floating log_(floating x) noexcept nogil:
         return y32 if x >= <float> 0.0 else <float> NAN
 
 
-# The 0 and 1 of a select are typed: a bare one would make its loop double.
+# Every 0 and 1 is typed: a bare one would make its loop double.
 
 cdef inline floating relu_point(floating z) noexcept nogil:
     # not z > 0 ? z : 0, which would turn NaN into 0 and hide a divergence
@@ -304,13 +304,14 @@ cdef void bias_activate_backward(
 cdef double cross_entropy(Py_ssize_t size, const floating *AL, const floating *Y) noexcept nogil:
     # sum of -(Y log(AL) + (1 - Y) log(1 - AL))
     cdef:
+        floating one = 1
         floating term[256]
         Py_ssize_t i, i0 = 0, n
         double total = 0
     while i0 < size:
         n = min(256, size - i0)
         for i in range(n):
-            term[i] = Y[i0 + i] * log_(AL[i0 + i]) + (1 - Y[i0 + i]) * log_(1 - AL[i0 + i])
+            term[i] = Y[i0 + i] * log_(AL[i0 + i]) + (one - Y[i0 + i]) * log_(one - AL[i0 + i])
         total -= sum_(n, <const floating *> term)
         i0 += n
     return total
@@ -320,9 +321,11 @@ cdef void cross_entropy_backward(
     Py_ssize_t size, const floating *AL, const floating *Y, floating *dAL,
 ) noexcept nogil:
     # dAL := -(Y / AL - (1 - Y) / (1 - AL))
-    cdef Py_ssize_t i
+    cdef:
+        floating one = 1
+        Py_ssize_t i
     for i in range(size):
-        dAL[i] = (1 - Y[i]) / (1 - AL[i]) - Y[i] / AL[i]
+        dAL[i] = (one - Y[i]) / (one - AL[i]) - Y[i] / AL[i]
 
 
 cdef void descend(

@@ -195,7 +195,8 @@ def _model(
     parameters = initialize_parameters_deep(
         sizes, rng=1 if rng is None else rng, scale=scale, dtype=X.dtype
     )
-    Y = labels.reshape(n_L, m).astype(X.dtype)
+    with np.errstate(over="ignore"):
+        Y = labels.reshape(n_L, m).astype(X.dtype)
     return _train(X, Y, parameters, learning_rate, num_iterations, print_cost)
 
 
@@ -229,7 +230,7 @@ def _train(
 
 def _cost(ZL: Array, Y: Array) -> Array:
     """Compute the cross-entropy of sigmoid(ZL): -log(sigmoid(z)) = log(1 + exp(z)) - z."""
-    # an infinite ZL makes it NaN, without a word, as in the compiled functions
-    with np.errstate(invalid="ignore"):
+    # what is not finite passes without a word, as in the compiled functions
+    with np.errstate(all="ignore"):
         cost = np.sum(np.logaddexp(0, ZL) - Y * ZL) / ZL.shape[1]
     return np.array(cost, ZL.dtype)

@@ -60,7 +60,8 @@ def linear_forward(A: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
     Returns
     -------
     Z : ndarray, shape (n, m)
-        In float32 if all arguments are, else float64, and in the memory order of `A`.
+        Of the type that NumPy promotes the arguments to, float32 or float64, and in the memory
+        order of `A`.
     cache : tuple
         ``(A, W, b)``, for `linear_backward`.
 
@@ -94,7 +95,8 @@ def linear_activation_forward(
     Returns
     -------
     A : ndarray, shape (n, m)
-        In float32 if all arrays are, else float64, and in the memory order of `A_prev`.
+        Of the type that NumPy promotes the arrays to, float32 or float64, and in the memory order
+        of `A_prev`.
     cache : tuple
         ``((A_prev, W, b), Z)``, for `linear_activation_backward`.
 
@@ -139,7 +141,7 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array,
     for l in range(1, L + 1):
         try:
             W, b = parameters[f"W{l}"], parameters[f"b{l}"]
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, IndexError):
             W = entry(parameters, f"W{l}", "parameters")
             b = entry(parameters, f"b{l}", "parameters")
         A, cache = layer_forward(RELU if l < L else SIGMOID, A, W, b, l)
@@ -155,7 +157,7 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike) -> Array:
     AL : array_like, shape (1, m)
         Predicted probabilities. As the formula has it, 0 and 1 give an infinite cost or NaN.
     Y : array_like of as many elements
-        Labels: 0 and 1, or probabilities.
+        Labels: 0 and 1, or probabilities; of any shape for one output unit, else of that of `AL`.
 
     Returns
     -------
@@ -249,7 +251,7 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     AL : array_like, shape (n_L, m)
         Activations of the last layer, from `L_model_forward`.
     Y : array_like of as many elements
-        Labels: 0 and 1, or probabilities.
+        Labels: 0 and 1, or probabilities; of any shape for one output unit, else of that of `AL`.
     caches : list of tuple
         From `L_model_forward`.
 
@@ -266,12 +268,9 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    try:
-        L = len(caches)
-    except TypeError:
-        L = 0
-    if L == 0:
+    if not isinstance(caches, Sequence) or len(caches) == 0:
         raise ValueError("caches must be the list of caches that L_model_forward returns")
+    L = len(caches)
     dA = _kernels.cross_entropy_backward(AL, Y)
     if dA is None:
         dA = _kernels.cross_entropy_backward(*output_arrays(AL, Y))
@@ -366,7 +365,7 @@ def sigmoid_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
 
 
 def relu_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
-    """Compute dZ = dA where Z > 0, else 0.
+    """Compute dZ = 0 where Z <= 0, else dA.
 
     Parameters
     ----------
@@ -425,8 +424,11 @@ def layer_backward(
         raise _cache_error(code, cache, l) from None
     results = _kernels.layer_backward(code, dA, Z, A_prev, W, order)
     if results is None:
-        name = f"dA{l}" if l else "dZ" if code == IDENTITY else "dA"
-        arrays = layer_gradient_arrays(dA, Z, A_prev, W, name)
+        if l:
+            names = (f"dA{l}", *(f"{name} of caches[{l - 1}]" for name in ("Z", "A_prev", "W")))
+        else:
+            names = ("dZ" if code == IDENTITY else "dA", "Z", "A_prev", "W")
+        arrays = layer_gradient_arrays(dA, Z, A_prev, W, names)
         results = _kernels.layer_backward(code, *arrays, order)
     return results
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastdnn import _kernels
-from fastdnn._arrays import Array, broadcast, depth, entry, integer, number
+from fastdnn._arrays import Array, as_matrix, as_shaped, broadcast, depth, entry, integer, number
 
 Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
@@ -132,11 +132,13 @@ def update_parameters(
         for key in (f"W{l}", f"b{l}"):
             try:
                 P, dP = params[key], grads["d" + key]
-            except (KeyError, TypeError):
+            except (KeyError, TypeError, IndexError):
                 P, dP = entry(params, key, "params"), entry(grads, "d" + key, "grads")
             P_new = _kernels.descend(learning_rate, P, dP)
             if P_new is None:
-                P_new = _kernels.descend(learning_rate, *broadcast(P, dP, key))
+                P, dP = broadcast(P, dP, key)
+                P_new = _kernels.descend(learning_rate, as_matrix(P), as_matrix(dP))
+                P_new = as_shaped(P_new, P)
             parameters[key] = P_new
     return parameters
 
@@ -181,19 +183,24 @@ def _draw(
     scale: Any,
     dtype: Any,
 ) -> dict[str, Array]:
+    given_dtype = dtype
     for n in layer_dims:
-        if n.__class__ is not int or n < 1:
+        if n.__class__ is not int or not 0 < n < 2**31:
             names = names or [f"layer_dims[{l}]" for l in range(len(layer_dims))]
             layer_dims = tuple(map(integer, layer_dims, names))
             break
-    if scale.__class__ is not str or scale not in ("lecun", "he"):
-        scale = number(scale, "scale")
-        if not scale >= 0:
-            raise ValueError(f"scale must be at least 0, got {scale}")
+    if isinstance(scale, str):
+        if scale not in ("lecun", "he"):
+            raise ValueError(f"scale must be a number, 'lecun' or 'he', got {scale!r}")
+    elif not 0 <= (scale := number(scale, "scale")) < np.inf:
+        raise ValueError(f"scale must be at least 0 and finite, got {scale}")
     if dtype is not float:
-        dtype = np.dtype(dtype)
+        try:
+            dtype = np.dtype(dtype)
+        except TypeError:
+            dtype = None
         if dtype not in _DTYPES:
-            raise ValueError(f"dtype must be float32 or float64, got {dtype}")
+            raise ValueError(f"dtype must be float32 or float64, got {given_dtype!r}")
     random = _random(rng, seed)
     parameters = {}
     n_prev = layer_dims[0]

@@ -293,6 +293,20 @@ def test_a_python_number_as_bias_keeps_float32():
     assert np.all(Z == 3.5)
 
 
+def test_a_python_number_is_not_cut_to_an_integer():
+    A, W = np.array([[1, 2], [3, 4]]), np.array([[1, 1], [1, 2]])
+    for b in (0.5, -1, 300, np.nan):
+        for dtype in (np.int64, np.uint8, bool):
+            Z, _ = fastdnn.linear_forward(A.astype(dtype), W.astype(dtype), b)
+            expected = W.astype(dtype).astype(float) @ A.astype(dtype).astype(float) + b
+            np.testing.assert_array_equal(Z, expected)
+    updated = fastdnn.update_parameters(
+        {"W1": 0.5, "b1": np.array([[3]])}, {"dW1": np.array([[2]]), "db1": 0.5}, 1
+    )
+    assert updated["W1"] == -1.5
+    assert updated["b1"] == 2.5
+
+
 def test_labels_may_be_integers_booleans_real_flat_or_a_list():
     AL = np.array([[0.2, 0.7, 0.6]])
     _, caches = fastdnn.L_model_forward(draw(0, 2, 3), {"W1": draw(1, 1, 2), "b1": [[0.0]]})
@@ -329,7 +343,13 @@ def test_update_broadcasts_numbers_as_numpy_does():
     updated = fastdnn.update_parameters(params, grads, 0.1)
     np.testing.assert_allclose(updated["W1"], params["W1"] - 0.1 * grads["dW1"])
     np.testing.assert_allclose(updated["b1"], 1.45)
+    assert updated["b1"].shape == ()
     assert params["b1"] == 1.5
+    flat = {"W1": draw(0, 5), "b1": draw(1, 2, 3, 4)}
+    steps = {"dW1": draw(2, 5), "db1": draw(3, 3, 4)}
+    updated = fastdnn.update_parameters(flat, steps, 0.1)
+    np.testing.assert_allclose(updated["W1"], flat["W1"] - 0.1 * steps["dW1"])
+    np.testing.assert_allclose(updated["b1"], flat["b1"] - 0.1 * steps["db1"])
     column = fastdnn.update_parameters({**params, "b1": draw(2, 2, 1)}, grads, 0.1)["b1"]
     np.testing.assert_allclose(column, draw(2, 2, 1) - 0.05)
 

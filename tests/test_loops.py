@@ -147,6 +147,15 @@ def test_cross_entropy_at_and_beyond_its_limits_is_the_formula(dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+def test_the_gradient_of_the_cost_is_computed_in_its_own_type(dtype):
+    random = np.random.default_rng(0)
+    AL, Y = (row(random.uniform(0.01, 0.99, 500), dtype) for _ in range(2))
+    np.testing.assert_array_equal(
+        _kernels.cross_entropy_backward(AL, Y), (1 - Y) / (1 - AL) - Y / AL
+    )
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("dtype", TYPES)
 def test_descend(size, dtype):
