@@ -424,10 +424,9 @@ def layer_backward(
         raise _cache_error(code, cache, l) from None
     results = _kernels.layer_backward(code, dA, Z, A_prev, W, order)
     if results is None:
-        if l:
-            names = (f"dA{l}", *(f"{name} of caches[{l - 1}]" for name in ("Z", "A_prev", "W")))
-        else:
-            names = ("dZ" if code == IDENTITY else "dA", "Z", "A_prev", "W")
+        of = f" of caches[{l - 1}]" if l else ""
+        gradient = f"dA{l}" if l else "dZ" if code == IDENTITY else "dA"
+        names = (gradient, "Z" + of, "A_prev" + of, "W" + of)
         arrays = layer_gradient_arrays(dA, Z, A_prev, W, names)
         results = _kernels.layer_backward(code, *arrays, order)
     return results
