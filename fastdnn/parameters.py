@@ -13,7 +13,8 @@ from fastdnn._arrays import Array, as_matrix, as_shaped, broadcast, depth, entry
 Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
 
-_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+# NumPy multiplies by a 0-d array sooner than by a number
+_HUNDREDTH = np.array(0.01)
 
 
 def initialize_parameters(
@@ -175,6 +176,16 @@ def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Ge
     return random
 
 
+def _floating(dtype: Any) -> np.dtype[Any]:
+    try:
+        floating: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}") from None
+    if floating.char not in "fd" or not floating.isnative:
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
+    return floating
+
+
 def _draw(
     layer_dims: tuple[Any, ...],
     names: Sequence[str] | None,
@@ -183,26 +194,23 @@ def _draw(
     scale: Any,
     dtype: Any,
 ) -> dict[str, Array]:
-    given_dtype = dtype
     for n in layer_dims:
         if n.__class__ is not int or not 0 < n < 2**31:
             names = names or [f"layer_dims[{l}]" for l in range(len(layer_dims))]
             layer_dims = tuple(map(integer, layer_dims, names))
             break
-    if isinstance(scale, str):
-        if scale not in ("lecun", "he"):
-            raise ValueError(f"scale must be a number, 'lecun' or 'he', got {scale!r}")
-    elif not 0 <= (scale := number(scale, "scale")) < np.inf:
-        raise ValueError(f"scale must be at least 0 and finite, got {scale}")
+    if scale.__class__ is float and scale == 0.01:
+        factor = _HUNDREDTH
+    elif not isinstance(scale, str):
+        factor = np.array(number(scale, "scale"))
+        if not 0 <= factor < np.inf:
+            raise ValueError(f"scale must be at least 0 and finite, got {scale}")
+    elif scale in ("lecun", "he"):
+        factor = None
+    else:
+        raise ValueError(f"scale must be a number, 'lecun' or 'he', got {scale!r}")
     if dtype is not float:
-        try:
-            dtype = np.dtype(dtype)
-        except TypeError:
-            dtype = None
-        if dtype not in _DTYPES:
-            raise ValueError(f"dtype must be float32 or float64, got {given_dtype!r}")
-    # NumPy multiplies by a 0-d array sooner than by a number
-    factor = None if isinstance(scale, str) else np.array(scale)
+        dtype = _floating(dtype)
     standard_normal = _random(rng, seed).standard_normal
     parameters = {}
     n_prev = layer_dims[0]
