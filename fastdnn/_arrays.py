@@ -3,7 +3,7 @@
 Each function takes what a user gave and returns what the kernels read: native, aligned, contiguous
 arrays of one element type, float32 or float64, whose shapes fit each other. What fits already is
 returned as it is, and nothing is ever written to. The element type is NumPy's promotion of all
-arguments, but that integers and booleans become float64 and float16 becomes float32.
+arguments, but that an integer or boolean result becomes float64 and float16 becomes float32.
 
 Every function raises TypeError if an argument is no array of real numbers, or is masked, and
 ValueError if one is empty, has a wrong number of dimensions or one that BLAS cannot count, or if
