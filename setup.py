@@ -63,6 +63,10 @@ def probe_blas_int():
         pxi.write_text(line, encoding="utf-8")
 
 
+# what a module is made of beside its .pyx and .pxd
+SHARED = ("_blas.pxd", "_blas_int.pxi", "_loops.pxi", "_points.pxi", "_training.pxi")
+
+
 def extension(name, flags=()):
     return Extension(
         f"fastdnn.{name}",
@@ -71,7 +75,7 @@ def extension(name, flags=()):
         py_limited_api=ABI3,
         extra_compile_args=[*compile_args, *flags],
         extra_link_args=link_args,
-        depends=[f"fastdnn/{file}" for file in ("_blas.pxd", "_blas_int.pxi", "_loops.pxi")],
+        depends=[f"fastdnn/{file}" for file in SHARED],
     )
 
 
@@ -92,6 +96,8 @@ setup(
             *(extension(f"_loops_{level}", flags) for level, flags in levels.items()),
             extension("_loops"),
             extension("_kernels"),
+            extension("_engine"),
+            extension("_bare"),
         ],
         compiler_directives={
             "language_level": 3,

@@ -161,6 +161,65 @@ def label_row(value: object, m: int, name: str) -> Array:
     return array.reshape(1, m)
 
 
+def examples(value: object, name: str, n_0: int) -> Array:
+    """Take a matrix with one example a row, float32 or float64 of any strides; others convert."""
+    array = real(value, name)
+    if array.ndim != 2 or array.shape[1] != n_0:
+        raise ValueError(f"{name} must have shape (m, {n_0}), got {array.shape}")
+    readable = (
+        array.dtype.char in "fd"
+        and array.dtype.isnative
+        and array.flags.aligned
+        and not any(stride % array.itemsize for stride in array.strides)
+    )
+    if not readable:
+        array = array.astype(_promoted((value,), (array,)), order="K")
+    return array.view(np.ndarray)
+
+
+def targets(
+    value: object, name: str, m: int, n_L: int, dtype: np.dtype[Any], least: float, most: float
+) -> Array:
+    """Take the targets of m examples, (m, n_L), or flat if n_L is 1; C-contiguous."""
+    array = real(value, name)
+    if array.shape != (m, n_L) and not (n_L == 1 and array.shape == (m,)):
+        expected = f"{(m, n_L)} or {(m,)}" if n_L == 1 else f"{(m, n_L)}"
+        raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array.reshape(m, n_L), dtype)
+    wrong = ~((array >= least) & (array <= most) & np.isfinite(array)).all(axis=1)
+    if wrong.any():
+        bounds = "finite" if least == -np.inf else f"between {least:g} and {most:g}"
+        raise ValueError(f"{name} must be {bounds}, but row {int(wrong.argmax())} is not")
+    return array
+
+
+def class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
+    """Take the class indices of m examples, (m,) or (m, 1); None for a matrix of n_L columns."""
+    array = real(value, name)
+    if array.shape == (m, n_L):
+        return None
+    if array.shape not in ((m,), (m, 1)):
+        raise ValueError(f"{name} must have shape {(m,)} or {(m, n_L)}, got {array.shape}")
+    flat = array.ravel()
+    wrong = ~((flat >= 0) & (flat < n_L) & (flat == np.floor(flat)))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"{name} must hold class indices 0 .. {n_L - 1}, row {row} is {flat[row]}")
+    return np.ascontiguousarray(flat, np.int64)
+
+
+def weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
+    """Take the weights of m examples, (m,)."""
+    array = real(value, name)
+    if array.shape not in ((m,), (m, 1)):
+        raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
+    array = np.ascontiguousarray(array.ravel(), dtype)
+    if not (np.isfinite(array).all() and (array >= 0).all() and array.any()):
+        raise ValueError(f"{name} must be finite, at least 0, and above 0 somewhere")
+    return array
+
+
 def broadcast(P: object, dP: object, name: str) -> tuple[Array, Array]:
     """Take a parameter and its gradient, of any shapes, brought to one by NumPy's rules."""
     arrays = [real(P, name), real(dP, f"d{name}")]

@@ -14,11 +14,11 @@ cdef enum:
     PANEL = 131072
 
 
-cdef inline void _gemm(
+cdef inline void gemm(
     bint trans_A, bint trans_B, blas_int M, blas_int N, blas_int K,
-    floating alpha, const floating *A, const floating *B, floating *C,
+    floating alpha, const floating *A, const floating *B, floating beta, floating *C,
 ) noexcept nogil:
-    # C (M, N) := alpha op(A) (M, K) op(B) (K, N), all contiguous.
+    # C (M, N) := alpha op(A) (M, K) op(B) (K, N) + beta C, all contiguous.
     # BLAS zeroes C and then adds to it. Where K is small that traffic is what the product costs,
     # so a large C is made in panels of rows that are still in the cache when they are added to.
     cdef:
@@ -27,7 +27,6 @@ cdef inline void _gemm(
         blas_int lda = K if trans_B else N
         blas_int ldb = M if trans_A else K
         blas_int i = 0, rows = M
-        floating beta = 0
     if K <= 64 and <Py_ssize_t> M * N > 2 * PANEL:
         rows = max(32, PANEL // N)
     while i < M:
@@ -45,13 +44,12 @@ cdef inline void _gemm(
 
 cdef inline void _gemv(
     bint trans, blas_int M, blas_int N,
-    floating alpha, const floating *A, const floating *x, floating *y,
+    floating alpha, const floating *A, const floating *x, floating beta, floating *y,
 ) noexcept nogil:
-    # y := alpha op(A) x, A (M, N) contiguous
+    # y := alpha op(A) x + beta y, A (M, N) contiguous
     cdef:
         char flag = b'N' if trans else b'T'
         blas_int one = 1
-        floating beta = 0
     if floating is float:
         cython_blas.sgemv(&flag, &N, &M, &alpha, <float *> A, &N, <float *> x, &one,
                           &beta, y, &one)
@@ -61,39 +59,44 @@ cdef inline void _gemv(
 
 
 cdef inline void _outer(
-    Py_ssize_t M, Py_ssize_t N, floating alpha, const floating *x, const floating *y, floating *C,
+    Py_ssize_t M, Py_ssize_t N, floating alpha, const floating *x, const floating *y,
+    floating beta, floating *C,
 ) noexcept nogil:
-    # C (M, N) := alpha x y^T; a product of inner dimension 1 costs gemm more than the loop
+    # C (M, N) := alpha x y^T + beta C; a product of inner dimension 1 costs gemm more than the loop
     cdef:
         Py_ssize_t i, j
         floating a
     for i in range(M):
         a = alpha * x[i]
-        for j in range(N):
-            C[i * N + j] = a * y[j]
+        if beta == 0:
+            for j in range(N):
+                C[i * N + j] = a * y[j]
+        else:
+            for j in range(N):
+                C[i * N + j] = a * y[j] + beta * C[i * N + j]
 
 
 cdef inline void product(
     bint trans_A, bint trans_B, bint trans_C, blas_int M, blas_int N, blas_int K,
-    floating alpha, const floating *A, const floating *B, floating *C,
+    floating alpha, const floating *A, const floating *B, floating beta, floating *C,
 ) noexcept nogil:
-    # C (M, N) := alpha A (M, K) B (K, N); trans_X: the memory at X holds X^T, row-major
+    # C (M, N) := alpha A (M, K) B (K, N) + beta C; trans_X: the memory at X holds X^T, row-major
     if N == 1:
         if trans_A:
-            _gemv(True, K, M, alpha, A, B, C)
+            _gemv(True, K, M, alpha, A, B, beta, C)
         else:
-            _gemv(False, M, K, alpha, A, B, C)
+            _gemv(False, M, K, alpha, A, B, beta, C)
     elif M == 1:
         if trans_B:
-            _gemv(False, N, K, alpha, B, A, C)
+            _gemv(False, N, K, alpha, B, A, beta, C)
         else:
-            _gemv(True, K, N, alpha, B, A, C)
+            _gemv(True, K, N, alpha, B, A, beta, C)
     elif K == 1:
         if trans_C:
-            _outer(N, M, alpha, B, A, C)
+            _outer(N, M, alpha, B, A, beta, C)
         else:
-            _outer(M, N, alpha, A, B, C)
+            _outer(M, N, alpha, A, B, beta, C)
     elif trans_C:
-        _gemm(not trans_B, not trans_A, N, M, K, alpha, B, A, C)
+        gemm(not trans_B, not trans_A, N, M, K, alpha, B, A, beta, C)
     else:
-        _gemm(trans_A, trans_B, M, N, K, alpha, A, B, C)
+        gemm(trans_A, trans_B, M, N, K, alpha, A, B, beta, C)

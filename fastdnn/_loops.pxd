@@ -7,6 +7,44 @@ cdef enum Activation:
     IDENTITY
     RELU
     SIGMOID
+    SIGMOID_Z  # the same but for its derivative, which is taken from z
+    TANH
+    LEAKY_RELU
+    ELU
+    SELU
+    GELU
+    SILU
+    SOFTPLUS
+
+
+cdef enum Cost:
+    SIGMOID_CROSS_ENTROPY
+    SOFTMAX_CROSS_ENTROPY
+    SQUARED_ERROR
+    ABSOLUTE_ERROR
+    HUBER
+    QUANTILE
+    POISSON
+
+
+cdef enum Optimizer:
+    SGD
+    MOMENTUM
+    NESTEROV
+    RMSPROP
+    ADAM
+
+
+cdef struct Step:
+    # the numbers of one step of an optimiser
+    double rate     # what multiplies the direction
+    double scale    # what multiplies the gradient first
+    double l2       # what of the parameter is added to it
+    double decay    # what share of the parameter is taken off beside it
+    double beta1    # decay rates of the moments
+    double beta2
+    double root     # what multiplies the root of the second moment
+    double epsilon
 
 
 cdef struct LoopTable:
@@ -33,6 +71,34 @@ cdef struct LoopTable:
         Py_ssize_t, const float *, const float *, float *) noexcept nogil
     void (*cross_entropy_backward_d)(
         Py_ssize_t, const double *, const double *, double *) noexcept nogil
+    double (*output_delta_f)(
+        Cost, Py_ssize_t, Py_ssize_t, double, double,
+        const float *, const float *, float *) noexcept nogil
+    double (*output_delta_d)(
+        Cost, Py_ssize_t, Py_ssize_t, double, double,
+        const double *, const double *, double *) noexcept nogil
+    void (*softmax_f)(Py_ssize_t, Py_ssize_t, float *) noexcept nogil
+    void (*softmax_d)(Py_ssize_t, Py_ssize_t, double *) noexcept nogil
+    void (*exp_in_place_f)(Py_ssize_t, float *) noexcept nogil
+    void (*exp_in_place_d)(Py_ssize_t, double *) noexcept nogil
+    void (*update_f)(
+        Optimizer, Py_ssize_t, const Step *, const float *, float *, float *, float *
+    ) noexcept nogil
+    void (*update_d)(
+        Optimizer, Py_ssize_t, const Step *, const double *, double *, double *, double *
+    ) noexcept nogil
+    double (*dot_f)(Py_ssize_t, const float *, const float *) noexcept nogil
+    double (*dot_d)(Py_ssize_t, const double *, const double *) noexcept nogil
+    void (*add_scaled_f)(Py_ssize_t, float, const float *, float *) noexcept nogil
+    void (*add_scaled_d)(Py_ssize_t, double, const double *, double *) noexcept nogil
+    void (*set_scaled_f)(Py_ssize_t, float, const float *, float *) noexcept nogil
+    void (*set_scaled_d)(Py_ssize_t, double, const double *, double *) noexcept nogil
+    void (*scale_f)(Py_ssize_t, float, float *) noexcept nogil
+    void (*scale_d)(Py_ssize_t, double, double *) noexcept nogil
+    bint (*all_finite_f)(Py_ssize_t, const float *) noexcept nogil
+    bint (*all_finite_d)(Py_ssize_t, const double *) noexcept nogil
+    void (*drop_f)(Py_ssize_t, float, const unsigned char *, float *) noexcept nogil
+    void (*drop_d)(Py_ssize_t, double, const unsigned char *, double *) noexcept nogil
     void (*descend_f)(Py_ssize_t, float, const float *, const float *, float *) noexcept nogil
     void (*descend_d)(Py_ssize_t, double, const double *, const double *, double *) noexcept nogil
 
@@ -103,3 +169,85 @@ cdef inline void descend(
         loops.descend_f(size, learning_rate, P, dP, P_new)
     else:
         loops.descend_d(size, learning_rate, P, dP, P_new)
+
+
+cdef inline double output_delta(
+    Cost cost, Py_ssize_t rows, Py_ssize_t cols, double parameter, double scale,
+    const floating *w, const floating *T, floating *Z,
+) noexcept nogil:
+    if floating is float:
+        return loops.output_delta_f(cost, rows, cols, parameter, scale, w, T, Z)
+    else:
+        return loops.output_delta_d(cost, rows, cols, parameter, scale, w, T, Z)
+
+
+cdef inline void softmax(Py_ssize_t rows, Py_ssize_t cols, floating *Z) noexcept nogil:
+    if floating is float:
+        loops.softmax_f(rows, cols, Z)
+    else:
+        loops.softmax_d(rows, cols, Z)
+
+
+cdef inline void exp_in_place(Py_ssize_t size, floating *x) noexcept nogil:
+    if floating is float:
+        loops.exp_in_place_f(size, x)
+    else:
+        loops.exp_in_place_d(size, x)
+
+
+cdef inline void update(
+    Optimizer optimizer, Py_ssize_t size, const Step *step,
+    const floating *g, floating *m1, floating *m2, floating *p,
+) noexcept nogil:
+    if floating is float:
+        loops.update_f(optimizer, size, step, g, m1, m2, p)
+    else:
+        loops.update_d(optimizer, size, step, g, m1, m2, p)
+
+
+cdef inline double dot(Py_ssize_t size, const floating *x, const floating *y) noexcept nogil:
+    if floating is float:
+        return loops.dot_f(size, x, y)
+    else:
+        return loops.dot_d(size, x, y)
+
+
+cdef inline void add_scaled(
+    Py_ssize_t size, floating alpha, const floating *x, floating *y,
+) noexcept nogil:
+    if floating is float:
+        loops.add_scaled_f(size, alpha, x, y)
+    else:
+        loops.add_scaled_d(size, alpha, x, y)
+
+
+cdef inline void set_scaled(
+    Py_ssize_t size, floating alpha, const floating *x, floating *y,
+) noexcept nogil:
+    if floating is float:
+        loops.set_scaled_f(size, alpha, x, y)
+    else:
+        loops.set_scaled_d(size, alpha, x, y)
+
+
+cdef inline void drop(
+    Py_ssize_t size, floating scale, const unsigned char *kept, floating *A,
+) noexcept nogil:
+    if floating is float:
+        loops.drop_f(size, scale, kept, A)
+    else:
+        loops.drop_d(size, scale, kept, A)
+
+
+cdef inline void scale(Py_ssize_t size, floating alpha, floating *x) noexcept nogil:
+    if floating is float:
+        loops.scale_f(size, alpha, x)
+    else:
+        loops.scale_d(size, alpha, x)
+
+
+cdef inline bint all_finite(Py_ssize_t size, const floating *x) noexcept nogil:
+    if floating is float:
+        return loops.all_finite_f(size, x)
+    else:
+        return loops.all_finite_d(size, x)

@@ -11,162 +11,15 @@
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython cimport floating
-from libc.math cimport INFINITY, NAN
-from libc.stdint cimport uint32_t, uint64_t
 
-from fastdnn._loops cimport IDENTITY, RELU, SIGMOID, Activation, LoopTable
+from fastdnn._loops cimport (
+    ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
+    QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SIGMOID_Z, SILU,
+    SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, LoopTable, Optimizer,
+    Step,
+)
 
-
-# ---------------------------------------------------------------------------------- point functions
-
-cdef union Bits64:
-    double value
-    uint64_t bits
-
-
-cdef union Bits32:
-    float value
-    uint32_t bits
-
-
-cdef inline floating exp_(floating x, floating *rest) noexcept nogil:
-    # exp(x) for x <= 0, and what rounding took from it: 2^k exp(r), k = rint(x / ln 2),
-    # |r| <= ln(2) / 2, exp(r) = 1 + (r + r^2 q(r)); q was fitted at Chebyshev nodes. Adding
-    # 1.5 * 2^52 (2^23) rounds to an integer and leaves it in the low bits. 2^k is made in two
-    # halves, so that subnormal results are reached. NaN passes through.
-    cdef:
-        double x64, k64, h64, r64, q64
-        float x32, k32, h32, r32, q32
-        Bits64 s64, t64
-        Bits32 s32, t32
-    if floating is double:
-        x64 = -746.0 if x < -746.0 else x
-        k64 = (x64 * 1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0
-        r64 = (x64 - k64 * 0.6931471805598903) - k64 * 5.497923018708371e-14
-        q64 = 2.5100385495510319e-8
-        q64 = q64 * r64 + 2.7620088445409748e-7
-        q64 = q64 * r64 + 2.7557268459997065e-6
-        q64 = q64 * r64 + 2.4801521295954375e-5
-        q64 = q64 * r64 + 1.9841269863053617e-4
-        q64 = q64 * r64 + 1.3888888917213717e-3
-        q64 = q64 * r64 + 8.3333333333300618e-3
-        q64 = q64 * r64 + 4.1666666666624128e-2
-        q64 = q64 * r64 + 0.16666666666666667
-        q64 = q64 * r64 + 0.5
-        q64 = r64 * r64 * q64 + r64
-        h64 = (k64 * 0.5 + 6755399441055744.0) - 6755399441055744.0
-        s64.value = h64 + (6755399441055744.0 + 1023.0)
-        t64.value = (k64 - h64) + (6755399441055744.0 + 1023.0)
-        s64.bits = s64.bits << 52
-        t64.bits = t64.bits << 52
-        x64 = 1.0 + q64
-        rest[0] = ((1.0 - x64) + q64) * s64.value * t64.value
-        return x64 * s64.value * t64.value
-    else:
-        x32 = <float> -104.0 if x < <float> -104.0 else x
-        k32 = (x32 * <float> 1.44269504 + <float> 12582912.0) - <float> 12582912.0
-        r32 = (x32 - k32 * <float> 0.69311523) - k32 * <float> 3.1946184e-05
-        q32 = <float> 1.3926183587713495e-3
-        q32 = q32 * r32 + <float> 8.3631790527225774e-3
-        q32 = q32 * r32 + <float> 4.1666554617204574e-2
-        q32 = q32 * r32 + <float> 0.16666576989698776
-        q32 = q32 * r32 + <float> 0.5
-        q32 = r32 * r32 * q32 + r32
-        h32 = (k32 * <float> 0.5 + <float> 12582912.0) - <float> 12582912.0
-        s32.value = h32 + (<float> 12582912.0 + <float> 127.0)
-        t32.value = (k32 - h32) + (<float> 12582912.0 + <float> 127.0)
-        s32.bits = s32.bits << 23
-        t32.bits = t32.bits << 23
-        x32 = <float> 1.0 + q32
-        rest[0] = ((<float> 1.0 - x32) + q32) * s32.value * t32.value
-        return x32 * s32.value * t32.value
-
-
-cdef inline floating log_(floating x) noexcept nogil:
-    # log(x) = k ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2); with s = f / (2 + f)
-    # log(1 + f) = f - (f^2/2 - s (f^2/2 + R(s^2))); R was fitted at Chebyshev nodes.
-    # log(0) = -inf, log(x < 0) = NaN, inf and NaN pass through.
-    cdef:
-        double f64, s64, z64, k64, h64, y64
-        float f32, s32, z32, k32, h32, y32
-        Bits64 m64, e64
-        Bits32 m32, e32
-    if floating is double:
-        # subnormals are scaled up by 2^54
-        m64.value = x * 18014398509481984.0 if x < 2.2250738585072014e-308 else x
-        k64 = -54.0 if x < 2.2250738585072014e-308 else 0.0
-        # moves the mantissa's range from [1, 2) to [sqrt(1/2), sqrt(2))
-        m64.bits = m64.bits + <uint64_t> 0x00095f619980c433
-        e64.bits = (m64.bits >> 52) | <uint64_t> 0x4330000000000000
-        k64 = k64 + (e64.value - (4503599627370496.0 + 1023.0))
-        m64.bits = (m64.bits & <uint64_t> 0x000fffffffffffff) + <uint64_t> 0x3fe6a09e667f3bcd
-        f64 = m64.value - 1.0
-        s64 = f64 / (2.0 + f64)
-        z64 = s64 * s64
-        y64 = 0.14617807153417325
-        y64 = y64 * z64 + 0.15331611722055008
-        y64 = y64 * z64 + 0.18182892432536871
-        y64 = y64 * z64 + 0.22222211089379496
-        y64 = y64 * z64 + 0.28571428626253838
-        y64 = y64 * z64 + 0.39999999999898891
-        y64 = y64 * z64 + 0.66666666666666697
-        h64 = 0.5 * f64 * f64
-        y64 = s64 * (h64 + y64 * z64)
-        y64 = k64 * 0.6931471805598903 + (f64 - (h64 - (y64 + k64 * 5.497923018708371e-14)))
-        y64 = x if x == INFINITY else y64
-        y64 = -INFINITY if x == 0.0 else y64
-        return y64 if x >= 0.0 else <double> NAN
-    else:
-        m32.value = x * <float> 33554432.0 if x < <float> 1.17549435e-38 else x
-        k32 = <float> -25.0 if x < <float> 1.17549435e-38 else <float> 0.0
-        m32.bits = m32.bits + <uint32_t> 0x004afb0d
-        e32.bits = (m32.bits >> 23) | <uint32_t> 0x4b000000
-        k32 = k32 + (e32.value - (<float> 8388608.0 + <float> 127.0))
-        m32.bits = (m32.bits & <uint32_t> 0x007fffff) + <uint32_t> 0x3f3504f3
-        f32 = m32.value - <float> 1.0
-        s32 = f32 / (<float> 2.0 + f32)
-        z32 = s32 * s32
-        y32 = <float> 0.23331614471843499
-        y32 = y32 * z32 + <float> 0.28550778633191965
-        y32 = y32 * z32 + <float> 0.40000122211810650
-        y32 = y32 * z32 + <float> 0.66666666554042012
-        h32 = <float> 0.5 * f32 * f32
-        y32 = s32 * (h32 + y32 * z32)
-        y32 = k32 * <float> 0.69311523 + (f32 - (h32 - (y32 + k32 * <float> 3.1946184e-05)))
-        y32 = x if x == <float> INFINITY else y32
-        y32 = -<float> INFINITY if x == <float> 0.0 else y32
-        return y32 if x >= <float> 0.0 else <float> NAN
-
-
-# Every 0 and 1 is typed: a bare one would make its loop double.
-
-cdef inline floating relu_point(floating z) noexcept nogil:
-    # not z > 0 ? z : 0, which would turn NaN into 0 and hide a divergence
-    return <floating> 0 if z <= 0 else z
-
-
-cdef inline floating sigmoid_point(floating z) noexcept nogil:
-    # 1 / (1 + exp(-z)) for z > 0, else exp(z) / (1 + exp(z)): an exponent that never overflows.
-    # One Newton step with the parts that rounding took off keeps the error below 2 ulp:
-    # (n + dn) / (d + dd) = q + (dn - q dd) / d, q = n / d.
-    cdef:
-        floating one = 1, zero = 0
-        floating e_rest
-        floating e = exp_(-z if z > 0 else z, &e_rest)
-        floating d = one + e
-        floating q = (one if z > 0 else e) / d
-        floating d_rest = ((one - d) + e) + e_rest
-        floating n_rest = zero if z > 0 else e_rest
-    return q + (n_rest - q * d_rest) * (q if z > 0 else one - q)
-
-
-cdef inline floating relu_backward_point(floating dA, floating z) noexcept nogil:
-    return <floating> 0 if z <= 0 else dA
-
-
-cdef inline floating sigmoid_backward_point(floating dA, floating z) noexcept nogil:
-    cdef floating s = sigmoid_point(z)
-    return dA * s * (<floating> 1 - s)
+include "_points.pxi"
 
 
 # -------------------------------------------------------------------------------------------- loops
@@ -177,27 +30,72 @@ cdef enum:
 
 
 cdef void activate(Activation act, Py_ssize_t size, const floating *Z, floating *A) noexcept nogil:
-    # A := act(Z); may work in place
+    # A := act(Z)
     cdef Py_ssize_t i
     if act == RELU:
         for i in range(size):
             A[i] = relu_point(Z[i])
-    elif act == SIGMOID:
+    elif act == SIGMOID or act == SIGMOID_Z:
         for i in range(size):
             A[i] = sigmoid_point(Z[i])
+    elif act == TANH:
+        for i in range(size):
+            A[i] = tanh_point(Z[i])
+    elif act == LEAKY_RELU:
+        for i in range(size):
+            A[i] = leaky_relu_point(Z[i])
+    elif act == ELU:
+        for i in range(size):
+            A[i] = elu_point(Z[i])
+    elif act == SELU:
+        for i in range(size):
+            A[i] = selu_point(Z[i])
+    elif act == GELU:
+        for i in range(size):
+            A[i] = gelu_point(Z[i])
+    elif act == SILU:
+        for i in range(size):
+            A[i] = silu_point(Z[i])
+    elif act == SOFTPLUS:
+        for i in range(size):
+            A[i] = softplus_point(Z[i])
 
 
 cdef void activate_backward(
-    Activation act, Py_ssize_t size, const floating *dA, const floating *Z, floating *dZ,
+    Activation act, Py_ssize_t size, const floating *dA, const floating *S, floating *dZ,
 ) noexcept nogil:
-    # dZ := dA * act'(Z)
+    # dZ := dA * act'(Z), where S is what the derivative is a function of: see _points.pxi
     cdef Py_ssize_t i
     if act == RELU:
         for i in range(size):
-            dZ[i] = relu_backward_point(dA[i], Z[i])
+            dZ[i] = relu_backward_point(dA[i], S[i])
     elif act == SIGMOID:
         for i in range(size):
-            dZ[i] = sigmoid_backward_point(dA[i], Z[i])
+            dZ[i] = sigmoid_backward_point(dA[i], S[i])
+    elif act == SIGMOID_Z:
+        for i in range(size):
+            dZ[i] = sigmoid_z_backward_point(dA[i], S[i])
+    elif act == TANH:
+        for i in range(size):
+            dZ[i] = tanh_backward_point(dA[i], S[i])
+    elif act == LEAKY_RELU:
+        for i in range(size):
+            dZ[i] = leaky_relu_backward_point(dA[i], S[i])
+    elif act == ELU:
+        for i in range(size):
+            dZ[i] = elu_backward_point(dA[i], S[i])
+    elif act == SELU:
+        for i in range(size):
+            dZ[i] = selu_backward_point(dA[i], S[i])
+    elif act == GELU:
+        for i in range(size):
+            dZ[i] = gelu_backward_point(dA[i], S[i])
+    elif act == SILU:
+        for i in range(size):
+            dZ[i] = silu_backward_point(dA[i], S[i])
+    elif act == SOFTPLUS:
+        for i in range(size):
+            dZ[i] = softplus_backward_point(dA[i], S[i])
 
 
 cdef inline void add_bias(
@@ -234,14 +132,33 @@ cdef inline floating sum_(Py_ssize_t size, const floating *x) noexcept nogil:
     return (total[0] + total[2]) + (total[1] + total[3])
 
 
+cdef inline void copy(Py_ssize_t size, const floating *x, floating *y) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(size):
+        y[i] = x[i]
+
+
+cdef inline void derive(
+    Activation act, Py_ssize_t size, const floating *dA, const floating *S, floating *dZ,
+    floating *block,
+) noexcept nogil:
+    # activate_backward that may work in place
+    if dA == dZ and act != IDENTITY:
+        copy(size, dA, block)
+        activate_backward(act, size, <const floating *> block, S, dZ)
+    else:
+        activate_backward(act, size, dA, S, dZ)
+
+
 cdef void bias_activate(
     Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols,
     const floating *b, floating *Z, floating *A,
 ) noexcept nogil:
-    # Z := Z + b, A := act(Z); A is not touched by IDENTITY
+    # Z := Z + b, A := act(Z); A may be Z, and is not touched by IDENTITY
     cdef:
         Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
         Py_ssize_t i, i0 = 0, j0, h, w, at
+        floating block[BLOCK]
     while i0 < rows:
         h = min(height, rows - i0)
         j0 = 0
@@ -250,21 +167,28 @@ cdef void bias_activate(
             at = i0 * cols + j0
             for i in range(h):
                 add_bias(unit_rows, w, b + (i0 + i if unit_rows else j0), Z + at + i * cols)
-            activate(act, h * w, Z + at, A + at)
+            if A == Z and act != IDENTITY:
+                # a loop whose input is its output is not made SIMD
+                copy(h * w, Z + at, block)
+                activate(act, h * w, <const floating *> block, A + at)
+            else:
+                activate(act, h * w, Z + at, A + at)
             j0 += w
         i0 += h
 
 
 cdef void bias_activate_backward(
     Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols, double scale,
-    const floating *dA, const floating *Z, floating *dZ, floating *db,
+    const floating *dA, const floating *S, floating *dZ, floating *db,
 ) noexcept nogil:
-    # dZ := dA * act'(Z), db := scale * (sum of dZ over the examples); with IDENTITY dZ is dA.
+    # dZ := dA * act'(Z), db := scale * (sum of dZ over the examples); dZ may be dA, and is dA with
+    # IDENTITY. S is what the derivative is a function of: see _points.pxi
     # The sums are carried in double, so that they stay right over millions of float32 examples.
     cdef:
         Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
         Py_ssize_t i, j, i0, j0 = 0, h, w, at
         const floating *x = dA if act == IDENTITY else dZ
+        floating block[BLOCK]
         double total[BLOCK]
     if unit_rows:
         i0 = 0
@@ -274,7 +198,7 @@ cdef void bias_activate_backward(
             while j0 < cols:
                 w = min(width, cols - j0)
                 at = i0 * cols + j0
-                activate_backward(act, h * w, dA + at, Z + at, dZ + at)
+                derive(act, h * w, dA + at, S + at, dZ + at, block)
                 for i in range(h):
                     total[i] = sum_(w, x + at + i * cols) + (total[i] if j0 > 0 else 0.0)
                 j0 += w
@@ -291,7 +215,7 @@ cdef void bias_activate_backward(
             while i0 < rows:
                 h = min(height, rows - i0)
                 at = i0 * cols + j0
-                activate_backward(act, h * w, dA + at, Z + at, dZ + at)
+                derive(act, h * w, dA + at, S + at, dZ + at, block)
                 for i in range(h):
                     for j in range(w):
                         total[j] += x[at + i * cols + j]
@@ -337,6 +261,9 @@ cdef void descend(
         P_new[i] = P[i] - learning_rate * dP[i]
 
 
+include "_training.pxi"
+
+
 # -------------------------------------------------------------------------------------------- table
 
 cdef LoopTable TABLE
@@ -355,6 +282,26 @@ TABLE.cross_entropy_backward_f = cross_entropy_backward[float]
 TABLE.cross_entropy_backward_d = cross_entropy_backward[double]
 TABLE.descend_f = descend[float]
 TABLE.descend_d = descend[double]
+TABLE.output_delta_f = output_delta[float]
+TABLE.output_delta_d = output_delta[double]
+TABLE.softmax_f = softmax[float]
+TABLE.softmax_d = softmax[double]
+TABLE.exp_in_place_f = exp_in_place[float]
+TABLE.exp_in_place_d = exp_in_place[double]
+TABLE.update_f = update[float]
+TABLE.update_d = update[double]
+TABLE.dot_f = dot[float]
+TABLE.dot_d = dot[double]
+TABLE.add_scaled_f = add_scaled[float]
+TABLE.add_scaled_d = add_scaled[double]
+TABLE.set_scaled_f = set_scaled[float]
+TABLE.set_scaled_d = set_scaled[double]
+TABLE.scale_f = scale[float]
+TABLE.scale_d = scale[double]
+TABLE.all_finite_f = all_finite[float]
+TABLE.all_finite_d = all_finite[double]
+TABLE.drop_f = drop[float]
+TABLE.drop_d = drop[double]
 
 
 def table():

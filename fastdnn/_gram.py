@@ -1,0 +1,111 @@
+"""The Gram form: full-batch gradient descent on the first layer without a pass over the data.
+
+The first layer's weights W and their moment V stay in the span of their first values and of the
+data: W = w W0 + w' V0 + X^T C, V = v W0 + v' V0 + X^T U. `_engine.pyx` moves C, U (m, n_1) and the
+four shares by X X^T, X W0 and X V0 alone; here they are made, and W and V written out again.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastdnn._arrays import Array
+from fastdnn._engine import multiply
+
+NAMES = ("W0", "V0", "C", "U", "shares")
+
+
+def pays(m: int, n_0: int, n_1: int, epochs: int, written: int) -> bool:
+    """Whether the Gram form needs fewer multiplications than the direct one, and no more memory.
+
+    Parameters
+    ----------
+    m, n_0, n_1 : int
+        Examples, inputs, units of the first layer.
+    epochs : int
+        Steps.
+    written : int
+        How many times the weights are written out.
+    """
+    if m > n_0:
+        return False
+    direct = 2 * epochs * m * n_0 * n_1
+    return epochs * m * m * n_1 + m * m * n_0 + (1 + written) * m * n_0 * n_1 < 0.8 * direct
+
+
+class Gram:
+    """The first layer in the Gram form.
+
+    Parameters
+    ----------
+    X : ndarray (m, n_0)
+        The data, contiguous.
+    W : ndarray (n_0, n_1)
+        The weights, C-contiguous: a view on the network's arena.
+    V : ndarray (n_0, n_1) or None
+        Their moment, likewise.
+    state : dict, optional
+        What an earlier one left, if it gives the W and V of now: the training then goes on from
+        there, to the last bit.
+    """
+
+    def __init__(self, X: Array, W: Array, V: Array | None, state: dict[str, Any] | None) -> None:
+        self._X, self._W, self._V = X, W, V
+        self.shares = np.eye(2)
+        if state is not None and len(state["C"]) == len(X):
+            self.W0, self.V0, self.C, self.U, self.shares = (state[name] for name in NAMES)
+            if not self._gives(W, V):
+                state = None
+        else:
+            state = None
+        if state is None:
+            self.W0, self.V0 = W.copy(), None
+            if V is not None and V.any():
+                self.V0 = V.copy()
+            self.C = np.zeros((len(X), W.shape[1]), W.dtype)
+            self.U = np.zeros_like(self.C) if V is not None else None
+            self.shares = np.eye(2)
+        self.K = np.empty((len(X), len(X)), W.dtype)
+        multiply(X, X.T, self.K, 1.0, 0.0)
+        self.Z0 = self._product(self.W0)
+        self.ZV0 = self._product(self.V0)
+        W0, V0 = self.W0.ravel(), np.zeros(1) if self.V0 is None else self.V0.ravel()
+        self.squares = (
+            float(W0 @ W0),
+            0.0 if self.V0 is None else float(W0 @ V0),
+            float(V0 @ V0),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Keep what goes on from here."""
+        return {name: getattr(self, name) for name in NAMES}
+
+    def write(self) -> None:
+        """Write the weights and their moment into the network's arenas."""
+        self._write_one(self._W, self.shares[0], self.C)
+        if self._V is not None:
+            self._write_one(self._V, self.shares[1], self.U)
+
+    def _write_one(self, out: Array, shares: Array, C: Array) -> None:
+        np.multiply(self.W0, out.dtype.type(shares[0]), out=out)
+        if self.V0 is not None:
+            out += self.V0 * out.dtype.type(shares[1])
+        multiply(self._X.T, C, out, 1.0, 1.0)
+
+    def _gives(self, W: Array, V: Array | None) -> bool:
+        if (V is None) != (self.U is None):
+            return False
+        for now, shares, C in ((W, self.shares[0], self.C), (V, self.shares[1], self.U)):
+            if now is not None:
+                out = np.empty_like(now)
+                self._write_one(out, shares, C)
+                if not np.array_equal(out, now):
+                    return False
+        return True
+
+    def _product(self, W: Array | None) -> Array | None:
+        if W is None:
+            return None
+        Z = np.empty((len(self._X), W.shape[1]), W.dtype)
+        multiply(self._X, W, Z, 1.0, 0.0)
+        return Z

@@ -1,0 +1,655 @@
+"""A dense network that is trained by whole epochs below the Python line. One example is one row."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from fastdnn import _threads
+from fastdnn._arrays import Array, class_indices, examples, integer, number, targets, weights
+from fastdnn._engine import ACTIVATIONS, COSTS, OPTIMIZERS, Plan, Trainer, first_nonfinite
+from fastdnn._gram import Gram, pays
+from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
+from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
+
+Optimizer = SGD | RMSprop | Adam | AdamW
+# the moments that a code of OPTIMIZERS needs
+_MOMENTS = {"sgd": (), "momentum": (1,), "nesterov": (1,), "rmsprop": (2,), "adam": (1, 2)}
+
+
+@dataclass
+class History:
+    """What one fit has recorded, an entry an epoch.
+
+    Attributes
+    ----------
+    costs : list of float
+        Mean cost of the training data, each batch's taken before its update, the L2 term included.
+    validation_costs : list of float
+        Mean cost of the validation data after the epoch, without the L2 term; empty without any.
+    times : list of float
+        Seconds since the fit began.
+    """
+
+    costs: list[float] = field(default_factory=list)
+    validation_costs: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+
+@dataclass
+class State:
+    """What a callback is given after an epoch.
+
+    Attributes
+    ----------
+    network : Network
+        The network, its parameters those of after the epoch.
+    epoch : int
+        How many epochs it has been trained for, in this fit and before.
+    learning_rate : float
+        Of this epoch.
+    history : History
+        Of this fit; the last entries are this epoch's.
+    """
+
+    network: "Network"
+    epoch: int
+    learning_rate: float
+    history: History
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """End the training after this epoch."""
+        self.stopped = True
+
+
+class Network:
+    """A network of dense layers.
+
+    Parameters
+    ----------
+    layer_dims : sequence of int
+        Units of each layer, the input's features first.
+    activation : str or sequence of str
+        Of all hidden layers, or one a hidden layer: identity, sigmoid, tanh, relu, leaky_relu
+        (slope 0.01), elu, selu, gelu, silu or softplus.
+    output_activation : {"sigmoid", "softmax", "identity", "exp"}
+        Sigmoid for one class or several that do not exclude each other, softmax for classes that
+        do, identity for regression, exp for counts.
+    cost : str, optional
+        With the identity "squared_error" (half the square, the default), "absolute_error", "huber"
+        or "quantile"; the others have one each, "cross_entropy", or "poisson" with exp. The cost of
+        an example is the sum over the outputs.
+    dtype : {float64, float32}
+        Element type of all that is computed.
+    init : float, "he" or "lecun"
+        Standard deviation of the first weights: a number, sqrt(2 / n_prev) or 1 / sqrt(n_prev). The
+        biases are 0.
+    rng : int, numpy.random.Generator or numpy.random.RandomState, optional
+        What the weights, the shuffles and dropout are drawn from: a seed, or a generator, of which
+        a copy is kept.
+    huber_delta : float
+        Where huber goes over from the square to the absolute error.
+    quantile : float
+        Which quantile is estimated, between 0 and 1.
+
+    Attributes
+    ----------
+    layer_dims : tuple of int
+    dtype : numpy.dtype
+    parameters : mapping of str to ndarray
+        ``W1 (n_1, n_0), b1 (n_1, 1), ...`` as in the course: views on the network's memory, which
+        may be written to.
+    epochs : int
+        How many it was trained for.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not of its type.
+    ValueError
+        If there are fewer than two sizes, one is below 1, or a name is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, fastdnn
+    >>> X = np.random.default_rng(0).normal(size=(200, 4))
+    >>> net = fastdnn.Network([4, 8, 1], rng=0)
+    >>> history = net.fit(X, X.sum(axis=1) > 0, batch_size=32, epochs=20)
+    >>> net.predict(X).shape
+    (200, 1)
+    """
+
+    def __init__(
+        self,
+        layer_dims: Sequence[int],
+        activation: str | Sequence[str] = "relu",
+        output_activation: str = "sigmoid",
+        *,
+        cost: str | None = None,
+        dtype: DTypeLike = "float64",
+        init: Scale = "he",
+        rng: Rng = None,
+        huber_delta: float = 1.0,
+        quantile: float = 0.5,
+    ) -> None:
+        self._rng = _generator(rng)
+        drawn = initialize_parameters_deep(layer_dims, rng=self._rng, scale=init, dtype=dtype)
+        L = len(drawn) // 2
+        self.layer_dims = (
+            drawn["W1"].shape[1],
+            *(len(drawn[f"b{l}"]) for l in range(1, L + 1)),
+        )
+        self.dtype = drawn["W1"].dtype
+        self.activations = _names(activation, L - 1)
+        self.output_activation = _known(output_activation, "output_activation", COSTS)
+        if output_activation == "softmax" and self.layer_dims[-1] < 2:
+            raise ValueError("output_activation 'softmax' needs at least 2 output units")
+        known = COSTS[output_activation]
+        self.cost_name = _known(next(iter(known)) if cost is None else cost, "cost", known)
+        self.huber_delta = _in_range(huber_delta, "huber_delta", above=0)
+        self.quantile = _in_range(quantile, "quantile", above=0, below=1)
+        self.epochs = 0
+        self._steps = 0
+        self._kind: str | None = None
+        self._optimizer: Optimizer = Adam()
+        self._moments: tuple[Array | None, Array | None] = (None, None)
+        self._gram_state: dict[str, Any] | None = None
+        self._params = np.concatenate(
+            [a.T.ravel() for l in range(1, L + 1) for a in (drawn[f"W{l}"], drawn[f"b{l}"])]
+        )
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make what is not kept in a state: the plan and the lock."""
+        parameter = {"huber": self.huber_delta, "quantile": self.quantile}
+        self._plan = Plan(
+            self.layer_dims,
+            tuple(ACTIVATIONS[name] for name in self.activations),
+            COSTS[self.output_activation][self.cost_name],
+            parameter.get(self.cost_name, 0.0),
+            self._params,
+        )
+        self._fitting = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Say the shape and what it computes."""
+        hidden = ", ".join(dict.fromkeys(self.activations)) or "no hidden layer"
+        return (
+            f"Network({list(self.layer_dims)}, {hidden}, {self.output_activation}, "
+            f"{self.cost_name}, {self.dtype}, {self.epochs} epochs)"
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """The weights and biases, W (n, n_prev) and b (n, 1): views on the network's memory."""
+        views, at = {}, 0
+        for l, (n_prev, n) in enumerate(zip(self.layer_dims, self.layer_dims[1:]), 1):
+            views[f"W{l}"] = self._params[at : at + n_prev * n].reshape(n_prev, n).T
+            at += n_prev * n
+            views[f"b{l}"] = self._params[at : at + n].reshape(n, 1)
+            at += n
+        return MappingProxyType(views)
+
+    # ------------------------------------------------------------------------------------- predict
+
+    def predict(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Compute the activations of the output.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0)
+            Input, one example a row.
+        n_threads : int, optional
+            Threads of BLAS; by default as many as pay.
+
+        Returns
+        -------
+        AL : ndarray, shape (m, n_L)
+            Probabilities, means or values, in the network's element type.
+
+        Raises
+        ------
+        TypeError
+            If X is no array of real numbers, or is masked.
+        ValueError
+            If X is empty or has another number of columns than the network has inputs.
+        """
+        X = examples(X, "X", self.layer_dims[0])
+        return self._limited(n_threads, len(X), self._plan.predict, X)
+
+    def cost(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> float:
+        """Compute the mean cost of examples, without the L2 term.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0)
+            Input, one example a row.
+        Y : array_like, shape (m, n_L), (m, 1) or (m,)
+            Targets, as for `fit`.
+        sample_weight : array_like, shape (m,), optional
+            Weights of the examples in the mean.
+        n_threads : int, optional
+            Threads of BLAS; by default as many as pay.
+
+        Returns
+        -------
+        cost : float
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit`.
+        """
+        X, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
+        return float(self._limited(n_threads, len(X), self._plan.evaluate, X, T, labels, w))
+
+    def _limited(self, n_threads: int | None, rows: int, call: Callable[..., Any], *args: Any) -> Any:
+        n_threads = self._threads(n_threads, rows)
+        if n_threads == _threads.current():
+            return call(*args)
+        with _threads.limit(n_threads):
+            return call(*args)
+
+    def _threads(self, n_threads: int | None, rows: int) -> int:
+        if n_threads is not None:
+            n_threads = integer(n_threads, "n_threads")
+        dims = self.layer_dims
+        heaviest = max(n_prev * n for n_prev, n in zip(dims, dims[1:]))
+        return _threads.choose(n_threads, heaviest * rows)
+
+    def _data(
+        self, X: Any, Y: Any, sample_weight: Any, X_name: str, Y_name: str, weight_name: str
+    ) -> tuple[Array, Array | None, Array | None, Array | None]:
+        """Judge examples: X as it lies, targets or class indices, weights."""
+        X = examples(X, X_name, self.layer_dims[0])
+        row = first_nonfinite(X)
+        if row >= 0:
+            raise ValueError(f"{X_name} must be finite, but row {row} is not")
+        T = labels = None
+        m, n_L = len(X), self.layer_dims[-1]
+        if self.output_activation == "softmax":
+            labels = class_indices(Y, Y_name, m, n_L)
+        if labels is None:
+            least, most = {
+                "sigmoid": (0.0, 1.0),
+                "softmax": (0.0, np.inf),
+                "exp": (0.0, np.inf),
+                "identity": (-np.inf, np.inf),
+            }[self.output_activation]
+            T = targets(Y, Y_name, m, n_L, self.dtype, least, most)
+        w = None
+        if sample_weight is not None:
+            w = weights(sample_weight, weight_name, m, self.dtype)
+        return X, T, labels, w
+
+    # ----------------------------------------------------------------------------------------- fit
+
+    def fit(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        *,
+        optimizer: Optimizer | None = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        clip_norm: float | None = None,
+        validation_data: Sequence[ArrayLike] | None = None,
+        callbacks: Iterable[Callable[[State], object]] = (),
+        first_layer: Literal["auto", "direct", "gram"] = "auto",
+        n_threads: int | None = None,
+    ) -> History:
+        """Train; called again it goes on exactly where it was.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0)
+            Input, one example a row. Float32 and float64 are read in place or a batch at a time,
+            whatever the memory order; other types are converted whole.
+        Y : array_like, shape (m, n_L), (m, 1) or (m,)
+            Targets; with softmax class indices 0 .. n_L - 1, or a row of shares.
+        optimizer : SGD, RMSprop, Adam or AdamW, optional
+            By default the one of the last fit, at first ``Adam()``. Its moments are kept from fit
+            to fit, and begin anew with another kind of optimiser.
+        batch_size : int, optional
+            Examples a step, by default all.
+        epochs : int
+            Passes over the data.
+        shuffle : bool
+            Draw a new order for each epoch. A batch of all examples needs none.
+        sample_weight : array_like, shape (m,), optional
+            Weights of the examples in a batch's mean cost, at least 0.
+        l2 : float
+            The cost of a batch has l2 / 2 times the sum of squares of all weights added to it.
+        dropout, input_dropout : float
+            Share of the hidden activations, and of the inputs, that a step sets to 0; the rest is
+            scaled up, so that predict needs no change.
+        clip_norm : float, optional
+            The greatest norm that the gradient of all parameters together keeps.
+        validation_data : (X, Y) or (X, Y, sample_weight), optional
+            Examples whose cost is recorded after each epoch.
+        callbacks : iterable of callable
+            Each is given a `State` after each epoch, and may stop the training.
+        first_layer : {"auto", "direct", "gram"}
+            How the first layer is computed. In full-batch descent by SGD the Gram form replaces
+            the passes over X by products with X X^T, which has m^2 elements; "auto" takes it where
+            it is less work.
+        n_threads : int, optional
+            Threads of BLAS; by default as many as pay.
+
+        Returns
+        -------
+        history : History
+            Costs, validation costs and times of the epochs of this call.
+
+        Raises
+        ------
+        TypeError
+            If an argument is not of its type, or is masked.
+        ValueError
+            If an argument is empty, not finite or out of range, or the shapes do not fit.
+        FloatingPointError
+            If the cost or a parameter is no longer finite. The parameters then are those of before
+            that epoch.
+        RuntimeError
+            If the network is being trained at the moment, in another thread or by this very fit.
+
+        Notes
+        -----
+        Ctrl-C ends the training after a batch; the parameters are those of that moment.
+        """
+        X, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
+        validation = None
+        if validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                raise TypeError("validation_data must be (X, Y) or (X, Y, sample_weight)")
+            validation = self._data(
+                *(*validation_data, None)[:3], *(f"validation_data[{i}]" for i in range(3))
+            )
+        m = len(X)
+        batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
+        epochs = integer(epochs, "epochs", least=0)
+        if optimizer is None:
+            optimizer = self._optimizer
+        elif not isinstance(optimizer, (SGD, RMSprop, Adam)):
+            raise TypeError(
+                f"optimizer must be SGD, RMSprop, Adam or AdamW, got {type(optimizer).__name__}"
+            )
+        callbacks = tuple(callbacks)
+        numbers = {
+            "l2": _in_range(l2, "l2"),
+            "clip_norm": 0.0 if clip_norm is None else _in_range(clip_norm, "clip_norm", above=0),
+        }
+        keep = (
+            1 - _in_range(input_dropout, "input_dropout", below=1),
+            *[1 - _in_range(dropout, "dropout", below=1)] * (len(self.layer_dims) - 2),
+        )
+        _known(first_layer, "first_layer", ("auto", "direct", "gram"))
+        run = _Run(X, T, labels, w, batch, bool(shuffle) and batch < m, keep, numbers, True)
+        with self._exclusively():
+            gram = self._gram(run, optimizer, epochs, first_layer, bool(callbacks or validation))
+            with _threads.limit(self._threads(n_threads, batch)):
+                return self._train(run, optimizer, epochs, gram, validation, callbacks)
+
+    def _exclusively(self) -> "_Exclusive":
+        return _Exclusive(self._fitting)
+
+    def _gram(
+        self, run: "_Run", optimizer: Optimizer, epochs: int, first_layer: str, written: bool
+    ) -> bool:
+        """Decide on the form of the first layer."""
+        if first_layer == "direct":
+            return False
+        X, (m, n_0) = run.X, run.X.shape
+        can = (
+            isinstance(optimizer, SGD)
+            and run.batch == m
+            and run.keep[0] == 1
+            and not run.numbers["clip_norm"]
+        )
+        if first_layer == "gram":
+            if not can:
+                raise ValueError(
+                    "first_layer='gram' needs the optimiser SGD, batch_size=None, and neither "
+                    "input_dropout nor clip_norm"
+                )
+            return True
+        plain = X.dtype == self.dtype and X.flags.forc
+        return can and plain and pays(m, n_0, self.layer_dims[1], epochs, epochs if written else 1)
+
+    def _train(
+        self,
+        run: "_Run",
+        optimizer: Optimizer,
+        epochs: int,
+        gram: bool,
+        validation: Any = None,
+        callbacks: Sequence[Callable[[State], object]] = (),
+        after: Callable[[int, float], object] | None = None,
+    ) -> History:
+        kind, numbers = _numbers(optimizer)
+        self._start(kind, optimizer)
+        X = run.X
+        if run.batch == len(X) and (X.dtype != self.dtype or not X.flags.forc):
+            X = np.asarray(X, self.dtype, order="C")
+        W1 = slice(0, self.layer_dims[0] * self.layer_dims[1])
+        m1, m2 = self._moments
+        form = None
+        if gram:
+            shape = self.layer_dims[:2]
+            V = None if m1 is None else m1[W1].reshape(shape)
+            form = Gram(X, self._params[W1].reshape(shape), V, self._gram_state)
+        self._gram_state = None
+        bits = self._rng.bit_generator.capsule if min(run.keep) < 1 else None
+        trainer = Trainer(
+            self._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep, bits,
+            OPTIMIZERS[kind], run.numbers | numbers, m1, m2, self._steps, form, run.guarded,
+        )  # fmt: skip
+        history = History()
+        start = perf_counter()
+        try:
+            for _ in range(epochs):
+                rate = optimizer.learning_rate
+                if callable(rate):
+                    rate = _in_range(rate(self.epochs), "learning_rate")
+                order = self._rng.permutation(len(X)) if run.shuffled else None
+                cost = trainer.epoch(order, rate)
+                if run.guarded and not np.isfinite(cost):
+                    raise FloatingPointError(
+                        f"the training diverged in epoch {self.epochs + 1}: the parameters are "
+                        "those of before it; try a smaller learning rate or clip_norm"
+                    )
+                self.epochs += 1
+                history.costs.append(cost)
+                if form is not None and (validation or callbacks):
+                    form.write()
+                if validation is not None:
+                    history.validation_costs.append(self._plan.evaluate(*validation))
+                history.times.append(perf_counter() - start)
+                if after is not None:
+                    after(len(history.costs) - 1, cost)
+                if callbacks:
+                    state = State(self, self.epochs, rate, history)
+                    for callback in callbacks:
+                        callback(state)
+                    if state.stopped:
+                        break
+        finally:
+            self._steps = trainer.steps
+            if form is not None:
+                form.write()
+                self._gram_state = form.state()
+        return history
+
+    def _start(self, kind: str, optimizer: Optimizer) -> None:
+        """Keep the moments of the same kind of optimiser, else begin anew."""
+        _in_range(
+            0 if callable(optimizer.learning_rate) else optimizer.learning_rate, "learning_rate"
+        )
+        self._optimizer = optimizer
+        if self._kind is None or _MOMENTS[kind] != _MOMENTS[self._kind]:
+            self._steps = 0
+            self._moments = tuple(
+                np.zeros_like(self._params) if i in _MOMENTS[kind] else None for i in (1, 2)
+            )  # type: ignore[assignment]
+        self._kind = kind
+
+    # --------------------------------------------------------------------------------------- state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copy all that `fit` needs to go on exactly: parameters, moments, counts, generator.
+
+        Returns
+        -------
+        state : dict
+        """
+        return deepcopy(
+            {name: getattr(self, f"_{name}") for name in _STATE}
+            | {"epochs": self.epochs, "layer_dims": self.layer_dims}
+        )
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` of a network of the same shape has given.
+
+        Parameters
+        ----------
+        state : dict
+
+        Raises
+        ------
+        ValueError
+            If it is of a network of other sizes or another element type, or lacks an entry.
+        """
+        missing = [name for name in (*_STATE, "epochs", "layer_dims") if name not in state]
+        if missing:
+            raise ValueError(f"state has no {missing[0]!r}")
+        if state["layer_dims"] != self.layer_dims or state["params"].dtype != self.dtype:
+            raise ValueError(
+                f"state is of a network {list(state['layer_dims'])} in {state['params'].dtype}, "
+                f"but this one is {list(self.layer_dims)} in {self.dtype}"
+            )
+        with self._exclusively():
+            state = deepcopy(dict(state))
+            self._params[:] = state.pop("params")  # the plan and the user's views point there
+            self.epochs = state["epochs"]
+            for name in _STATE[1:]:
+                setattr(self, f"_{name}", state[name])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made anew."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_plan", "_fitting")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make it."""
+        self.__dict__.update(state)
+        self._prepare()
+
+
+_STATE = ("params", "moments", "kind", "optimizer", "steps", "gram_state", "rng")
+
+
+# ----------------------------------------------------------------------------------------- helpers
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The judged arguments of a fit."""
+
+    X: Array
+    T: Array | None
+    labels: Array | None
+    weights: Array | None
+    batch: int
+    shuffled: bool
+    keep: tuple[float, ...]
+    numbers: dict[str, float]
+    guarded: bool
+
+
+class _Exclusive:
+    """Hold a lock, or say that the network is in use."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("this network is being trained: let that end, or copy the network")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _numbers(optimizer: Optimizer) -> tuple[str, dict[str, float]]:
+    """Translate an optimiser into its code's name and the engine's numbers."""
+    numbers = dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "bias_corrected"), 0.0)
+    if isinstance(optimizer, SGD):
+        numbers["beta1"] = optimizer.momentum
+        if not optimizer.momentum:
+            return "sgd", numbers
+        return "nesterov" if optimizer.nesterov else "momentum", numbers
+    numbers["epsilon"] = optimizer.epsilon
+    if isinstance(optimizer, RMSprop):
+        numbers["beta2"] = optimizer.rho
+        return "rmsprop", numbers
+    numbers |= {"beta1": optimizer.beta1, "beta2": optimizer.beta2, "bias_corrected": 1.0}
+    if isinstance(optimizer, AdamW):
+        numbers["weight_decay"] = optimizer.weight_decay
+    return "adam", numbers
+
+
+def _generator(rng: Rng) -> np.random.Generator:
+    if isinstance(rng, np.random.RandomState):
+        return np.random.Generator(deepcopy(rng)._bit_generator)  # type: ignore[attr-defined]
+    if isinstance(rng, np.random.Generator):
+        return deepcopy(rng)
+    if rng is not None:
+        rng = integer(rng, "rng", least=0)
+    return np.random.default_rng(rng)
+
+
+def _names(activation: Any, count: int) -> tuple[str, ...]:
+    names = (activation,) * count if isinstance(activation, str) else tuple(activation)
+    if isinstance(activation, str):
+        _known(activation, "activation", ACTIVATIONS)
+    if len(names) != count:
+        raise ValueError(
+            f"activation must be one name, or one for each of {count} hidden layers, got {names}"
+        )
+    return tuple(_known(name, "activation", ACTIVATIONS) for name in names)
+
+
+def _known(name: Any, argument: str, known: Iterable[str]) -> str:
+    if name not in tuple(known):
+        raise ValueError(f"{argument} must be one of {', '.join(known)}, got {name!r}")
+    return str(name)
+
+
+def _in_range(
+    value: Any, name: str, *, above: float | None = None, below: float = np.inf
+) -> float:
+    value = number(value, name)
+    fits = value < below and (value >= 0 if above is None else value > above)
+    if not fits:
+        least = "at least 0" if above is None else f"above {above}"
+        most = "finite" if below == np.inf else f"below {below}"
+        raise ValueError(f"{name} must be {least} and {most}, got {value}")
+    return value

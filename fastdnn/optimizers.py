@@ -1,0 +1,216 @@
+"""The optimisers and the schedules of their learning rate: numbers only, no loops.
+
+With g the gradient of the cost and p a parameter, t = 1, 2, ... the step::
+
+    SGD       v = momentum v + g                    p -= learning_rate v
+              with nesterov                         p -= learning_rate (g + momentum v)
+    RMSprop   v = rho v + (1 - rho) g^2             p -= learning_rate g / (sqrt(v) + epsilon)
+    Adam      m = beta1 m + (1 - beta1) g           v = beta2 v + (1 - beta2) g^2
+              p -= learning_rate m' / (sqrt(v') + epsilon)
+              m' = m / (1 - beta1^t)                v' = v / (1 - beta2^t)
+    AdamW     Adam, and p -= learning_rate weight_decay p before it
+
+References
+----------
+.. [1] I. Sutskever, J. Martens, G. Dahl, G. Hinton, On the importance of initialization and
+   momentum in deep learning, 2013.
+.. [2] T. Tieleman, G. Hinton, Lecture 6.5: RMSprop, 2012.
+.. [3] D. Kingma, J. Ba, Adam: a method for stochastic optimization, 2015.
+.. [4] I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LearningRate = float | Callable[[int], float]
+
+
+# --------------------------------------------------------------------------------------- optimisers
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        Step size, or what gives it for an epoch: 0, 1, ...
+    momentum : float
+        Decay rate of the sum of past gradients, at least 0 and below 1.
+    nesterov : bool
+        Look ahead along the momentum.
+    """
+
+    learning_rate: LearningRate = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, "momentum", below=1)
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """Gradient descent by the root of the mean square of past gradients.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        Step size, or what gives it for an epoch: 0, 1, ...
+    rho : float
+        Decay rate of the mean of squares, at least 0 and below 1.
+    epsilon : float
+        What keeps the divisor from 0.
+    """
+
+    learning_rate: LearningRate = 0.001
+    rho: float = 0.99
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _check(self, "rho", below=1)
+        _check(self, "epsilon")
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Gradient descent by the moments of past gradients.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        Step size, or what gives it for an epoch: 0, 1, ...
+    beta1, beta2 : float
+        Decay rates of the first and second moment, at least 0 and below 1.
+    epsilon : float
+        What keeps the divisor from 0.
+    """
+
+    learning_rate: LearningRate = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _check(self, "beta1", below=1)
+        _check(self, "beta2", below=1)
+        _check(self, "epsilon")
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with a weight decay that is not part of the gradient.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        Step size, or what gives it for an epoch: 0, 1, ...
+    beta1, beta2 : float
+        Decay rates of the first and second moment, at least 0 and below 1.
+    epsilon : float
+        What keeps the divisor from 0.
+    weight_decay : float
+        Share of every parameter, biases too, that a step of learning rate 1 takes off.
+    """
+
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self, "weight_decay")
+
+
+# ---------------------------------------------------------------------------------------- schedules
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """learning_rate factor^k after k times ``every`` epochs."""
+
+    learning_rate: float
+    every: int
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check(self, "learning_rate")
+        _check(self, "every", least=1)
+        _check(self, "factor")
+
+    def __call__(self, epoch: int) -> float:
+        """Give the learning rate of an epoch."""
+        return self.learning_rate * self.factor ** (epoch // self.every)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """From learning_rate down to final along half a cosine, in ``epochs`` epochs."""
+
+    learning_rate: float
+    epochs: int
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self, "learning_rate")
+        _check(self, "epochs", least=1)
+        _check(self, "final")
+
+    def __call__(self, epoch: int) -> float:
+        """Give the learning rate of an epoch."""
+        return _cosine(self.learning_rate, self.final, epoch / self.epochs)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up to learning_rate along half a cosine, and down to nearly 0 along another.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The highest.
+    epochs : int
+        Length of the cycle.
+    warm_up : float
+        Share of it that goes up.
+    start, final : float
+        The first and the last learning rate, as shares of the highest.
+    """
+
+    learning_rate: float
+    epochs: int
+    warm_up: float = 0.3
+    start: float = 0.04
+    final: float = 4e-6
+
+    def __post_init__(self) -> None:
+        _check(self, "learning_rate")
+        _check(self, "epochs", least=1)
+        _check(self, "warm_up", below=1)
+        _check(self, "start")
+        _check(self, "final")
+
+    def __call__(self, epoch: int) -> float:
+        """Give the learning rate of an epoch."""
+        top, turn = self.learning_rate, self.warm_up * self.epochs
+        if epoch < turn:
+            return _cosine(self.start * top, top, epoch / turn)
+        return _cosine(top, self.final * top, (epoch - turn) / (self.epochs - turn))
+
+
+# ----------------------------------------------------------------------------------------- helpers
+
+
+def _cosine(first: float, last: float, share: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
+
+
+def _check(owner: object, name: str, least: float = 0, below: float = math.inf) -> None:
+    value = getattr(owner, name)
+    try:
+        fits = least <= value < below
+    except TypeError:
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not fits:
+        bound = "finite" if below == math.inf else f"below {below}"
+        raise ValueError(f"{name} must be at least {least} and {bound}, got {value}")
