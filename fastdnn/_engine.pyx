@@ -193,7 +193,9 @@ cdef void _gather_from(
         if order != NULL:
             at = <Py_ssize_t> order[at]
         x = data + at * X.row
-        if X.col == 1:
+        if X.col == 1 and sizeof(source) == sizeof(floating):
+            memcpy(out, x, cols * sizeof(floating))
+        elif X.col == 1:
             for j in range(cols):
                 out[j] = <floating> x[j]
         else:

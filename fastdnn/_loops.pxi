@@ -99,17 +99,25 @@ cdef void activate_backward(
 
 
 cdef inline void add_bias(
-    bint unit_rows, Py_ssize_t size, const floating *b, floating *z,
+    bint unit_rows, Py_ssize_t size, const floating *b, const floating *x, floating *z,
 ) noexcept nogil:
+    # z := x + b; z may be x
     cdef:
         Py_ssize_t j
         floating b_unit = b[0]
-    if unit_rows:
+    if z == x:
+        if unit_rows:
+            for j in range(size):
+                z[j] += b_unit
+        else:
+            for j in range(size):
+                z[j] += b[j]
+    elif unit_rows:
         for j in range(size):
-            z[j] += b_unit
+            z[j] = x[j] + b_unit
     else:
         for j in range(size):
-            z[j] += b[j]
+            z[j] = x[j] + b[j]
 
 
 cdef inline floating sum_(Py_ssize_t size, const floating *x) noexcept nogil:
@@ -159,20 +167,21 @@ cdef void bias_activate(
         Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
         Py_ssize_t i, i0 = 0, j0, h, w, at
         floating block[BLOCK]
+        floating *z
     while i0 < rows:
         h = min(height, rows - i0)
         j0 = 0
         while j0 < cols:
             w = min(width, cols - j0)
             at = i0 * cols + j0
-            for i in range(h):
-                add_bias(unit_rows, w, b + (i0 + i if unit_rows else j0), Z + at + i * cols)
+            # a loop whose input is its output is not made SIMD
+            z = Z + at
             if A == Z and act != IDENTITY:
-                # a loop whose input is its output is not made SIMD
-                copy(h * w, Z + at, block)
-                activate(act, h * w, <const floating *> block, A + at)
-            else:
-                activate(act, h * w, Z + at, A + at)
+                z = &block[0]
+            for i in range(h):
+                add_bias(unit_rows, w, b + (i0 + i if unit_rows else j0), Z + at + i * cols,
+                         z + i * cols)
+            activate(act, h * w, <const floating *> z, A + at)
             j0 += w
         i0 += h
 
@@ -183,7 +192,8 @@ cdef void bias_activate_backward(
 ) noexcept nogil:
     # dZ := dA * act'(Z), db := scale * (sum of dZ over the examples); dZ may be dA, and is dA with
     # IDENTITY. S is what the derivative is a function of: see _points.pxi
-    # The sums are carried in double, so that they stay right over millions of float32 examples.
+    # The sums of the blocks are carried in double, so that they stay right over millions of float32
+    # examples.
     cdef:
         Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
         Py_ssize_t i, j, i0, j0 = 0, h, w, at
@@ -216,9 +226,13 @@ cdef void bias_activate_backward(
                 h = min(height, rows - i0)
                 at = i0 * cols + j0
                 derive(act, h * w, dA + at, S + at, dZ + at, block)
-                for i in range(h):
+                for j in range(w):
+                    block[j] = x[at + j]
+                for i in range(1, h):
                     for j in range(w):
-                        total[j] += x[at + i * cols + j]
+                        block[j] += x[at + i * cols + j]
+                for j in range(w):
+                    total[j] += block[j]
                 i0 += h
             for j in range(w):
                 db[j0 + j] = <floating> (scale * total[j])

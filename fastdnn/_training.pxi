@@ -23,14 +23,16 @@ cdef double output_delta(
             w_ = min(width, cols - j0)
             at = i0 * cols + j0
             cost_terms(cost, h * w_, p, T + at, Z + at, term)
-            for i in range(h):
+            if w == NULL:
                 factor = <floating> scale
-                if w != NULL:
+                for i in range(h * w_):
+                    Z[at + i] *= factor
+            else:
+                for i in range(h):
                     factor = <floating> (scale * w[i0 + i])
                     for j in range(w_):
                         term[i * w_ + j] *= w[i0 + i]
-                for j in range(w_):
-                    Z[at + i * cols + j] *= factor
+                        Z[at + i * cols + j] *= factor
             total += sum_(h * w_, <const floating *> term)
             j0 += w_
         i0 += h
