@@ -1,8 +1,9 @@
 """The application of the course: two models to train, and what surrounds them.
 
-One example is one column, as in `fastdnn.functional`. The training loop takes the output's gradient
-by its linear part, dZ[L] = A[L] - Y, which is what the course's dA[L] act'(Z[L]) amounts to, and
-the cost from Z[L], so that both stay finite when A[L] reaches 0 or 1.
+One example is one column, as in `fastdnn.functional`. The training runs on the engine of
+`fastdnn.Network`, which takes the output's gradient by its linear part, dZ[L] = A[L] - Y, what the
+course's dA[L] act'(Z[L]) amounts to, and the cost from Z[L], so that both stay finite when A[L]
+reaches 0 or 1.
 
 References
 ----------
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, integer, label_row, matrices, number, real
-from fastdnn.functional import IDENTITY, RELU, L_model_forward, layer_backward
-from fastdnn.parameters import Rng, Scale, initialize_parameters_deep, update_parameters
+from fastdnn.functional import L_model_forward
+from fastdnn.network import train_course
+from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
 # ------------------------------------------------------------------------------------------ models
 
@@ -197,40 +199,4 @@ def _model(
     )
     with np.errstate(over="ignore"):
         Y = labels.reshape(n_L, m).astype(X.dtype)
-    return _train(X, Y, parameters, learning_rate, num_iterations, print_cost)
-
-
-def _train(
-    X: Array,
-    Y: Array,
-    parameters: dict[str, Array],
-    learning_rate: float,
-    num_iterations: int,
-    print_cost: bool,
-) -> tuple[dict[str, Array], list[Array]]:
-    L = len(parameters) // 2
-    costs = []
-    for i in range(num_iterations):
-        AL, caches = L_model_forward(X, parameters)
-        if i % 100 == 0 or (print_cost and i == num_iterations - 1):
-            cost = _cost(caches[-1][1], Y)
-            if print_cost:
-                print(f"Cost after iteration {i}: {cost}", flush=True)
-            if i % 100 == 0:
-                costs.append(cost)
-        dA, grads = AL - Y, {}
-        for l in range(L, 0, -1):
-            # the last dA is dZ already, and the gradient of the input is not needed
-            dA, grads[f"dW{l}"], grads[f"db{l}"] = layer_backward(
-                IDENTITY if l == L else RELU, dA, caches[l - 1], l, "K" if l > 1 else None
-            )
-        parameters = update_parameters(parameters, grads, learning_rate)
-    return parameters, costs
-
-
-def _cost(ZL: Array, Y: Array) -> Array:
-    """Compute the cross-entropy of sigmoid(ZL): -log(sigmoid(z)) = log(1 + exp(z)) - z."""
-    # what is not finite passes without a word, as in the compiled functions
-    with np.errstate(all="ignore"):
-        cost = np.sum(np.logaddexp(0, ZL) - Y * ZL) / ZL.shape[1]
-    return np.array(cost, ZL.dtype)
+    return train_course(X, Y, parameters, learning_rate, num_iterations, print_cost)

@@ -393,6 +393,8 @@ class Network:
             raise TypeError(
                 f"optimizer must be SGD, RMSprop, Adam or AdamW, got {type(optimizer).__name__}"
             )
+        if not callable(optimizer.learning_rate):
+            _in_range(optimizer.learning_rate, "learning_rate")
         callbacks = tuple(callbacks)
         numbers = {
             "l2": _in_range(l2, "l2"),
@@ -501,9 +503,6 @@ class Network:
 
     def _start(self, kind: str, optimizer: Optimizer) -> None:
         """Keep the moments of the same kind of optimiser, else begin anew."""
-        _in_range(
-            0 if callable(optimizer.learning_rate) else optimizer.learning_rate, "learning_rate"
-        )
         self._optimizer = optimizer
         if self._kind is None or _MOMENTS[kind] != _MOMENTS[self._kind]:
             self._steps = 0
@@ -564,6 +563,59 @@ class Network:
 
 
 _STATE = ("params", "moments", "kind", "optimizer", "steps", "gram_state", "rng")
+
+
+def train_course(
+    X: Array,
+    Y: Array,
+    parameters: Mapping[str, Array],
+    learning_rate: float,
+    num_iterations: int,
+    print_cost: bool,
+) -> tuple[dict[str, Array], list[Array]]:
+    """Train as the course's models do: full-batch descent, whatever becomes of it.
+
+    Parameters
+    ----------
+    X, Y : ndarray (n_0, m) and (n_L, m)
+        One example a column, contiguous, of one element type.
+    parameters : dict of ndarray
+        The first ``W1, b1, ...``.
+    learning_rate : float
+        Step size.
+    num_iterations : int
+        Steps.
+    print_cost : bool
+        Print the cost at each 100th iteration and at the last.
+
+    Returns
+    -------
+    parameters : dict of ndarray
+    costs : list of ndarray of shape ()
+        The cost before the iterations 0, 100, 200, ...
+    """
+    layer_dims = [len(X), *(len(parameters[f"b{l}"]) for l in range(1, len(parameters) // 2 + 1))]
+    net = Network(layer_dims, "relu", "sigmoid", dtype=X.dtype, init=0.0, rng=0)
+    for name, view in net.parameters.items():
+        view[...] = parameters[name]
+    m = X.shape[1]
+    run = _Run(
+        X.T, np.ascontiguousarray(Y.T), None, None, m, False, (1.0,) * len(layer_dims),
+        {"l2": 0.0, "clip_norm": 0.0}, guarded=False,
+    )  # fmt: skip
+    costs = []
+
+    def after(i: int, cost: float) -> None:
+        if i % 100 == 0:
+            costs.append(np.array(cost, X.dtype))
+        if print_cost and (i % 100 == 0 or i == num_iterations - 1):
+            print(f"Cost after iteration {i}: {np.array(cost, X.dtype)}", flush=True)
+
+    optimizer = SGD(learning_rate)
+    gram = net._gram(run, optimizer, num_iterations, "auto", written=False)
+    with _threads.limit(net._threads(None, m)), np.errstate(over="ignore"):
+        net._train(run, optimizer, num_iterations, gram, after=after)
+    return {name: np.ascontiguousarray(view) for name, view in net.parameters.items()}, costs
 
 
 # ----------------------------------------------------------------------------------------- helpers
