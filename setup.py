@@ -64,7 +64,7 @@ def probe_blas_int():
 
 
 # what a module is made of beside its .pyx and .pxd
-SHARED = ("_blas.pxd", "_blas_int.pxi", "_loops.pxi", "_points.pxi", "_training.pxi")
+SHARED = ("_blas.pxd", "_blas_int.pxi", "_loops.pxi", "_loops_points.pxi", "_loops_training.pxi")
 
 
 def extension(name, flags=()):
@@ -97,6 +97,7 @@ setup(
             extension("_loops"),
             extension("_kernels"),
             extension("_engine"),
+            extension("_trainer"),
             extension("_bare"),
         ],
         compiler_directives={

@@ -1,4 +1,4 @@
-"""The L-layer neural network of the Deep Learning Specialization, compiled."""
+"""Dense neural networks on a CPU, compiled: the course's functions, and a network to train."""
 
 from importlib.util import find_spec
 
@@ -28,6 +28,8 @@ from fastdnn.functional import (
     sigmoid_backward,
 )
 from fastdnn.images import load_data, plot_costs, print_mislabeled_images
+from fastdnn.network import History, Network, State
+from fastdnn.optimizers import SGD, Adam, AdamW, Cosine, OneCycle, RMSprop, StepDecay
 from fastdnn.parameters import (
     initialize_parameters,
     initialize_parameters_deep,
@@ -35,9 +37,19 @@ from fastdnn.parameters import (
 )
 
 __all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Cosine",
+    "History",
     "L_layer_model",
     "L_model_backward",
     "L_model_forward",
+    "Network",
+    "OneCycle",
+    "RMSprop",
+    "State",
+    "StepDecay",
     "__version__",
     "compute_cost",
     "initialize_parameters",

@@ -49,14 +49,14 @@ cdef void _run(
     Py_ssize_t heaviest, Py_ssize_t widest, floating *memory,
 ) noexcept nogil:
     cdef:
-        Py_ssize_t s, l
+        Py_ssize_t _, l
         blas_int n, n_prev, rows = <blas_int> m
         floating one = 1, zero = 0
         floating *A = memory
         floating *Z = A + m * widest + 16
         floating *W
         floating *dW
-    for s in range(steps):
+    for _ in range(steps):
         for l in range(L):
             n_prev, n = <blas_int> dims[l], <blas_int> dims[l + 1]
             W = Z + m * widest + 16 + 2 * l * (heaviest + 16)

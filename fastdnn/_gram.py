@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array
-from fastdnn._engine import multiply
+from fastdnn._trainer import multiply
 
 NAMES = ("W0", "V0", "C", "U", "shares")
 

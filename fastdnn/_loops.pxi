@@ -19,7 +19,7 @@ from fastdnn._loops cimport (
     Step,
 )
 
-include "_points.pxi"
+include "_loops_points.pxi"
 
 
 # -------------------------------------------------------------------------------------------- loops
@@ -64,7 +64,7 @@ cdef void activate(Activation act, Py_ssize_t size, const floating *Z, floating 
 cdef void activate_backward(
     Activation act, Py_ssize_t size, const floating *dA, const floating *S, floating *dZ,
 ) noexcept nogil:
-    # dZ := dA * act'(Z), where S is what the derivative is a function of: see _points.pxi
+    # dZ := dA * act'(Z), where S is what the derivative is a function of: see _loops_points.pxi
     cdef Py_ssize_t i
     if act == RELU:
         for i in range(size):
@@ -191,7 +191,7 @@ cdef void bias_activate_backward(
     const floating *dA, const floating *S, floating *dZ, floating *db,
 ) noexcept nogil:
     # dZ := dA * act'(Z), db := scale * (sum of dZ over the examples); dZ may be dA, and is dA with
-    # IDENTITY. S is what the derivative is a function of: see _points.pxi
+    # IDENTITY. S is what the derivative is a function of: see _loops_points.pxi
     # The sums of the blocks are carried in double, so that they stay right over millions of float32
     # examples.
     cdef:
@@ -275,7 +275,7 @@ cdef void descend(
         P_new[i] = P[i] - learning_rate * dP[i]
 
 
-include "_training.pxi"
+include "_loops_training.pxi"
 
 
 # -------------------------------------------------------------------------------------------- table

@@ -4,20 +4,22 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastdnn import _threads
 from fastdnn._arrays import Array, class_indices, examples, integer, number, targets, weights
-from fastdnn._engine import ACTIVATIONS, COSTS, OPTIMIZERS, Plan, Trainer, first_nonfinite
 from fastdnn._gram import Gram, pays
+from fastdnn._trainer import ACTIVATIONS, COSTS, OPTIMIZERS, Plan, Trainer, first_nonfinite
 from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
+_T = TypeVar("_T")
 Optimizer = SGD | RMSprop | Adam | AdamW
 # the moments that a code of OPTIMIZERS needs
 _MOMENTS = {"sgd": (), "momentum": (1,), "nesterov": (1,), "rmsprop": (2,), "adam": (1, 2)}
@@ -190,7 +192,7 @@ class Network:
     def parameters(self) -> Mapping[str, Array]:
         """The weights and biases, W (n, n_prev) and b (n, 1): views on the network's memory."""
         views, at = {}, 0
-        for l, (n_prev, n) in enumerate(zip(self.layer_dims, self.layer_dims[1:]), 1):
+        for l, (n_prev, n) in enumerate(pairwise(self.layer_dims), 1):
             views[f"W{l}"] = self._params[at : at + n_prev * n].reshape(n_prev, n).T
             at += n_prev * n
             views[f"b{l}"] = self._params[at : at + n].reshape(n, 1)
@@ -257,7 +259,7 @@ class Network:
         X, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
         return float(self._limited(n_threads, len(X), self._plan.evaluate, X, T, labels, w))
 
-    def _limited(self, n_threads: int | None, rows: int, call: Callable[..., Any], *args: Any) -> Any:
+    def _limited(self, n_threads: int | None, rows: int, call: Callable[..., _T], *args: Any) -> _T:
         n_threads = self._threads(n_threads, rows)
         if n_threads == _threads.current():
             return call(*args)
@@ -267,8 +269,7 @@ class Network:
     def _threads(self, n_threads: int | None, rows: int) -> int:
         if n_threads is not None:
             n_threads = integer(n_threads, "n_threads")
-        dims = self.layer_dims
-        heaviest = max(n_prev * n for n_prev, n in zip(dims, dims[1:]))
+        heaviest = max(n_prev * n for n_prev, n in pairwise(self.layer_dims))
         return _threads.choose(n_threads, heaviest * rows)
 
     def _data(
@@ -546,11 +547,15 @@ class Network:
                 f"but this one is {list(self.layer_dims)} in {self.dtype}"
             )
         with self._exclusively():
-            state = deepcopy(dict(state))
-            self._params[:] = state.pop("params")  # the plan and the user's views point there
-            self.epochs = state["epochs"]
+            kept = deepcopy(dict(state))
+            self._params[:] = kept["params"]  # the plan and the user's views point there
+            self.epochs = kept["epochs"]
             for name in _STATE[1:]:
-                setattr(self, f"_{name}", state[name])
+                setattr(self, f"_{name}", kept[name])
+
+    def __copy__(self) -> "Network":
+        """Copy the memory too: two networks on one would train each other."""
+        return deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made anew."""
@@ -670,7 +675,7 @@ def _numbers(optimizer: Optimizer) -> tuple[str, dict[str, float]]:
 
 def _generator(rng: Rng) -> np.random.Generator:
     if isinstance(rng, np.random.RandomState):
-        return np.random.Generator(deepcopy(rng)._bit_generator)  # type: ignore[attr-defined]
+        return np.random.Generator(deepcopy(rng)._bit_generator)
     if isinstance(rng, np.random.Generator):
         return deepcopy(rng)
     if rng is not None:
@@ -695,13 +700,11 @@ def _known(name: Any, argument: str, known: Iterable[str]) -> str:
     return str(name)
 
 
-def _in_range(
-    value: Any, name: str, *, above: float | None = None, below: float = np.inf
-) -> float:
-    value = number(value, name)
-    fits = value < below and (value >= 0 if above is None else value > above)
+def _in_range(value: Any, name: str, *, above: float | None = None, below: float = np.inf) -> float:
+    checked = number(value, name)
+    fits = checked < below and (checked >= 0 if above is None else checked > above)
     if not fits:
         least = "at least 0" if above is None else f"above {above}"
         most = "finite" if below == np.inf else f"below {below}"
-        raise ValueError(f"{name} must be {least} and {most}, got {value}")
-    return value
+        raise ValueError(f"{name} must be {least} and {most}, got {checked}")
+    return checked

@@ -15,10 +15,19 @@ LEVELS = ["base", "v3", "v4"]
 DIGEST = """
 import hashlib
 import numpy as np
-from fastdnn import _kernels, _loops
+import fastdnn
+from fastdnn import _kernels, _loops, _trainer
 
 random = np.random.default_rng(0)
 digest = hashlib.sha256()
+OPTIMIZERS = [fastdnn.SGD(0.1), fastdnn.SGD(0.1, 0.5, True), fastdnn.RMSprop(), fastdnn.AdamW()]
+
+def trained(dtype, hidden, output, cost, optimizer):
+    net = fastdnn.Network([1, 37, 2], hidden, output, cost=cost, dtype=dtype, rng=0)
+    X, Y = np.full((1, 1), 1.7, dtype), np.array([[1, 0]])
+    history = net.fit(X, Y, optimizer=optimizer, epochs=3, first_layer="direct", l2=0.1)
+    return [net._params, net.predict(X), np.array(history.costs)]
+
 for dtype in (np.float32, np.float64):
     for rows, cols in [(1, 1), (1, 4099), (37, 91), (300, 7), (3, 2500)]:
         Z, dA = (random.normal(size=(rows, cols)).astype(dtype) * 9 for _ in range(2))
@@ -35,6 +44,14 @@ for dtype in (np.float32, np.float64):
             if code:
                 results.append(_kernels.activate(code, Z))
                 results.append(_kernels.activate_backward(code, dA, Z))
+        if rows == 300:
+            # a network with one input and one example: products without sums
+            for output, costs in _trainer.COSTS.items():
+                for cost in costs:
+                    for hidden in _trainer.ACTIVATIONS:
+                        results += trained(dtype, hidden, output, cost, fastdnn.SGD(0.001, 0.5))
+            for optimizer in OPTIMIZERS:
+                results += trained(dtype, "tanh", "sigmoid", None, optimizer)
         for result in results:
             digest.update(np.ascontiguousarray(result).tobytes())
 print(_loops.level, digest.hexdigest())

@@ -1,0 +1,56 @@
+from typing import Any, Final, TypeAlias, final
+
+from numpy.typing import NDArray
+
+from fastdnn._gram import Gram
+
+_Array: TypeAlias = NDArray[Any]
+
+ACTIVATIONS: Final[dict[str, int]]
+COSTS: Final[dict[str, dict[str, int]]]
+OPTIMIZERS: Final[dict[str, int]]
+
+def first_nonfinite(X: _Array) -> int: ...
+def multiply(A: _Array, B: _Array, C: _Array, alpha: float, beta: float) -> None: ...
+
+@final
+class Plan:
+    L: int
+    n_params: int
+    def __new__(
+        cls,
+        layer_dims: tuple[int, ...],
+        activations: tuple[int, ...],
+        cost: int,
+        cost_parameter: float,
+        params: _Array,
+    ) -> Plan: ...
+    def predict(self, X: _Array) -> _Array: ...
+    def evaluate(
+        self, X: _Array, T: _Array | None, labels: _Array | None, weights: _Array | None
+    ) -> float: ...
+
+@final
+class Trainer:
+    def __new__(
+        cls,
+        plan: Plan,
+        X: _Array,
+        T: _Array | None,
+        labels: _Array | None,
+        weights: _Array | None,
+        batch: int,
+        shuffled: bool,
+        keep: tuple[float, ...],
+        bits: object,
+        optimizer: int,
+        numbers: dict[str, float],
+        m1: _Array | None,
+        m2: _Array | None,
+        steps: int,
+        gram: Gram | None,
+        guarded: bool,
+    ) -> Trainer: ...
+    @property
+    def steps(self) -> int: ...
+    def epoch(self, order: _Array | None, learning_rate: float) -> float: ...

@@ -1,0 +1,468 @@
+# The doors to whole training runs: they look at arrays, hand out the workspace and release the GIL.
+#
+# Readable: a matrix of float32 or float64, native and aligned, whose strides are whole elements.
+
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDES, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
+)
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cython cimport auto_pickle, floating
+from libc.stdint cimport int64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+import numpy
+
+from fastdnn cimport _loops
+from fastdnn._blas cimport blas_int, product
+from fastdnn._engine cimport (
+    REGIONS, BitGenerator, Job, Layer, Slot, Source, epoch, first_nonfinite_row, gather, predict,
+    sum_of, targets,
+)
+from fastdnn._loops cimport (
+    ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
+    QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
+    SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
+)
+
+ACTIVATIONS = {
+    "identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU,
+    "leaky_relu": LEAKY_RELU, "elu": ELU, "selu": SELU, "gelu": GELU, "silu": SILU,
+    "softplus": SOFTPLUS,
+}
+# the costs of each activation of the output, the default first
+COSTS = {
+    "sigmoid": {"cross_entropy": SIGMOID_CROSS_ENTROPY},
+    "softmax": {"cross_entropy": SOFTMAX_CROSS_ENTROPY},
+    "identity": {
+        "squared_error": SQUARED_ERROR, "absolute_error": ABSOLUTE_ERROR, "huber": HUBER,
+        "quantile": QUANTILE,
+    },
+    "exp": {"poisson": POISSON},
+}
+OPTIMIZERS = {
+    "sgd": SGD, "momentum": MOMENTUM, "nesterov": NESTEROV, "rmsprop": RMSPROP, "adam": ADAM,
+}
+
+cdef enum:
+    CHUNK = 1024     # rows that predict takes at a time
+    ALIGNMENT = 64   # bytes of a cache line
+
+
+cdef bint _read(object array, Source *X) except -1:
+    # Look at an array of float32 or float64, whose memory its caller keeps alive.
+    cdef:
+        Py_buffer buffer
+        bint fits
+    PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+    fits = (buffer.ndim == 2 and buffer.format[0] in b"fd" and buffer.format[1] == 0
+            and buffer.strides[0] % buffer.itemsize == 0
+            and buffer.strides[1] % buffer.itemsize == 0)
+    if fits:
+        X.type = buffer.format[0]
+        X.rows, X.cols = buffer.shape[0], buffer.shape[1]
+        X.row = buffer.strides[0] // buffer.itemsize
+        X.col = buffer.strides[1] // buffer.itemsize
+        if X.cols == 1:
+            X.col = 1
+        if X.rows == 1:
+            X.row = X.cols
+        X.data = buffer.buf
+    PyBuffer_Release(&buffer)
+    return fits
+
+
+cdef void *_address(object array) except? NULL:
+    # of a contiguous array, whose memory its caller keeps alive
+    cdef:
+        Py_buffer buffer
+        void *data
+    if array is None:
+        return NULL
+    PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+    data = buffer.buf
+    PyBuffer_Release(&buffer)
+    return data
+
+
+def first_nonfinite(X):
+    """The first row of a readable matrix that holds NaN or an infinity, or -1."""
+    cdef:
+        Source x
+        Py_ssize_t row
+    if not _read(X, &x):
+        raise ValueError("X must be readable")
+    with nogil:
+        row = first_nonfinite_row(&x)
+    return row
+
+
+@auto_pickle(False)
+cdef class Plan:
+    """The shapes of a network, and where each W (n_prev, n) and b (n) stands in its arena.
+
+    Parameters
+    ----------
+    layer_dims : tuple of int
+        Units of each layer, the input's features first.
+    activations : tuple of int
+        Codes of the hidden layers, from ACTIVATIONS.
+    cost : int
+        Code, from COSTS.
+    cost_parameter : float
+        The threshold of huber, or the quantile.
+    params : ndarray, 1-d, of float32 or float64
+        The arena: W1, b1, ..., WL, bL.
+    """
+
+    cdef:
+        Layer *layers
+        readonly Py_ssize_t L
+        readonly Py_ssize_t n_params
+        Py_ssize_t widest          # of the hidden layers
+        Cost cost
+        double cost_parameter
+        char type
+        object params
+        void *data
+
+    def __cinit__(self, layer_dims, activations, int cost, double cost_parameter, params):
+        cdef Py_ssize_t l, at = 0
+        self.L = len(layer_dims) - 1
+        self.cost = <Cost> cost
+        self.cost_parameter = cost_parameter
+        self.layers = <Layer *> calloc(self.L, sizeof(Layer))
+        if self.layers == NULL:
+            raise MemoryError
+        for l in range(self.L):
+            self.layers[l].act = <Activation> (<int> activations[l] if l < self.L - 1 else IDENTITY)
+            self.layers[l].n_prev = layer_dims[l]
+            self.layers[l].n = layer_dims[l + 1]
+            self.layers[l].at = at
+            at += (self.layers[l].n_prev + 1) * self.layers[l].n
+            if l < self.L - 1:
+                self.widest = max(self.widest, self.layers[l].n)
+        self.n_params = at
+        if params.size != at:
+            raise ValueError(f"params must hold {at} elements, got {params.size}")
+        self.type = b'f' if params.dtype == numpy.float32 else b'd'
+        self.params = params
+        self.data = _address(params)
+
+    def __dealloc__(self):
+        free(self.layers)
+
+    def predict(self, X):
+        """AL (m, n_L), the activations of the output; X (m, n_0) readable."""
+        cdef:
+            Source x
+            object AL
+        self._check(X, &x)
+        AL = numpy.empty((x.rows, self.layers[self.L - 1].n), self.params.dtype)
+        self._run(&x, AL, NULL)
+        return AL
+
+    def evaluate(self, X, T, labels, weights):
+        """The mean cost of X against the targets T (m, n_L) or the class indices labels (m)."""
+        cdef:
+            Source x
+            Job job
+            Py_ssize_t n_L = self.layers[self.L - 1].n
+            object T_batch
+        self._check(X, &x)
+        memset(&job, 0, sizeof(Job))
+        job.L, job.layers = self.L, self.layers
+        T_batch = numpy.empty((min(x.rows, CHUNK), 2 * n_L), self.params.dtype)
+        job.T_batch = _address(T_batch)
+        job.T, job.labels = _address(T), <const int64_t *> _address(labels)
+        job.weights = _address(weights)
+        return self._run(&x, None, &job)
+
+    cdef int _check(self, X, Source *x) except -1:
+        if not _read(X, x) or x.cols != self.layers[0].n_prev:
+            raise ValueError(f"X must be readable, with {self.layers[0].n_prev} columns")
+        return 0
+
+    cdef double _run(self, const Source *X, object AL, Job *job) except? -1:
+        cdef:
+            Py_ssize_t rows = min(X.rows, CHUNK), n_L = self.layers[self.L - 1].n
+            object work = numpy.empty(rows * (2 * self.widest + X.cols + n_L), self.params.dtype)
+            double total
+        if self.type == b'f':
+            total = self._run_on(X, <float *> _address(work), <float *> _address(AL), job)
+        else:
+            total = self._run_on(X, <double *> _address(work), <double *> _address(AL), job)
+        return total
+
+    cdef double _run_on(
+        self, const Source *X, floating *work, floating *AL, Job *job,
+    ) noexcept:
+        # predict into AL, or with a job the mean cost of what it says, chunk by chunk
+        cdef:
+            Py_ssize_t i = 0, rows, chunk = min(X.rows, CHUNK), n_L = self.layers[self.L - 1].n
+            bint in_place = X.type == self.type and X.col == 1 and X.row == X.cols
+            floating *hidden = work
+            floating *hidden_prev = work + chunk * self.widest
+            floating *gathered = work + 2 * chunk * self.widest
+            floating *out = AL if job == NULL else gathered + chunk * X.cols
+            const floating *x
+            const floating *w = NULL
+            Activation act = IDENTITY
+            double total = 0, weight = 0
+        if job == NULL and self.cost == SIGMOID_CROSS_ENTROPY:
+            act = SIGMOID
+        with nogil:
+            while i < X.rows:
+                rows = min(chunk, X.rows - i)
+                if in_place:
+                    x = <const floating *> X.data + i * X.cols
+                else:
+                    gather(rows, i, NULL, X, gathered)
+                    x = gathered
+                predict(self.layers, self.L, act, <const floating *> self.data,
+                        rows, x, hidden, hidden_prev, out)
+                if job != NULL:
+                    if job.weights != NULL:
+                        w = <const floating *> job.weights + i
+                    weight += rows if w == NULL else sum_of(rows, w)
+                    total += _loops.output_delta(
+                        self.cost, rows, n_L, self.cost_parameter, 1.0, w,
+                        targets(job, <const floating *> work, i, rows), out)
+                else:
+                    if self.cost == SOFTMAX_CROSS_ENTROPY:
+                        _loops.softmax(rows, n_L, out)
+                    elif self.cost == POISSON:
+                        _loops.exp_in_place(rows * n_L, out)
+                    out += rows * n_L
+                i += rows
+        return total / weight if weight > 0 else 0.0
+
+
+def multiply(A, B, C, double alpha, double beta):
+    """C := alpha A B + beta C for matrices that are contiguous in either order."""
+    cdef:
+        Source a, b, c
+    if not (_read(A, &a) and _read(B, &b) and _read(C, &c) and a.type == b.type == c.type
+            and a.cols == b.rows and a.rows == c.rows and b.cols == c.cols):
+        raise ValueError("A, B and C must be readable, and their shapes must fit")
+    with nogil:
+        if a.type == b'f':
+            _multiply(&a, &b, &c, alpha, beta, <float *> c.data)
+        else:
+            _multiply(&a, &b, &c, alpha, beta, <double *> c.data)
+
+
+cdef void _multiply(
+    const Source *A, const Source *B, const Source *C, double alpha, double beta, floating *data,
+) noexcept nogil:
+    product(A.row < A.col, B.row < B.col, C.row < C.col,
+            <blas_int> A.rows, <blas_int> B.cols, <blas_int> A.cols, <floating> alpha,
+            <const floating *> A.data, <const floating *> B.data, <floating> beta, data)
+
+
+@auto_pickle(False)
+cdef class Trainer:
+    """A training run: a plan, the data, an optimiser, and the workspace of a batch.
+
+    Parameters
+    ----------
+    plan : Plan
+    X : ndarray (m, n_0), readable
+        Read in place, or gathered batch by batch; contiguous and of the plan's type, if the batch
+        is all of it.
+    T : ndarray (m, n_L) or None
+        Targets, C-contiguous, of the plan's type.
+    labels : ndarray (m) of int64 or None
+        Class indices instead.
+    weights : ndarray (m) or None
+        Weights of the examples, of the plan's type.
+    batch : int
+        Examples of a step, at most m.
+    shuffled : bool
+        Whether the epochs will name an order.
+    keep : tuple of L floats
+        Probabilities that dropout keeps an input, and an output of each hidden layer.
+    bits : capsule or None
+        NumPy's bit generator, if a probability is below 1.
+    optimizer : int
+        Code, from OPTIMIZERS.
+    numbers : dict of float
+        beta1, beta2, epsilon, weight_decay, bias_corrected, l2, clip_norm; 0 where unused.
+    m1, m2 : ndarray or None
+        Arenas of the moments.
+    steps : int
+        How many steps were taken before.
+    gram : Gram or None
+        What the Gram form of the first layer needs.
+    guarded : bool
+        Whether an epoch that is not finite is undone.
+    """
+
+    cdef:
+        Job job
+        char type
+        Plan plan
+        object kept_alive
+
+    def __cinit__(self, Plan plan, X, T, labels, weights, Py_ssize_t batch, bint shuffled, keep,
+                  bits, int optimizer, numbers, m1, m2, int64_t steps, gram, bint guarded):
+        cdef:
+            Job *job = &self.job
+            Slot *slot
+            Layer *layer
+            Py_ssize_t l, at, L = plan.L
+            size_t itemsize = 4 if plan.type == b'f' else 8
+            bint rows, cols
+        job.slots = <Slot *> calloc(L, sizeof(Slot))
+        if job.slots == NULL:
+            raise MemoryError
+        self.plan, self.type = plan, plan.type
+        self.kept_alive = [X, T, labels, weights, bits, m1, m2, gram]
+        job.L, job.layers = L, plan.layers
+        job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
+        plan._check(X, &job.X)
+        job.m, job.batch = job.X.rows, batch
+        rows = job.X.col == 1 and job.X.row == job.X.cols
+        cols = job.X.row == 1 and job.X.col == job.X.rows and batch == job.m
+        job.keep_X = keep[0]
+        job.read_in_place = (
+            job.X.type == plan.type and (rows or cols) and not shuffled and job.keep_X == 1)
+        job.trans_X = job.read_in_place and not rows
+        job.T, job.labels = _address(T), <const int64_t *> _address(labels)
+        job.weights = _address(weights)
+        if bits is not None:
+            job.bits = <BitGenerator *> PyCapsule_GetPointer(bits, "BitGenerator")
+        job.optimizer = <Optimizer> optimizer
+        job.step.beta1, job.step.beta2 = numbers["beta1"], numbers["beta2"]
+        job.step.epsilon = numbers["epsilon"]
+        job.weight_decay, job.bias_corrected = numbers["weight_decay"], numbers["bias_corrected"]
+        job.l2, job.clip_norm = numbers["l2"], numbers["clip_norm"]
+        job.fused = job.optimizer == SGD and job.clip_norm == 0
+        job.steps = steps
+        for l in range(L):
+            layer, slot = &plan.layers[l], &job.slots[l]
+            at = layer.at
+            slot.W = <char *> plan.data + itemsize * at
+            if m1 is not None:
+                slot.m1_W = <char *> _address(m1) + itemsize * at
+            if m2 is not None:
+                slot.m2_W = <char *> _address(m2) + itemsize * at
+            at = layer.n_prev * layer.n
+            slot.b = <char *> slot.W + itemsize * at
+            slot.m1_b = <char *> slot.m1_W + itemsize * at
+            slot.m2_b = <char *> slot.m2_W + itemsize * at
+            slot.keep = keep[l + 1] if l < L - 1 else 1.0
+        if gram is not None:
+            job.gram = True
+            job.K, job.Z0, job.ZV0 = _address(gram.K), _address(gram.Z0), _address(gram.ZV0)
+            job.slots[0].W, job.slots[0].m1_W = _address(gram.C), _address(gram.U)
+            job.of_W = <double *> _address(gram.shares)
+            job.of_V = job.of_W + 2
+            job.W0_W0, job.W0_V0, job.V0_V0 = gram.squares
+        job.guarded = guarded
+        if guarded:
+            self._guard(m1, m2, gram)
+        self._lay_out(itemsize)
+
+    def __dealloc__(self):
+        free(self.job.slots)
+
+    cdef int _guard(self, m1, m2, gram) except -1:
+        # in the Gram form the first layer's weights stay as they are until they are written out
+        cdef:
+            Job *job = &self.job
+            size_t itemsize = 4 if self.type == b'f' else 8
+            size_t at = 0, size = itemsize * self.plan.n_params
+        if gram is not None:
+            at = itemsize * self.plan.layers[0].n_prev * self.plan.layers[0].n
+            job.regions[1].live, job.regions[1].size = <char *> _address(gram.C), gram.C.nbytes
+            job.regions[2].live, job.regions[2].size = <char *> job.of_W, gram.shares.nbytes
+            if gram.U is not None:
+                job.regions[3].live = <char *> _address(gram.U)
+                job.regions[3].size = gram.U.nbytes
+        job.regions[0].live, job.regions[0].size = <char *> self.plan.data + at, size - at
+        if m1 is not None:
+            job.regions[4].live, job.regions[4].size = <char *> _address(m1) + at, size - at
+        if m2 is not None:
+            job.regions[5].live, job.regions[5].size = <char *> _address(m2) + at, size - at
+        return 0
+
+    cdef int _lay_out(self, size_t itemsize) except -1:
+        # once to count the bytes of the workspace, once to hand them out
+        cdef:
+            char *start
+            size_t size = self._assign(NULL, itemsize)
+            object work = numpy.empty(size + ALIGNMENT, numpy.uint8)
+        start = <char *> _address(work)
+        self._assign(start + (ALIGNMENT - <size_t> start % ALIGNMENT), itemsize)
+        self.kept_alive.append(work)
+        return 0
+
+    cdef size_t _assign(self, char *start, size_t itemsize) noexcept:
+        cdef:
+            Job *job = &self.job
+            Py_ssize_t i, l, n_L = job.layers[job.L - 1].n, batch = job.batch
+            Py_ssize_t widest = 0, heaviest = 0
+            const Layer *layer
+            Slot *slot
+            char *at = start
+        for l in range(job.L):
+            layer, slot = &job.layers[l], &job.slots[l]
+            slot.A = _take(&at, batch * layer.n * itemsize)
+            slot.S = slot.A
+            if layer.act == GELU or layer.act == SILU:
+                slot.S = _take(&at, batch * layer.n * itemsize)
+            if slot.keep < 1:
+                slot.kept = <unsigned char *> _take(&at, batch * layer.n)
+            slot.db = _take(&at, layer.n * itemsize)
+            if l > 0:
+                widest = max(widest, layer.n_prev)
+            heaviest = max(heaviest, layer.n_prev * layer.n)
+        job.dA = _take(&at, batch * widest * itemsize)
+        job.dA_prev = _take(&at, batch * widest * itemsize)
+        if job.clip_norm > 0:
+            for l in range(job.L):
+                job.slots[l].dW = _take(
+                    &at, job.layers[l].n_prev * job.layers[l].n * itemsize)
+        elif not job.fused:
+            # each is used at once
+            job.slots[0].dW = _take(&at, heaviest * itemsize)
+            for l in range(job.L):
+                job.slots[l].dW = job.slots[0].dW
+        if not job.read_in_place:
+            job.X_batch = _take(&at, batch * job.X.cols * itemsize)
+        job.T_batch = _take(&at, batch * n_L * itemsize)
+        job.w_batch = _take(&at, batch * itemsize)
+        if job.keep_X < 1:
+            job.kept_X = <unsigned char *> _take(&at, batch * job.X.cols)
+        for i in range(REGIONS):
+            job.regions[i].saved = <char *> _take(&at, job.regions[i].size)
+        return at - start
+
+    @property
+    def steps(self):
+        return self.job.steps
+
+    def epoch(self, order, double learning_rate):
+        """Train on each example once, in the order of their indices, (m) of int64, or as they lie.
+
+        Returns the mean cost, each batch's taken before its update. It is not finite if the
+        training diverged; the weights then are those of before that batch.
+        """
+        cdef:
+            Job *job = &self.job
+            double cost
+        job.learning_rate = learning_rate
+        job.order = <const int64_t *> _address(order)
+        with nogil:
+            if self.type == b'f':
+                cost = epoch(job, <const float *> NULL)
+            else:
+                cost = epoch(job, <const double *> NULL)
+        return cost
+
+
+cdef inline void *_take(char **at, size_t size) noexcept:
+    cdef char *start = at[0]
+    at[0] += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+    return start
