@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import fastdnn
+from bench import training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
+from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
 from fastdnn import _loops
 
@@ -28,27 +30,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     rounds = options.rounds or (3 if options.quick else 30)
+    _pin(options.threads)
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
         known = _require("matplotlib.figure").Figure().canvas.get_supported_filetypes()
         if options.plot.suffix[1:].lower() not in known:
             parser.error(f"argument --plot: the name must end in one of .{', .'.join(known)}")
-    rows = []
     with controller.limit(limits=options.threads, user_api="blas"):
         caption = _caption(controller.info(), rounds)
-        _print_head(caption, options.markdown)
-        for case in cases(options.networks, options.dtypes, options.functions):
-            times = compare(
-                case.numpy, case.fastdnn, rounds=rounds, seconds=5e-4 if options.quick else 15e-3
-            )
-            print(_line(_cells(case, times), options.markdown), flush=True)
-            rows.append(_row(case, times))
+        measure = _measure_training if options.peers or options.growth else _measure_functions
+        rows = measure(options, caption, rounds)
     if options.json:
         text = json.dumps({"caption": caption, "rows": rows}, indent=1, allow_nan=False)
         options.json.write_text(text + "\n", encoding="utf-8")
     if options.plot:
-        _plot(rows, caption, options.plot)
+        draw = training.plot_growth if options.growth else training.plot if options.peers else _plot
+        draw(rows, caption, options.plot)
     return 0
+
+
+def _measure_functions(
+    options: argparse.Namespace, caption: dict[str, str], rounds: int
+) -> list[dict[str, Any]]:
+    rows = []
+    _print_head(TITLE, HEADER, WIDTHS, caption, options.markdown)
+    for case in cases(options.networks, options.dtypes, options.functions):
+        times = compare(
+            case.numpy, case.fastdnn, rounds=rounds, seconds=5e-4 if options.quick else 15e-3
+        )
+        print(_line(_cells(case, times), WIDTHS, options.markdown), flush=True)
+        rows.append(_row(case, times))
+    return rows
+
+
+def _measure_training(
+    options: argparse.Namespace, caption: dict[str, str], rounds: int
+) -> list[dict[str, Any]]:
+    caption["threads"] = str(options.threads)
+    names: Sequence[str] = ("bare gemm", "fastdnn")
+    if options.growth:
+        chosen: Sequence[Any] = (*training.DEPTHS, *training.WIDTH_CASES, *training.EXAMPLES)
+    else:
+        caption["peers"] = training.versions()
+        chosen = [case for case in CASES if case.name in options.cases]
+        names = tuple(CONTENDERS)
+    if options.quick:
+        chosen = training.quick(chosen)
+    _print_head(training.TITLE, training.HEADER, training.WIDTHS, caption, options.markdown)
+
+    def show(cells: Sequence[str]) -> None:
+        print(_line(cells, training.WIDTHS, options.markdown), flush=True)
+
+    seconds = 5e-4 if options.quick else 60e-3
+    return training.run(chosen, names, options.threads, rounds, seconds, show)
+
+
+def _pin(threads: int) -> None:
+    """Keep to so many processors, which is what a peer's own pool of threads looks at."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 # --------------------------------------------------------------------------------- command line
@@ -63,6 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)
     _choices(parser, "--functions", FUNCTIONS)
+    _choices(parser, "--cases", training.NAMES)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--peers", action="store_true", help="whole training runs instead, beside installed peers"
+    )
+    which.add_argument(
+        "--growth", action="store_true", help="how the time grows with depth, width and examples"
+    )
     parser.add_argument(
         "--rounds", type=_positive, metavar="N", help="samples of each side (30; 3 if --quick)"
     )
@@ -173,24 +221,30 @@ def _cells(case: Case, times: Comparison) -> tuple[str, ...]:
     )
 
 
-def _line(cells: Sequence[str], markdown: bool) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], markdown: bool) -> str:
     padded = [
         cell.ljust(width) if i < LEFT else cell.rjust(width)
-        for i, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
+        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return f"| {' | '.join(padded)} |" if markdown else "  ".join(padded)
 
 
-def _print_head(caption: dict[str, str], markdown: bool) -> None:
-    print(f"{TITLE}\n")
+def _print_head(
+    title: str,
+    header: Sequence[str],
+    widths: Sequence[int],
+    caption: dict[str, str],
+    markdown: bool,
+) -> None:
+    print(f"{title}\n")
     for key, value in caption.items():
         print(f"- {key}: {value}" if markdown else f"{key:8}  {value}")
-    print("", _line(HEADER, markdown), sep="\n")
+    print("", _line(header, widths, markdown), sep="\n")
     if markdown:
         rules = (
-            "-" * width if i < LEFT else "-" * (width - 1) + ":" for i, width in enumerate(WIDTHS)
+            "-" * width if i < LEFT else "-" * (width - 1) + ":" for i, width in enumerate(widths)
         )
-        print(_line(tuple(rules), markdown))
+        print(_line(tuple(rules), widths, markdown))
 
 
 def _plot(rows: list[dict[str, Any]], caption: dict[str, str], path: Path) -> None:

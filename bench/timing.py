@@ -1,13 +1,14 @@
 """Two calls timed against each other."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 Call = Callable[[], object]
 
@@ -49,6 +50,34 @@ def compare(baseline: Call, contender: Call, *, rounds: int, seconds: float) -> 
     baseline_us, contender_us = 1e6 * np.median(times, axis=0)
     low, ratio, high = np.percentile(times[:, 0] / times[:, 1], (25, 50, 75))
     return Comparison(*map(float, (baseline_us, contender_us, ratio, low, high)))
+
+
+def compare_all(calls: Sequence[Call], *, rounds: int, seconds: float) -> NDArray[np.float64]:
+    """Time several calls in turns, another one first in each round.
+
+    Parameters
+    ----------
+    calls : sequence of callable
+        What to time; the results are dropped.
+    rounds : int
+        Samples of each.
+    seconds : float
+        What a sample shall last: as many calls as fit, at least one.
+
+    Returns
+    -------
+    times : ndarray, shape (rounds, len(calls))
+        Microseconds a call.
+    """
+    n = len(calls)
+    with _no_garbage_collection():
+        counts = [_count(call, seconds) for call in calls]
+        times = np.empty((rounds, n))
+        for i in range(rounds):
+            for k in range(n):
+                j = (i + k) % n
+                times[i, j] = 1e6 * _sample(calls[j], counts[j]) / counts[j]
+    return times
 
 
 def _sample(call: Call, count: int) -> float:

@@ -7,8 +7,7 @@ process: where two calls overlap, the smaller one holds until both are done.
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -37,21 +36,25 @@ def current() -> int:
     return get()
 
 
-@contextmanager
-def limit(n_threads: int) -> Iterator[None]:
-    """Let BLAS use so many threads."""
-    global _before
-    get, set_ = _blas()
-    with _lock:
-        if not _wanted:
-            _before = get()
-        _wanted.append(n_threads)
-        set_(min(_wanted))
-    try:
-        yield
-    finally:
+class limit:  # noqa: N801
+    """Let BLAS use so many threads, in a with statement."""
+
+    def __init__(self, n_threads: int) -> None:
+        self._n_threads = n_threads
+
+    def __enter__(self) -> None:
+        global _before
+        get, set_ = _blas()
         with _lock:
-            _wanted.remove(n_threads)
+            if not _wanted:
+                _before = get()
+            _wanted.append(self._n_threads)
+            set_(min(_wanted))
+
+    def __exit__(self, *_: object) -> None:
+        set_ = _blas()[1]
+        with _lock:
+            _wanted.remove(self._n_threads)
             set_(min(_wanted, default=_before))
 
 

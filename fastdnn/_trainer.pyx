@@ -44,9 +44,12 @@ OPTIMIZERS = {
     "sgd": SGD, "momentum": MOMENTUM, "nesterov": NESTEROV, "rmsprop": RMSPROP, "adam": ADAM,
 }
 
+cdef object ndarray = numpy.ndarray
+
 cdef enum:
     CHUNK = 1024     # rows that predict takes at a time
     ALIGNMENT = 64   # bytes of a cache line
+    LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
 
 
 cdef bint _read(object array, Source *X) except -1:
@@ -54,9 +57,12 @@ cdef bint _read(object array, Source *X) except -1:
     cdef:
         Py_buffer buffer
         bint fits
-    PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+    try:
+        PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+    except ValueError:  # an element type that the protocol does not know
+        return False
     fits = (buffer.ndim == 2 and buffer.format[0] in b"fd" and buffer.format[1] == 0
-            and buffer.strides[0] % buffer.itemsize == 0
+            and buffer.shape[0] <= LIMIT and buffer.strides[0] % buffer.itemsize == 0
             and buffer.strides[1] % buffer.itemsize == 0)
     if fits:
         X.type = buffer.format[0]
@@ -151,6 +157,13 @@ cdef class Plan:
 
     def __dealloc__(self):
         free(self.layers)
+
+    def rows(self, X):
+        """The number of examples of an array that predict can read as it is, else 0."""
+        cdef Source x
+        if type(X) is not ndarray or not _read(X, &x) or x.cols != self.layers[0].n_prev:
+            return 0
+        return x.rows
 
     def predict(self, X):
         """AL (m, n_L), the activations of the output; X (m, n_0) readable."""

@@ -178,6 +178,7 @@ class Network:
             parameter.get(self.cost_name, 0.0),
             self._params,
         )
+        self._heaviest = max(n_prev * n for n_prev, n in pairwise(self.layer_dims))
         self._fitting = threading.Lock()
 
     def __repr__(self) -> str:
@@ -223,8 +224,11 @@ class Network:
         ValueError
             If X is empty or has another number of columns than the network has inputs.
         """
-        X = examples(X, "X", self.layer_dims[0])
-        return self._limited(n_threads, len(X), self._plan.predict, X)
+        rows = self._plan.rows(X)
+        if not rows:
+            X = examples(X, "X", self.layer_dims[0])
+            rows = len(X)
+        return self._limited(n_threads, rows, self._plan.predict, X)
 
     def cost(
         self,
@@ -269,8 +273,7 @@ class Network:
     def _threads(self, n_threads: int | None, rows: int) -> int:
         if n_threads is not None:
             n_threads = integer(n_threads, "n_threads")
-        heaviest = max(n_prev * n for n_prev, n in pairwise(self.layer_dims))
-        return _threads.choose(n_threads, heaviest * rows)
+        return _threads.choose(n_threads, self._heaviest * rows)
 
     def _data(
         self, X: Any, Y: Any, sample_weight: Any, X_name: str, Y_name: str, weight_name: str
