@@ -69,7 +69,7 @@ def cases(
     ValueError
         If both sides of a case do not return the same.
     """
-    course = _course()
+    course = load_course()
     for network in networks:
         for dtype in dtypes:
             numpy_calls = _calls(course, NETWORKS[network], dtype)
@@ -82,7 +82,7 @@ def cases(
                     yield case
 
 
-def _course() -> Any:
+def load_course() -> Any:
     """Load the oracle of the tests: it is NumPy as the course writes it."""
     path = ROOT / "tests" / "reference.py"
     spec = importlib.util.spec_from_file_location("reference", path)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastdnn
+from bench.cases import load_course
 from fastdnn import _bare
 
 Array = NDArray[Any]
@@ -104,8 +105,10 @@ def fastdnn_(case: Case, threads: int) -> Call:
 
 
 def numpy_(case: Case, threads: int) -> Call:
-    """Train in plain NumPy, in place where NumPy can."""
+    """Train in plain NumPy, in place where NumPy can; the course's network by its own functions."""
     X, y = case.data()
+    if case.name.startswith("course"):
+        return _course_iteration(X.T, y[None].astype(X.dtype), case)
     layers = case.weights()
     T = (np.eye(case.layer_dims[-1])[y] if case.output == "softmax" else y[:, None]).astype(X.dtype)
 
@@ -141,6 +144,10 @@ def numpy_(case: Case, threads: int) -> Call:
         p -= rate * m / (np.sqrt(v) + 1e-8)
 
     def epoch() -> None:
+        with np.errstate(all="ignore"):
+            batches()
+
+    def batches() -> None:
         nonlocal step
         for first in range(0, len(X), case.m):
             activations = forward(X[first : first + case.m])
@@ -161,6 +168,22 @@ def numpy_(case: Case, threads: int) -> Call:
                 update(2 * l + 1, b, db)
 
     return epoch
+
+
+def _course_iteration(X: Array, Y: Array, case: Case) -> Call:
+    course = load_course()
+    parameters = {}
+    for l, (W, b) in enumerate(case.weights(), 1):
+        parameters[f"W{l}"], parameters[f"b{l}"] = np.ascontiguousarray(W.T), b[:, None]
+
+    def iteration() -> None:
+        nonlocal parameters
+        AL, caches = course.L_model_forward(X, parameters)
+        course.compute_cost(AL, Y)
+        grads = course.L_model_backward(AL, Y, caches)
+        parameters = course.update_parameters(parameters, grads, case.rate)
+
+    return iteration
 
 
 # ------------------------------------------------------------------------------------- scikit-learn

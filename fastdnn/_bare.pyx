@@ -27,46 +27,59 @@ def products(layer_dims, Py_ssize_t m, dtype, Py_ssize_t steps, bint backward=Tr
         Whether to run those of the gradients.
     """
     cdef:
-        Py_ssize_t widest = max(layer_dims)
         Py_ssize_t[::1] dims = numpy.array(layer_dims, numpy.intp)
-        Py_ssize_t heaviest = max(a * b for a, b in zip(layer_dims, layer_dims[1:]))
         float[::1] f
         double[::1] d
-    # one more row of activations than the widest, so that no two arrays share a page's start
-    memory = numpy.full(2 * (heaviest + 16) * len(layer_dims) + 2 * (m * widest + 16), 1e-3, dtype)
+    weights = sum(n * n_prev for n_prev, n in zip(layer_dims, layer_dims[1:]))
+    # A and dZ of each layer, W and dW, and what a product of activations is written to: inputs stay
+    # as they are, so that no step meets numbers that became tiny
+    memory = numpy.full(2 * m * sum(layer_dims) + 2 * weights + m * max(layer_dims), 1e-3, dtype)
     if memory.dtype == numpy.float32:
         f = memory
         with nogil:
-            _run(&dims[0], dims.shape[0] - 1, m, steps, backward, heaviest, widest, &f[0])
+            _run(&dims[0], dims.shape[0] - 1, m, steps, backward, &f[0])
     else:
         d = memory
         with nogil:
-            _run(&dims[0], dims.shape[0] - 1, m, steps, backward, heaviest, widest, &d[0])
+            _run(&dims[0], dims.shape[0] - 1, m, steps, backward, &d[0])
 
 
 cdef void _run(
     const Py_ssize_t *dims, Py_ssize_t L, Py_ssize_t m, Py_ssize_t steps, bint backward,
-    Py_ssize_t heaviest, Py_ssize_t widest, floating *memory,
+    floating *memory,
 ) noexcept nogil:
     cdef:
         Py_ssize_t _, l
         blas_int n, n_prev, rows = <blas_int> m
         floating one = 1, zero = 0
         floating *A = memory
-        floating *Z = A + m * widest + 16
+        floating *dZ
         floating *W
         floating *dW
+        floating *out
+    dZ = A
+    for l in range(L + 1):
+        dZ += m * dims[l]
+    W = dZ + (dZ - A)
+    dW = W
+    for l in range(L):
+        dW += dims[l] * dims[l + 1]
+    out = dW + (dW - W)
     for _ in range(steps):
         for l in range(L):
             n_prev, n = <blas_int> dims[l], <blas_int> dims[l + 1]
-            W = Z + m * widest + 16 + 2 * l * (heaviest + 16)
-            gemm(False, True, rows, n, n_prev, one, A, W, zero, Z)
-        if not backward:
-            continue
+            gemm(False, True, rows, n, n_prev, one, A, W, zero, out)
+            A += m * n_prev
+            dZ += m * n_prev
+            W += <Py_ssize_t> n * n_prev
+            dW += <Py_ssize_t> n * n_prev
         for l in range(L - 1, -1, -1):
             n_prev, n = <blas_int> dims[l], <blas_int> dims[l + 1]
-            W = Z + m * widest + 16 + 2 * l * (heaviest + 16)
-            dW = W + heaviest + 16
-            if l > 0:
-                gemm(False, False, rows, n_prev, n, one, Z, W, zero, A)
-            gemm(True, False, n, n_prev, rows, one, Z, A, zero, dW)
+            W -= <Py_ssize_t> n * n_prev
+            dW -= <Py_ssize_t> n * n_prev
+            A -= m * n_prev
+            if backward:
+                if l > 0:
+                    gemm(False, False, rows, n_prev, n, one, dZ, W, zero, out)
+                gemm(True, False, n, n_prev, rows, one, dZ, A, zero, dW)
+            dZ -= m * n_prev
