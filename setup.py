@@ -43,8 +43,8 @@ else:
         link_args += ["-Wl,-s"]
     levels = {
         "base": [],
-        "v3": ["-mavx2"],
-        "v4": [f"-mavx512{feature}" for feature in ("f", "bw", "cd", "dq", "vl")],
+        "v3": ["-mavx2", "-mfma"],
+        "v4": ["-mfma", *(f"-mavx512{feature}" for feature in ("f", "bw", "cd", "dq", "vl"))],
     }
 if not X86_64:
     levels = {"base": []}
@@ -64,7 +64,7 @@ def probe_blas_int():
 
 
 # what a module is made of beside its .pyx and .pxd
-SHARED = ("_blas.pxd", "_blas_int.pxi", "_loops.pxi", "_loops_points.pxi", "_loops_training.pxi")
+SHARED = ("_blas.pxd", "_blas_int.pxi", "_loops.pxi", "_loops_points.pxi", "_loops_training.pxi", "_loops_products.pxi")
 
 
 def extension(name, flags=()):

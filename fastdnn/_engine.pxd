@@ -35,6 +35,7 @@ cdef struct Slot:
     void *m2_b
     void *A
     void *S              # what the derivative of the activation is a function of: A, or Z
+    bint small           # whether a product by W^T is one for the loops: see small_product
     double keep          # the probability that dropout keeps an output
     unsigned char *kept
 
@@ -78,6 +79,7 @@ cdef struct Job:
     void *w_batch
     void *dA
     void *dA_prev
+    void *W_T
     unsigned char *kept_X
     # the optimiser
     Optimizer optimizer

@@ -63,6 +63,27 @@ cdef void _gather_from(
         out += cols
 
 
+cdef inline void _product(
+    bint trans_A, bint trans_B, bint trans_C, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
+    floating alpha, const floating *A, const floating *B, floating beta, floating *C,
+) noexcept nogil:
+    # C (M, N) := alpha A (M, K) B (K, N) + beta C; trans_X: the memory at X holds X^T, row-major
+    if N == 1 and trans_A:
+        if _loops.small_product(1, M, K, alpha, B, K, 1, A, beta, C):
+            return
+    elif trans_C and trans_A:
+        # C^T = B^T A^T
+        if _loops.small_product(
+                N, M, K, alpha, B, K if trans_B else 1, 1 if trans_B else N, A, beta, C):
+            return
+    elif not trans_C and not trans_B:
+        if _loops.small_product(
+                M, N, K, alpha, A, 1 if trans_A else K, M if trans_A else 1, B, beta, C):
+            return
+    product(trans_A, trans_B, trans_C, <blas_int> M, <blas_int> N, <blas_int> K,
+            alpha, A, B, beta, C)
+
+
 cdef inline bint _unit_rows(
     Py_ssize_t l, Py_ssize_t L, Py_ssize_t rows, Py_ssize_t n,
 ) noexcept nogil:
@@ -76,8 +97,8 @@ cdef inline void _layer_forward(
     const floating *W, const floating *b, bint unit_rows, floating *Z, floating *A,
 ) noexcept nogil:
     # Z := A_prev W + b, A := act(Z); A may be Z
-    product(trans_A_prev, False, unit_rows, <blas_int> rows, <blas_int> layer.n,
-            <blas_int> layer.n_prev, <floating> 1, A_prev, W, <floating> 0, Z)
+    _product(trans_A_prev, False, unit_rows, rows, layer.n,
+            layer.n_prev, <floating> 1, A_prev, W, <floating> 0, Z)
     _bias_activate(act, unit_rows, rows, layer.n, b, Z, A)
 
 
@@ -333,6 +354,7 @@ cdef void _backward(Job *job, Py_ssize_t rows, bint trans_X, const floating *X) 
         floating *dZ = <floating *> job.slots[job.L - 1].A
         floating *dA = <floating *> job.dA
         floating *dA_next = <floating *> job.dA_prev
+        floating *W_T = <floating *> job.W_T
         bint unit_rows = False, unit_rows_prev
     _bias_activate_backward(IDENTITY, False, rows, job.layers[job.L - 1].n,
                             dZ, dZ, <floating *> slot.db)
@@ -347,9 +369,14 @@ cdef void _backward(Job *job, Py_ssize_t rows, bint trans_X, const floating *X) 
                 _unit_rows(l - 1, job.L, rows, layer.n_prev) and not (l == 1 and job.gram))
             A_prev = <const floating *> prev.A
             # dA_prev = dZ W^T, with the W of before the update
-            product(unit_rows, True, unit_rows_prev, <blas_int> rows, <blas_int> layer.n_prev,
-                    <blas_int> layer.n, <floating> 1, dZ, <const floating *> slot.W,
-                    <floating> 0, dA)
+            if not unit_rows_prev and slot.small:
+                # the transposed W is a small part of the product, which then needs no BLAS
+                _loops.transpose(layer.n_prev, layer.n, <const floating *> slot.W, W_T)
+                _product(unit_rows, False, False, rows, layer.n_prev, layer.n,
+                         <floating> 1, dZ, W_T, <floating> 0, dA)
+            else:
+                _product(unit_rows, True, unit_rows_prev, rows, layer.n_prev, layer.n,
+                         <floating> 1, dZ, <const floating *> slot.W, <floating> 0, dA)
         _layer_update(job, layer, slot, rows, unit_rows_prev, A_prev, unit_rows, dZ,
                       l == 0 and job.gram)
         if l > 0:
@@ -375,8 +402,8 @@ cdef void _layer_update(
         Py_ssize_t size = layer.n_prev * layer.n
         floating rate = <floating> job.step.rate
     if job.fused and not gram:
-        product(not trans_A_prev, trans_dZ, False, <blas_int> layer.n_prev, <blas_int> layer.n,
-                <blas_int> rows, -rate, A_prev, dZ,
+        _product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n,
+                rows, -rate, A_prev, dZ,
                 <floating> (1 - job.step.rate * job.l2), <floating *> slot.W)
         _loops.add_scaled(layer.n, -rate, <const floating *> slot.db, <floating *> slot.b)
         return
@@ -386,8 +413,8 @@ cdef void _layer_update(
                 <floating *> slot.m2_W, <floating *> slot.W)
         _gram_update(job)
     else:
-        product(not trans_A_prev, trans_dZ, False, <blas_int> layer.n_prev, <blas_int> layer.n,
-                <blas_int> rows, <floating> 1, A_prev, dZ, <floating> 0, <floating *> slot.dW)
+        _product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n,
+                rows, <floating> 1, A_prev, dZ, <floating> 0, <floating *> slot.dW)
         if job.clip_norm > 0:
             return
         _update(job, size, job.l2, <const floating *> slot.dW, <floating *> slot.m1_W,
@@ -483,7 +510,7 @@ cdef void _gram_forward(Job *job, floating *Z) noexcept nogil:
     _loops.set_scaled(size, <floating> w, Z0, Z)
     if ZV0 != NULL:
         _loops.add_scaled(size, <floating> v, ZV0, Z)
-    product(False, False, False, <blas_int> job.m, <blas_int> n, <blas_int> job.m,
+    _product(False, False, False, job.m, n, job.m,
             <floating> 1, <const floating *> job.K, C, <floating> 1, Z)
     if job.l2 > 0:
         # |W|^2 = |w W0 + w' V0|^2 + 2 <X (w W0 + w' V0), C> + <K C, C>

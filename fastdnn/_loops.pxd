@@ -81,6 +81,14 @@ cdef struct LoopTable:
     void (*softmax_d)(Py_ssize_t, Py_ssize_t, double *) noexcept nogil
     void (*exp_in_place_f)(Py_ssize_t, float *) noexcept nogil
     void (*exp_in_place_d)(Py_ssize_t, double *) noexcept nogil
+    bint (*small_product_f)(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, float, const float *, Py_ssize_t, Py_ssize_t,
+        const float *, float, float *) noexcept nogil
+    bint (*small_product_d)(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, double, const double *, Py_ssize_t, Py_ssize_t,
+        const double *, double, double *) noexcept nogil
+    void (*transpose_f)(Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
+    void (*transpose_d)(Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
     void (*update_f)(
         Optimizer, Py_ssize_t, const Step *, const float *, float *, float *, float *
     ) noexcept nogil
@@ -193,6 +201,34 @@ cdef inline void exp_in_place(Py_ssize_t size, floating *x) noexcept nogil:
         loops.exp_in_place_f(size, x)
     else:
         loops.exp_in_place_d(size, x)
+
+
+cdef inline bint is_small(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, size_t itemsize,
+) noexcept nogil:
+    # a product (M, K) (K, N) that the loops do sooner than BLAS: the second factor stays in the
+    # first-level cache
+    return M * N * K <= 300_000 and K * N * <Py_ssize_t> itemsize <= 32768
+
+
+cdef inline void transpose(
+    Py_ssize_t rows, Py_ssize_t cols, const floating *x, floating *y,
+) noexcept nogil:
+    if floating is float:
+        loops.transpose_f(rows, cols, x, y)
+    else:
+        loops.transpose_d(rows, cols, x, y)
+
+
+cdef inline bint small_product(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B,
+    floating beta, floating *C,
+) noexcept nogil:
+    if floating is float:
+        return loops.small_product_f(M, N, K, alpha, A, row_A, col_A, B, beta, C)
+    else:
+        return loops.small_product_d(M, N, K, alpha, A, row_A, col_A, B, beta, C)
 
 
 cdef inline void update(

@@ -276,6 +276,7 @@ cdef void descend(
 
 
 include "_loops_training.pxi"
+include "_loops_products.pxi"
 
 
 # -------------------------------------------------------------------------------------------- table
@@ -302,6 +303,10 @@ TABLE.softmax_f = softmax[float]
 TABLE.softmax_d = softmax[double]
 TABLE.exp_in_place_f = exp_in_place[float]
 TABLE.exp_in_place_d = exp_in_place[double]
+TABLE.small_product_f = small_product[float]
+TABLE.small_product_d = small_product[double]
+TABLE.transpose_f = transpose[float]
+TABLE.transpose_d = transpose[double]
 TABLE.update_f = update[float]
 TABLE.update_d = update[double]
 TABLE.dot_f = dot[float]

@@ -13,7 +13,7 @@ cdef extern from *:
     #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
     static int fastdnn_cpu_level(void) {
         __builtin_cpu_init();
-        if (!__builtin_cpu_supports("avx2"))
+        if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
             return 0;
         if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")
                 || !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq")
@@ -31,7 +31,7 @@ cdef extern from *:
             return 0;
         __cpuid(leaf1, 1);
         __cpuidex(leaf7, 7, 0);
-        if (!(leaf1[2] & (1 << 27)))  /* OSXSAVE */
+        if (!(leaf1[2] & (1 << 27)) || !(leaf1[2] & (1 << 12)))  /* OSXSAVE, FMA */
             return 0;
         saved = _xgetbv(0);
         if ((saved & 0x6) != 0x6 || !(leaf7[1] & (1 << 5)))  /* AVX2 */

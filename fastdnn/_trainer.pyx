@@ -415,7 +415,7 @@ cdef class Trainer:
         cdef:
             Job *job = &self.job
             Py_ssize_t i, l, n_L = job.layers[job.L - 1].n, batch = job.batch
-            Py_ssize_t widest = 0, heaviest = 0
+            Py_ssize_t widest = 0, heaviest = 0, transposed = 0
             const Layer *layer
             Slot *slot
             char *at = start
@@ -431,6 +431,12 @@ cdef class Trainer:
             if l > 0:
                 widest = max(widest, layer.n_prev)
             heaviest = max(heaviest, layer.n_prev * layer.n)
+        for l in range(1, job.L):
+            layer, slot = &job.layers[l], &job.slots[l]
+            slot.small = _loops.is_small(batch, layer.n_prev, layer.n, itemsize)
+            if slot.small:
+                transposed = max(transposed, layer.n_prev * layer.n)
+        job.W_T = _take(&at, transposed * itemsize)
         job.dA = _take(&at, batch * widest * itemsize)
         job.dA_prev = _take(&at, batch * widest * itemsize)
         if job.clip_norm > 0:
