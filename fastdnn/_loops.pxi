@@ -120,6 +120,21 @@ cdef inline void add_bias(
             z[j] = x[j] + b[j]
 
 
+cdef inline void bias_relu(
+    bint unit_rows, Py_ssize_t size, const floating *b, floating *z,
+) noexcept nogil:
+    # z := relu(z + b), the usual layer of a network in training, in one pass
+    cdef:
+        Py_ssize_t j
+        floating b_unit = b[0]
+    if unit_rows:
+        for j in range(size):
+            z[j] = relu_point(z[j] + b_unit)
+    else:
+        for j in range(size):
+            z[j] = relu_point(z[j] + b[j])
+
+
 cdef inline floating sum_(Py_ssize_t size, const floating *x) noexcept nogil:
     cdef:
         floating total[16]
@@ -151,7 +166,11 @@ cdef inline void derive(
     floating *block,
 ) noexcept nogil:
     # activate_backward that may work in place
-    if dA == dZ and act != IDENTITY:
+    cdef Py_ssize_t i
+    if dA == dZ and act == RELU:
+        for i in range(size):
+            dZ[i] = relu_backward_point(dZ[i], S[i])
+    elif dA == dZ and act != IDENTITY:
         copy(size, dA, block)
         activate_backward(act, size, <const floating *> block, S, dZ)
     else:
@@ -174,7 +193,12 @@ cdef void bias_activate(
         while j0 < cols:
             w = min(width, cols - j0)
             at = i0 * cols + j0
-            # a loop whose input is its output is not made SIMD
+            if A == Z and act == RELU:
+                for i in range(h):
+                    bias_relu(unit_rows, w, b + (i0 + i if unit_rows else j0), A + at + i * cols)
+                j0 += w
+                continue
+            # a loop from one pointer to the same memory at another is not made SIMD
             z = Z + at
             if A == Z and act != IDENTITY:
                 z = &block[0]
