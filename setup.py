@@ -64,7 +64,14 @@ def probe_blas_int():
 
 
 # what a module is made of beside its .pyx and .pxd
-SHARED = ("_blas.pxd", "_blas_int.pxi", "_loops.pxi", "_loops_points.pxi", "_loops_training.pxi", "_loops_products.pxi")
+SHARED = (
+    "_blas.pxd",
+    "_blas_int.pxi",
+    "_loops.pxi",
+    "_loops_points.pxi",
+    "_loops_training.pxi",
+    "_loops_products.pxi",
+)
 
 
 def extension(name, flags=()):

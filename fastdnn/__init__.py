@@ -9,6 +9,7 @@ if find_spec("fastdnn._kernels") is None:
     )
 
 from fastdnn._config import __version__, show_config
+from fastdnn._training import History, State
 from fastdnn.application import (
     L_layer_model,
     predict,
@@ -28,7 +29,7 @@ from fastdnn.functional import (
     sigmoid_backward,
 )
 from fastdnn.images import load_data, plot_costs, print_mislabeled_images
-from fastdnn.network import History, Network, State
+from fastdnn.network import Network
 from fastdnn.optimizers import SGD, Adam, AdamW, Cosine, OneCycle, RMSprop, StepDecay
 from fastdnn.parameters import (
     initialize_parameters,

@@ -68,6 +68,18 @@ def integer(value: Any, name: str, least: int = 1) -> int:
     return whole
 
 
+def in_range(
+    value: object, name: str, *, above: float | None = None, below: float = np.inf
+) -> float:
+    """Take a value as a number, at least 0 or above a bound, and below another."""
+    checked = number(value, name)
+    if not (checked < below and (checked >= 0 if above is None else checked > above)):
+        least = "at least 0" if above is None else f"above {above}"
+        most = "finite" if below == np.inf else f"below {below}"
+        raise ValueError(f"{name} must be {least} and {most}, got {checked}")
+    return checked
+
+
 def elements(**named: object) -> tuple[Array, ...]:
     """Take arrays of any one shape, in the memory order of the last one."""
     arrays = [real(value, name) for name, value in named.items()]

@@ -4,7 +4,6 @@ from cython cimport floating
 
 import numpy
 
-from fastdnn cimport _loops
 from fastdnn._blas cimport blas_int, gemm
 
 
@@ -84,16 +83,3 @@ cdef void _run(
                     gemm(False, False, rows, n_prev, n, one, dZ, W, zero, out)
                 gemm(True, False, n, n_prev, rows, one, dZ, A, zero, dW)
             dZ -= m * n_prev
-
-
-def time_small(Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, bint trans_A, Py_ssize_t reps, dtype="f"):
-    from time import perf_counter
-    cdef float[::1] A = numpy.random.rand(M*K).astype("f"), B = numpy.random.rand(K*N).astype("f"), C = numpy.zeros(M*N, "f")
-    cdef Py_ssize_t i
-    t = perf_counter()
-    for i in range(reps):
-        _loops.small_product(M, N, K, <float>1.0, &A[0], 1 if trans_A else K, M if trans_A else 1, &B[0], <float>0.0, &C[0])
-    t = perf_counter() - t
-    a = numpy.asarray(A).reshape((K, M)).T if trans_A else numpy.asarray(A).reshape((M, K))
-    if N >= 8: assert numpy.allclose(a @ numpy.asarray(B).reshape((K, N)), numpy.asarray(C).reshape((M, N)), rtol=1e-4)
-    return t/reps*1e6

@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastdnn import _threads
 from fastdnn._arrays import Array, integer, label_row, matrices, number, real
+from fastdnn._training import Run, takes_gram, train
 from fastdnn.functional import L_model_forward
-from fastdnn.network import train_course
+from fastdnn.network import Network
+from fastdnn.optimizers import SGD
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
 # ------------------------------------------------------------------------------------------ models
@@ -199,4 +202,37 @@ def _model(
     )
     with np.errstate(over="ignore"):
         Y = labels.reshape(n_L, m).astype(X.dtype)
-    return train_course(X, Y, parameters, learning_rate, num_iterations, print_cost)
+    return _train(X, Y, parameters, learning_rate, num_iterations, print_cost)
+
+
+def _train(
+    X: Array,
+    Y: Array,
+    parameters: Mapping[str, Array],
+    learning_rate: float,
+    num_iterations: int,
+    print_cost: bool,
+) -> tuple[dict[str, Array], list[Array]]:
+    """Train by full-batch descent, whatever becomes of it."""
+    layer_dims = [len(X), *(len(parameters[f"b{l}"]) for l in range(1, len(parameters) // 2 + 1))]
+    net = Network(layer_dims, "relu", "sigmoid", dtype=X.dtype, init=0.0, rng=0)
+    for name, view in net.parameters.items():
+        view[...] = parameters[name]
+    m = X.shape[1]
+    run = Run(
+        X.T, np.ascontiguousarray(Y.T), None, None, m, False, (1.0,) * len(layer_dims),
+        {"l2": 0.0, "clip_norm": 0.0}, n_threads=None, guarded=False,
+    )  # fmt: skip
+    costs = []
+
+    def after(i: int, cost: float) -> None:
+        if i % 100 == 0:
+            costs.append(np.array(cost, X.dtype))
+        if print_cost and (i % 100 == 0 or i == num_iterations - 1):
+            print(f"Cost after iteration {i}: {np.array(cost, X.dtype)}", flush=True)
+
+    optimizer = SGD(learning_rate)
+    gram = takes_gram(run, optimizer, num_iterations, "auto", layer_dims[1], written=False)
+    with _threads.limit(net._threads(None, m)), np.errstate(over="ignore"):
+        train(net, run, optimizer, num_iterations, gram, after=after)
+    return {name: np.ascontiguousarray(view) for name, view in net.parameters.items()}, costs

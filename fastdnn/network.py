@@ -3,9 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 from itertools import pairwise
-from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -13,62 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastdnn import _threads
-from fastdnn._arrays import Array, class_indices, examples, integer, number, targets, weights
-from fastdnn._gram import Gram, pays
-from fastdnn._trainer import ACTIVATIONS, COSTS, OPTIMIZERS, Plan, Trainer, first_nonfinite
-from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
+from fastdnn._arrays import Array, class_indices, examples, in_range, integer, targets, weights
+from fastdnn._trainer import ACTIVATIONS, COSTS, Plan, first_nonfinite
+from fastdnn._training import History, Optimizer, Run, State, takes_gram, train
+from fastdnn.optimizers import SGD, Adam, RMSprop
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
 _T = TypeVar("_T")
-Optimizer = SGD | RMSprop | Adam | AdamW
-# the moments that a code of OPTIMIZERS needs
-_MOMENTS = {"sgd": (), "momentum": (1,), "nesterov": (1,), "rmsprop": (2,), "adam": (1, 2)}
-
-
-@dataclass
-class History:
-    """What one fit has recorded, an entry an epoch.
-
-    Attributes
-    ----------
-    costs : list of float
-        Mean cost of the training data, each batch's taken before its update, the L2 term included.
-    validation_costs : list of float
-        Mean cost of the validation data after the epoch, without the L2 term; empty without any.
-    times : list of float
-        Seconds since the fit began.
-    """
-
-    costs: list[float] = field(default_factory=list)
-    validation_costs: list[float] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-
-
-@dataclass
-class State:
-    """What a callback is given after an epoch.
-
-    Attributes
-    ----------
-    network : Network
-        The network, its parameters those of after the epoch.
-    epoch : int
-        How many epochs it has been trained for, in this fit and before.
-    learning_rate : float
-        Of this epoch.
-    history : History
-        Of this fit; the last entries are this epoch's.
-    """
-
-    network: "Network"
-    epoch: int
-    learning_rate: float
-    history: History
-    stopped: bool = False
-
-    def stop(self) -> None:
-        """End the training after this epoch."""
-        self.stopped = True
 
 
 class Network:
@@ -155,8 +104,8 @@ class Network:
             raise ValueError("output_activation 'softmax' needs at least 2 output units")
         known = COSTS[output_activation]
         self.cost_name = _known(next(iter(known)) if cost is None else cost, "cost", known)
-        self.huber_delta = _in_range(huber_delta, "huber_delta", above=0)
-        self.quantile = _in_range(quantile, "quantile", above=0, below=1)
+        self.huber_delta = in_range(huber_delta, "huber_delta", above=0)
+        self.quantile = in_range(quantile, "quantile", above=0, below=1)
         self.epochs = 0
         self._steps = 0
         self._kind: str | None = None
@@ -398,122 +347,35 @@ class Network:
                 f"optimizer must be SGD, RMSprop, Adam or AdamW, got {type(optimizer).__name__}"
             )
         if not callable(optimizer.learning_rate):
-            _in_range(optimizer.learning_rate, "learning_rate")
+            in_range(optimizer.learning_rate, "learning_rate")
         callbacks = tuple(callbacks)
         numbers = {
-            "l2": _in_range(l2, "l2"),
-            "clip_norm": 0.0 if clip_norm is None else _in_range(clip_norm, "clip_norm", above=0),
+            "l2": in_range(l2, "l2"),
+            "clip_norm": 0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
         }
         keep = (
-            1 - _in_range(input_dropout, "input_dropout", below=1),
-            *[1 - _in_range(dropout, "dropout", below=1)] * (len(self.layer_dims) - 2),
+            1 - in_range(input_dropout, "input_dropout", below=1),
+            *[1 - in_range(dropout, "dropout", below=1)] * (len(self.layer_dims) - 2),
         )
         _known(first_layer, "first_layer", ("auto", "direct", "gram"))
-        run = _Run(X, T, labels, w, batch, bool(shuffle) and batch < m, keep, numbers, True)
+        if n_threads is not None:
+            n_threads = integer(n_threads, "n_threads")
+        shuffled = bool(shuffle) and batch < m
+        run = Run(X, T, labels, w, batch, shuffled, keep, numbers, n_threads, guarded=True)
         with self._exclusively():
-            gram = self._gram(run, optimizer, epochs, first_layer, bool(callbacks or validation))
+            gram = takes_gram(
+                run,
+                optimizer,
+                epochs,
+                first_layer,
+                self.layer_dims[1],
+                bool(callbacks or validation),
+            )
             with _threads.limit(self._threads(n_threads, batch)):
-                return self._train(run, optimizer, epochs, gram, validation, callbacks)
+                return train(self, run, optimizer, epochs, gram, validation, callbacks)
 
     def _exclusively(self) -> "_Exclusive":
         return _Exclusive(self._fitting)
-
-    def _gram(
-        self, run: "_Run", optimizer: Optimizer, epochs: int, first_layer: str, written: bool
-    ) -> bool:
-        """Decide on the form of the first layer."""
-        if first_layer == "direct":
-            return False
-        X, (m, n_0) = run.X, run.X.shape
-        can = (
-            isinstance(optimizer, SGD)
-            and run.batch == m
-            and run.keep[0] == 1
-            and not run.numbers["clip_norm"]
-        )
-        if first_layer == "gram":
-            if not can:
-                raise ValueError(
-                    "first_layer='gram' needs the optimiser SGD, batch_size=None, and neither "
-                    "input_dropout nor clip_norm"
-                )
-            return True
-        plain = X.dtype == self.dtype and X.flags.forc
-        return can and plain and pays(m, n_0, self.layer_dims[1], epochs, epochs if written else 1)
-
-    def _train(
-        self,
-        run: "_Run",
-        optimizer: Optimizer,
-        epochs: int,
-        gram: bool,
-        validation: Any = None,
-        callbacks: Sequence[Callable[[State], object]] = (),
-        after: Callable[[int, float], object] | None = None,
-    ) -> History:
-        kind, numbers = _numbers(optimizer)
-        self._start(kind, optimizer)
-        X = run.X
-        if run.batch == len(X) and (X.dtype != self.dtype or not X.flags.forc):
-            X = np.asarray(X, self.dtype, order="C")
-        W1 = slice(0, self.layer_dims[0] * self.layer_dims[1])
-        m1, m2 = self._moments
-        form = None
-        if gram:
-            shape = self.layer_dims[:2]
-            V = None if m1 is None else m1[W1].reshape(shape)
-            form = Gram(X, self._params[W1].reshape(shape), V, self._gram_state)
-        self._gram_state = None
-        bits = self._rng.bit_generator.capsule if min(run.keep) < 1 else None
-        trainer = Trainer(
-            self._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep, bits,
-            OPTIMIZERS[kind], run.numbers | numbers, m1, m2, self._steps, form, run.guarded,
-        )  # fmt: skip
-        history = History()
-        start = perf_counter()
-        try:
-            for _ in range(epochs):
-                rate = optimizer.learning_rate
-                if callable(rate):
-                    rate = _in_range(rate(self.epochs), "learning_rate")
-                order = self._rng.permutation(len(X)) if run.shuffled else None
-                cost = trainer.epoch(order, rate)
-                if run.guarded and not np.isfinite(cost):
-                    raise FloatingPointError(
-                        f"the training diverged in epoch {self.epochs + 1}: the parameters are "
-                        "those of before it; try a smaller learning rate or clip_norm"
-                    )
-                self.epochs += 1
-                history.costs.append(cost)
-                if form is not None and (validation or callbacks):
-                    form.write()
-                if validation is not None:
-                    history.validation_costs.append(self._plan.evaluate(*validation))
-                history.times.append(perf_counter() - start)
-                if after is not None:
-                    after(len(history.costs) - 1, cost)
-                if callbacks:
-                    state = State(self, self.epochs, rate, history)
-                    for callback in callbacks:
-                        callback(state)
-                    if state.stopped:
-                        break
-        finally:
-            self._steps = trainer.steps
-            if form is not None:
-                form.write()
-                self._gram_state = form.state()
-        return history
-
-    def _start(self, kind: str, optimizer: Optimizer) -> None:
-        """Keep the moments of the same kind of optimiser, else begin anew."""
-        self._optimizer = optimizer
-        if self._kind is None or _MOMENTS[kind] != _MOMENTS[self._kind]:
-            self._steps = 0
-            self._moments = tuple(
-                np.zeros_like(self._params) if i in _MOMENTS[kind] else None for i in (1, 2)
-            )  # type: ignore[assignment]
-        self._kind = kind
 
     # --------------------------------------------------------------------------------------- state
 
@@ -573,75 +435,7 @@ class Network:
 _STATE = ("params", "moments", "kind", "optimizer", "steps", "gram_state", "rng")
 
 
-def train_course(
-    X: Array,
-    Y: Array,
-    parameters: Mapping[str, Array],
-    learning_rate: float,
-    num_iterations: int,
-    print_cost: bool,
-) -> tuple[dict[str, Array], list[Array]]:
-    """Train as the course's models do: full-batch descent, whatever becomes of it.
-
-    Parameters
-    ----------
-    X, Y : ndarray (n_0, m) and (n_L, m)
-        One example a column, contiguous, of one element type.
-    parameters : dict of ndarray
-        The first ``W1, b1, ...``.
-    learning_rate : float
-        Step size.
-    num_iterations : int
-        Steps.
-    print_cost : bool
-        Print the cost at each 100th iteration and at the last.
-
-    Returns
-    -------
-    parameters : dict of ndarray
-    costs : list of ndarray of shape ()
-        The cost before the iterations 0, 100, 200, ...
-    """
-    layer_dims = [len(X), *(len(parameters[f"b{l}"]) for l in range(1, len(parameters) // 2 + 1))]
-    net = Network(layer_dims, "relu", "sigmoid", dtype=X.dtype, init=0.0, rng=0)
-    for name, view in net.parameters.items():
-        view[...] = parameters[name]
-    m = X.shape[1]
-    run = _Run(
-        X.T, np.ascontiguousarray(Y.T), None, None, m, False, (1.0,) * len(layer_dims),
-        {"l2": 0.0, "clip_norm": 0.0}, guarded=False,
-    )  # fmt: skip
-    costs = []
-
-    def after(i: int, cost: float) -> None:
-        if i % 100 == 0:
-            costs.append(np.array(cost, X.dtype))
-        if print_cost and (i % 100 == 0 or i == num_iterations - 1):
-            print(f"Cost after iteration {i}: {np.array(cost, X.dtype)}", flush=True)
-
-    optimizer = SGD(learning_rate)
-    gram = net._gram(run, optimizer, num_iterations, "auto", written=False)
-    with _threads.limit(net._threads(None, m)), np.errstate(over="ignore"):
-        net._train(run, optimizer, num_iterations, gram, after=after)
-    return {name: np.ascontiguousarray(view) for name, view in net.parameters.items()}, costs
-
-
 # ----------------------------------------------------------------------------------------- helpers
-
-
-@dataclass(frozen=True)
-class _Run:
-    """The judged arguments of a fit."""
-
-    X: Array
-    T: Array | None
-    labels: Array | None
-    weights: Array | None
-    batch: int
-    shuffled: bool
-    keep: tuple[float, ...]
-    numbers: dict[str, float]
-    guarded: bool
 
 
 class _Exclusive:
@@ -656,24 +450,6 @@ class _Exclusive:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-
-
-def _numbers(optimizer: Optimizer) -> tuple[str, dict[str, float]]:
-    """Translate an optimiser into its code's name and the engine's numbers."""
-    numbers = dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "bias_corrected"), 0.0)
-    if isinstance(optimizer, SGD):
-        numbers["beta1"] = optimizer.momentum
-        if not optimizer.momentum:
-            return "sgd", numbers
-        return "nesterov" if optimizer.nesterov else "momentum", numbers
-    numbers["epsilon"] = optimizer.epsilon
-    if isinstance(optimizer, RMSprop):
-        numbers["beta2"] = optimizer.rho
-        return "rmsprop", numbers
-    numbers |= {"beta1": optimizer.beta1, "beta2": optimizer.beta2, "bias_corrected": 1.0}
-    if isinstance(optimizer, AdamW):
-        numbers["weight_decay"] = optimizer.weight_decay
-    return "adam", numbers
 
 
 def _generator(rng: Rng) -> np.random.Generator:
@@ -701,13 +477,3 @@ def _known(name: Any, argument: str, known: Iterable[str]) -> str:
     if name not in tuple(known):
         raise ValueError(f"{argument} must be one of {', '.join(known)}, got {name!r}")
     return str(name)
-
-
-def _in_range(value: Any, name: str, *, above: float | None = None, below: float = np.inf) -> float:
-    checked = number(value, name)
-    fits = checked < below and (checked >= 0 if above is None else checked > above)
-    if not fits:
-        least = "at least 0" if above is None else f"above {above}"
-        most = "finite" if below == np.inf else f"below {below}"
-        raise ValueError(f"{name} must be {least} and {most}, got {checked}")
-    return checked

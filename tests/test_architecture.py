@@ -28,10 +28,17 @@ ARROWS = {
     "functional": {"_arrays", "_kernels", "numpy"},
     "parameters": {"_arrays", "_kernels", "numpy"},
     "images": {"_arrays", "numpy"},
-    "network": {"_arrays", "_gram", "_threads", "_trainer", "optimizers", "parameters", "numpy"},
-    "application": {"_arrays", "functional", "network", "parameters", "numpy"},
+    "_training": {"_arrays", "_gram", "_threads", "_trainer", "optimizers", "numpy"},
+    "network": {
+        *("_arrays", "_threads", "_trainer", "_training", "optimizers", "parameters", "numpy"),
+    },
+    "application": {
+        *("_arrays", "_threads", "_training", "functional", "network", "optimizers"),
+        *("parameters", "numpy"),
+    },
     "__init__": {
-        *("_config", "application", "functional", "images", "network", "optimizers", "parameters"),
+        *("_config", "_training", "application", "functional", "images", "network"),
+        *("optimizers", "parameters"),
     },
     "_demo": {"_arrays", "application", "images", "parameters", "numpy"},
     "__main__": {"__init__", "_demo"},

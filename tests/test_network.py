@@ -137,6 +137,21 @@ def test_sizes_of_one(batch, layer_dims, dtype):
     assert_trains_alike(net, X, Y, T, Adam(0.01), batch=batch)
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("seed", range(40))
+def test_many_shapes(seed, dtype):
+    # small products are loops, larger ones BLAS's; small batches lie one unit a row
+    random = np.random.default_rng(seed)
+    layer_dims = [int(n) for n in random.choice([1, 2, 3, 7, 8, 9, 16, 17, 24, 31, 32, 40, 67], 4)]
+    m, batch = (int(n) for n in random.choice([1, 2, 3, 4, 5, 8, 15, 31, 32, 33, 40, 66], 2))
+    X, Y, T = problem("identity", m, layer_dims[0], layer_dims[-1], dtype, seed)
+    optimizer = [SGD(0.01), SGD(0.01, 0.5), Adam(0.001)][seed % 3]
+    net = Network(layer_dims, "tanh", "identity", dtype=dtype, rng=seed)
+    assert_trains_alike(net, X, Y, T, optimizer, epochs=3, batch=batch, l2=0.01)
+    Z, _ = reference.forward(*lists(net), net.activations, X)
+    np.testing.assert_allclose(net.predict(X), Z[-1], rtol=1e-4, atol=1e-5)
+
+
 def test_wide_layers_and_many_rows():
     # beyond a block of the loops in both directions
     X, Y, T = problem("softmax", m=300, n_0=30, n_L=260)

@@ -1,0 +1,212 @@
+"""A fit's loop over epochs: what surrounds the engine's part of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastdnn import _threads
+from fastdnn._arrays import Array, in_range
+from fastdnn._gram import Gram, pays
+from fastdnn._trainer import OPTIMIZERS, Trainer
+from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
+
+if TYPE_CHECKING:
+    from fastdnn.network import Network
+
+Optimizer = SGD | RMSprop | Adam | AdamW
+# the moments that a code of OPTIMIZERS needs
+_MOMENTS = {"sgd": (), "momentum": (1,), "nesterov": (1,), "rmsprop": (2,), "adam": (1, 2)}
+
+
+@dataclass
+class History:
+    """What one fit has recorded, an entry an epoch.
+
+    Attributes
+    ----------
+    costs : list of float
+        Mean cost of the training data, each batch's taken before its update, the L2 term included.
+    validation_costs : list of float
+        Mean cost of the validation data after the epoch, without the L2 term; empty without any.
+    times : list of float
+        Seconds since the fit began.
+    """
+
+    costs: list[float] = field(default_factory=list)
+    validation_costs: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+
+@dataclass
+class State:
+    """What a callback is given after an epoch.
+
+    Attributes
+    ----------
+    network : Network
+        The network, its parameters those of after the epoch.
+    epoch : int
+        How many epochs it has been trained for, in this fit and before.
+    learning_rate : float
+        Of this epoch.
+    history : History
+        Of this fit; the last entries are this epoch's.
+    """
+
+    network: "Network"
+    epoch: int
+    learning_rate: float
+    history: History
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """End the training after this epoch."""
+        self.stopped = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """The judged arguments of a fit."""
+
+    X: Array
+    T: Array | None
+    labels: Array | None
+    weights: Array | None
+    batch: int
+    shuffled: bool
+    keep: tuple[float, ...]
+    numbers: dict[str, float]
+    n_threads: int | None
+    guarded: bool
+
+
+def takes_gram(
+    run: Run, optimizer: Optimizer, epochs: int, first_layer: str, n_1: int, written: bool
+) -> bool:
+    """Decide on the form of the first layer, of n_1 units.
+
+    Raises
+    ------
+    ValueError
+        If the Gram form is asked for, but not what was asked for beside it allows it.
+    """
+    if first_layer == "direct":
+        return False
+    m, n_0 = run.X.shape
+    possible = (
+        isinstance(optimizer, SGD)
+        and run.batch == m
+        and run.keep[0] == 1
+        and not run.numbers["clip_norm"]
+    )
+    if first_layer == "gram":
+        if not possible:
+            raise ValueError(
+                "first_layer='gram' needs the optimiser SGD, batch_size=None, and neither "
+                "input_dropout nor clip_norm"
+            )
+        return True
+    return possible and pays(m, n_0, n_1, epochs, epochs if written else 1)
+
+
+def train(
+    network: "Network",
+    run: Run,
+    optimizer: Optimizer,
+    epochs: int,
+    gram: bool,
+    validation: Any = None,
+    callbacks: Sequence[Callable[[State], object]] = (),
+    after: Callable[[int, float], object] | None = None,
+) -> History:
+    """Train a network, which is locked and whose BLAS has its threads."""
+    kind, numbers = _numbers(optimizer)
+    _start(network, kind, optimizer)
+    X = run.X
+    if run.batch == len(X) and (X.dtype != network.dtype or not X.flags.forc):
+        X = np.asarray(X, network.dtype, order="C")
+    W1 = slice(0, network.layer_dims[0] * network.layer_dims[1])
+    m1, m2 = network._moments
+    form = None
+    if gram:
+        shape = network.layer_dims[:2]
+        V = None if m1 is None else m1[W1].reshape(shape)
+        form = Gram(X, network._params[W1].reshape(shape), V, network._gram_state)
+    network._gram_state = None
+    bits = network._rng.bit_generator.capsule if min(run.keep) < 1 else None
+    trainer = Trainer(
+        network._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep, bits,
+        OPTIMIZERS[kind], run.numbers | numbers, m1, m2, network._steps, form, run.guarded,
+    )  # fmt: skip
+    history = History()
+    start = perf_counter()
+    # the products of an epoch in the Gram form are smaller, and thin
+    work = np.inf if form is None else form.C.size * len(X) / 4
+    try:
+        with _threads.limit(_threads.choose(run.n_threads, work)):
+            for _ in range(epochs):
+                rate = optimizer.learning_rate
+                if callable(rate):
+                    rate = in_range(rate(network.epochs), "learning_rate")
+                order = network._rng.permutation(len(X)) if run.shuffled else None
+                cost = trainer.epoch(order, rate)
+                if run.guarded and not np.isfinite(cost):
+                    raise FloatingPointError(
+                        f"the training diverged in epoch {network.epochs + 1}: the parameters are "
+                        "those of before it; try a smaller learning rate or clip_norm"
+                    )
+                network.epochs += 1
+                history.costs.append(cost)
+                if form is not None and (validation or callbacks):
+                    form.write()
+                if validation is not None:
+                    history.validation_costs.append(network._plan.evaluate(*validation))
+                history.times.append(perf_counter() - start)
+                if after is not None:
+                    after(len(history.costs) - 1, cost)
+                if _stopped(State(network, network.epochs, rate, history), callbacks):
+                    break
+    finally:
+        network._steps = trainer.steps
+        if form is not None:
+            form.write()
+            network._gram_state = form.state()
+    return history
+
+
+def _stopped(state: State, callbacks: Sequence[Callable[[State], object]]) -> bool:
+    for callback in callbacks:
+        callback(state)
+    return state.stopped
+
+
+def _start(network: "Network", kind: str, optimizer: Optimizer) -> None:
+    """Keep the moments of the same kind of optimiser, else begin anew."""
+    network._optimizer = optimizer
+    if network._kind is None or _MOMENTS[kind] != _MOMENTS[network._kind]:
+        network._steps = 0
+        network._moments = tuple(
+            np.zeros_like(network._params) if i in _MOMENTS[kind] else None for i in (1, 2)
+        )  # type: ignore[assignment]
+    network._kind = kind
+
+
+def _numbers(optimizer: Optimizer) -> tuple[str, dict[str, float]]:
+    """Translate an optimiser into its code's name and the engine's numbers."""
+    numbers = dict.fromkeys(("beta1", "beta2", "epsilon", "weight_decay", "bias_corrected"), 0.0)
+    if isinstance(optimizer, SGD):
+        numbers["beta1"] = optimizer.momentum
+        if not optimizer.momentum:
+            return "sgd", numbers
+        return "nesterov" if optimizer.nesterov else "momentum", numbers
+    numbers["epsilon"] = optimizer.epsilon
+    if isinstance(optimizer, RMSprop):
+        numbers["beta2"] = optimizer.rho
+        return "rmsprop", numbers
+    numbers |= {"beta1": optimizer.beta1, "beta2": optimizer.beta2, "bias_corrected": 1.0}
+    if isinstance(optimizer, AdamW):
+        numbers["weight_decay"] = optimizer.weight_decay
+    return "adam", numbers
