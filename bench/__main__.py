@@ -69,7 +69,7 @@ def _measure_training(
     caption["threads"] = str(options.threads)
     names: Sequence[str] = ("bare gemm", "fastdnn")
     if options.growth:
-        chosen: Sequence[Any] = (*training.DEPTHS, *training.WIDTH_CASES, *training.EXAMPLES)
+        chosen: Sequence[Any] = (*training.DEPTHS, *training.BREADTHS, *training.EXAMPLES)
     else:
         caption["peers"] = training.versions()
         chosen = [case for case in CASES if case.name in options.cases]

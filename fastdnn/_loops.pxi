@@ -193,7 +193,7 @@ cdef void bias_activate(
         while j0 < cols:
             w = min(width, cols - j0)
             at = i0 * cols + j0
-            if A == Z and act == RELU:
+            if A == Z and act == RELU and w >= 32:
                 for i in range(h):
                     bias_relu(unit_rows, w, b + (i0 + i if unit_rows else j0), A + at + i * cols)
                 j0 += w

@@ -93,9 +93,39 @@ def test_filters_and_markdown():
     ]
 
 
+def test_peers(tmp_path):
+    numbers, plot = tmp_path / "bench.json", tmp_path / "bench.png"
+    run = bench(
+        *("--peers", "--quick", "--rounds", 1, "--json", numbers, "--plot", plot),
+        *("--cases", "tiny,mnist,course32,predict 32"),
+    )
+    assert run.returncode == 0, run.stderr
+    results = json.loads(numbers.read_text(encoding="utf-8"))
+    rows = results["rows"]
+    assert "scikit-learn" in results["caption"]["peers"]
+    for case in ("tiny", "mnist", "course32", "predict 32"):
+        who = [row["who"] for row in rows if row["case"] == case]
+        assert who[:4] == ["bare gemm", "fastdnn", "NumPy", "scikit-learn"]
+    for row in rows:
+        for key in ("us", "times_bare", "fastdnn_faster", "low", "high"):
+            assert math.isfinite(row[key])
+            assert row[key] > 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_growth(tmp_path):
+    plot = tmp_path / "growth.png"
+    run = bench("--growth", "--quick", "--rounds", 1, "--plot", plot)
+    assert run.returncode == 0, run.stderr
+    for case in ("depth 64", "width 4096", "m 100000"):
+        assert case in run.stdout
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("--cases", "huge"),
         ("--slow",),
         ("--functions", "sigmoid,step"),
         ("--rounds", "0"),
