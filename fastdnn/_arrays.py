@@ -226,9 +226,21 @@ def weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
     array = real(value, name)
     if array.shape not in ((m,), (m, 1)):
         raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
-    array = np.ascontiguousarray(array.ravel(), dtype)
-    if not (np.isfinite(array).all() and (array >= 0).all() and array.any()):
-        raise ValueError(f"{name} must be finite, at least 0, and above 0 somewhere")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array.ravel(), dtype)
+        total = array.sum(dtype=np.float64)
+    # no sum that overflows, and none whose reciprocal does
+    above = array[array > 0]
+    least = above.min(initial=np.inf)
+    if not (
+        len(above)
+        and (array >= 0).all()
+        and total <= np.finfo(dtype).max
+        and least >= np.finfo(dtype).tiny
+    ):
+        raise ValueError(
+            f"{name} must be at least 0, above 0 somewhere, and neither huge nor tiny in {dtype}"
+        )
     return array
 
 

@@ -55,6 +55,7 @@ cdef struct Region:
 
 cdef enum:
     REGIONS = 6
+    SHARES = 2   # which of them are those of the Gram form
 
 
 cdef struct Job:
@@ -86,7 +87,6 @@ cdef struct Job:
     Step step
     bint fused           # plain gradient descent: the product updates W itself
     bint bias_corrected
-    bint decoupled
     double learning_rate
     double weight_decay
     double clip_norm
@@ -129,4 +129,4 @@ cdef const floating *targets(
 
 cdef double sum_of(Py_ssize_t size, const floating *x) noexcept nogil
 
-cdef Py_ssize_t first_nonfinite_row(const Source *X) noexcept nogil
+cdef Py_ssize_t first_nonfinite_row(const Source *X, bint single) noexcept nogil

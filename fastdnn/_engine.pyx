@@ -97,8 +97,8 @@ cdef inline void _layer_forward(
     const floating *W, const floating *b, bint unit_rows, floating *Z, floating *A,
 ) noexcept nogil:
     # Z := A_prev W + b, A := act(Z); A may be Z
-    _product(trans_A_prev, False, unit_rows, rows, layer.n,
-            layer.n_prev, <floating> 1, A_prev, W, <floating> 0, Z)
+    _product(trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
+             <floating> 1, A_prev, W, <floating> 0, Z)
     _bias_activate(act, unit_rows, rows, layer.n, b, Z, A)
 
 
@@ -195,11 +195,11 @@ cdef void _restore(Job *job) noexcept nogil:
 
 
 cdef bint _is_finite(Job *job, const floating *tag) noexcept nogil:
-    # the parameters, which stand in the first two regions
-    cdef Py_ssize_t i
-    for i in range(2):
-        if not _loops.all_finite(<Py_ssize_t> (job.regions[i].size // sizeof(floating)),
-                                 <const floating *> job.regions[i].live):
+    # parameters and moments; the shares of the Gram form are no elements of the network's type
+    cdef Py_ssize_t i, size
+    for i in range(REGIONS):
+        size = <Py_ssize_t> (job.regions[i].size // sizeof(floating))
+        if i != SHARES and not _loops.all_finite(size, <const floating *> job.regions[i].live):
             return False
     return True
 
@@ -402,9 +402,8 @@ cdef void _layer_update(
         Py_ssize_t size = layer.n_prev * layer.n
         floating rate = <floating> job.step.rate
     if job.fused and not gram:
-        _product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n,
-                rows, -rate, A_prev, dZ,
-                <floating> (1 - job.step.rate * job.l2), <floating *> slot.W)
+        _product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows, -rate, A_prev, dZ,
+                 <floating> (1 - job.step.rate * job.l2), <floating *> slot.W)
         _loops.add_scaled(layer.n, -rate, <const floating *> slot.db, <floating *> slot.b)
         return
     if gram:
@@ -413,8 +412,8 @@ cdef void _layer_update(
                 <floating *> slot.m2_W, <floating *> slot.W)
         _gram_update(job)
     else:
-        _product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n,
-                rows, <floating> 1, A_prev, dZ, <floating> 0, <floating *> slot.dW)
+        _product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows,
+                 <floating> 1, A_prev, dZ, <floating> 0, <floating *> slot.dW)
         if job.clip_norm > 0:
             return
         _update(job, size, job.l2, <const floating *> slot.dW, <floating *> slot.m1_W,
@@ -511,7 +510,7 @@ cdef void _gram_forward(Job *job, floating *Z) noexcept nogil:
     if ZV0 != NULL:
         _loops.add_scaled(size, <floating> v, ZV0, Z)
     _product(False, False, False, job.m, n, job.m,
-            <floating> 1, <const floating *> job.K, C, <floating> 1, Z)
+             <floating> 1, <const floating *> job.K, C, <floating> 1, Z)
     if job.l2 > 0:
         # |W|^2 = |w W0 + w' V0|^2 + 2 <X (w W0 + w' V0), C> + <K C, C>
         job.gram_squares = (w * w * job.W0_W0 + 2 * w * v * job.W0_V0 + v * v * job.V0_V0
@@ -537,25 +536,45 @@ cdef void _move(Job *job, double *w, double *v) noexcept nogil:
 
 # ------------------------------------------------------------------------------------------- data
 
-cdef Py_ssize_t first_nonfinite_row(const Source *X) noexcept nogil:
+cdef Py_ssize_t first_nonfinite_row(const Source *X, bint single) noexcept nogil:
+    # the first row with an element that is not finite, or will not be in float32; or -1
     if X.type == b'f':
-        return _first_nonfinite_of(X, <const float *> X.data)
-    return _first_nonfinite_of(X, <const double *> X.data)
+        return _first_nonfinite(X, False, <const float *> X.data)
+    return _first_nonfinite(X, single, <const double *> X.data)
 
 
-cdef Py_ssize_t _first_nonfinite_of(const Source *X, const floating *data) noexcept nogil:
+cdef Py_ssize_t _first_nonfinite(
+    const Source *X, bint single, const floating *data,
+) noexcept nogil:
     cdef:
         Py_ssize_t i, j, found = X.rows
         floating x
-    if X.col == 1:
+        float y
+    if X.col == 1 and not single:
         for i in range(X.rows):
             if not _loops.all_finite(X.cols, data + i * X.row):
                 return i
         return -1
-    for j in range(X.cols):
+    # column by column where that is how the memory lies
+    for j in range(X.cols if X.row < X.col else 1):
         for i in range(found):
-            x = data[i * X.row + j * X.col]
-            if x - x != 0:
-                found = i
-                break
+            if X.row < X.col:
+                x = data[i * X.row + j * X.col]
+                y = <float> x
+                if x - x != 0 or (single and y - y != 0):
+                    found = i
+                    break
+            elif not _row_is_finite(X, single, data + i * X.row):
+                return i
     return -1 if found == X.rows else found
+
+
+cdef bint _row_is_finite(const Source *X, bint single, const floating *x) noexcept nogil:
+    cdef:
+        Py_ssize_t j
+        float y
+    for j in range(X.cols):
+        y = <float> x[j * X.col]
+        if x[j * X.col] - x[j * X.col] != 0 or (single and y - y != 0):
+            return False
+    return True

@@ -15,7 +15,7 @@ from fastdnn._trainer import multiply
 NAMES = ("W0", "V0", "C", "U", "shares")
 
 
-def pays(m: int, n_0: int, n_1: int, epochs: int, written: int) -> bool:
+def pays(m: int, n_0: int, n_1: int, epochs: int) -> bool:
     """Whether the Gram form needs fewer multiplications than the direct one, and no more memory.
 
     Parameters
@@ -24,13 +24,9 @@ def pays(m: int, n_0: int, n_1: int, epochs: int, written: int) -> bool:
         Examples, inputs, units of the first layer.
     epochs : int
         Steps.
-    written : int
-        How many times the weights are written out.
     """
-    if m > n_0:
-        return False
     direct = 2 * epochs * m * n_0 * n_1
-    return epochs * m * m * n_1 + m * m * n_0 + (1 + written) * m * n_0 * n_1 < 0.8 * direct
+    return m <= n_0 and epochs * m * m * n_1 + m * m * n_0 + 2 * m * n_0 * n_1 < 0.8 * direct
 
 
 class Gram:
@@ -69,12 +65,9 @@ class Gram:
         multiply(X, X.T, self.K, 1.0, 0.0)
         self.Z0 = self._product(self.W0)
         self.ZV0 = self._product(self.V0)
-        W0, V0 = self.W0.ravel(), np.zeros(1) if self.V0 is None else self.V0.ravel()
         self.squares = (
-            float(W0 @ W0),
-            0.0 if self.V0 is None else float(W0 @ V0),
-            float(V0 @ V0),
-        )
+            _inner(self.W0, self.W0), _inner(self.W0, self.V0), _inner(self.V0, self.V0)
+        )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """Keep what goes on from here."""
@@ -109,3 +102,10 @@ class Gram:
         Z = np.empty((len(self._X), W.shape[1]), W.dtype)
         multiply(self._X, W, Z, 1.0, 0.0)
         return Z
+
+
+def _inner(A: Array | None, B: Array | None) -> float:
+    """Sum the products of two arrays' elements, in double; None is 0."""
+    if A is None or B is None:
+        return 0.0
+    return float(np.multiply(A, B, dtype=np.float64).sum())

@@ -27,53 +27,54 @@ cdef extern from *:
     #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast")))
     #define FASTDNN_CONTRACT
     #endif
-    #define FASTDNN_STORE(C, s) (*(V *) (C) = beta == 0 ? alpha * (s) : alpha * (s) + beta * *(V *) (C))
-    #define FASTDNN_PANELS(T)                                                                      \\
-    typedef T fastdnn_##T##_vector                                                                 \\
-        __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)), may_alias));                \\
-    /* C (4, 2 vectors) := alpha A (4, K) B (K, 2 vectors) + beta C; rows of B and C N apart */    \\
-    FASTDNN_FUSED static void fastdnn_##T##_panel_4(                                               \\
-            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t row, Py_ssize_t col,       \\
-            const T *B, T beta, T *C) {                                                            \\
-        FASTDNN_CONTRACT                                                                           \\
-        typedef fastdnn_##T##_vector V;                                                            \\
-        const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T);                                            \\
-        V p0 = {0}, q0 = {0}, p1 = {0}, q1 = {0}, p2 = {0}, q2 = {0}, p3 = {0}, q3 = {0};          \\
-        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N) {                                     \\
-            const V p = *(const V *) B, q = *(const V *) (B + w);                                  \\
-            const T a0 = A[0], a1 = A[row], a2 = A[2 * row], a3 = A[3 * row];                      \\
-            p0 += a0 * p; q0 += a0 * q; p1 += a1 * p; q1 += a1 * q;                                \\
-            p2 += a2 * p; q2 += a2 * q; p3 += a3 * p; q3 += a3 * q;                                \\
-        }                                                                                          \\
-        FASTDNN_STORE(C, p0); FASTDNN_STORE(C + w, q0); C += N;                                    \\
-        FASTDNN_STORE(C, p1); FASTDNN_STORE(C + w, q1); C += N;                                    \\
-        FASTDNN_STORE(C, p2); FASTDNN_STORE(C + w, q2); C += N;                                    \\
-        FASTDNN_STORE(C, p3); FASTDNN_STORE(C + w, q3);                                            \\
-    }                                                                                              \\
-    /* C (4, 1 vector) likewise */                                                             \\
-    FASTDNN_FUSED static void fastdnn_##T##_narrow_4(                                          \\
-            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t row, Py_ssize_t col,   \\
-            const T *B, T beta, T *C) {                                                        \\
-        FASTDNN_CONTRACT                                                                       \\
-        typedef fastdnn_##T##_vector V;                                                        \\
-        V p0 = {0}, p1 = {0}, p2 = {0}, p3 = {0};                                              \\
-        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N) {                                 \\
-            const V p = *(const V *) B;                                                        \\
-            p0 += A[0] * p; p1 += A[row] * p; p2 += A[2 * row] * p; p3 += A[3 * row] * p;      \\
-        }                                                                                      \\
-        FASTDNN_STORE(C, p0); C += N; FASTDNN_STORE(C, p1); C += N;                            \\
-        FASTDNN_STORE(C, p2); C += N; FASTDNN_STORE(C, p3);                                    \\
-    }                                                                                          \\
-    /* C (1, 1 vector) := alpha A (1, K) B (K, 1 vector) + beta C */                               \\
-    FASTDNN_FUSED static void fastdnn_##T##_panel_1(                                               \\
-            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t col, const T *B,           \\
-            T beta, T *C) {                                                                        \\
-        FASTDNN_CONTRACT                                                                           \\
-        typedef fastdnn_##T##_vector V;                                                            \\
-        V p = {0};                                                                                 \\
-        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N)                                       \\
-            p += A[0] * *(const V *) B;                                                            \\
-        FASTDNN_STORE(C, p);                                                                       \\
+    #define FASTDNN_STORE(C, s) \\
+        (*(V *) (C) = beta == 0 ? alpha * (s) : alpha * (s) + beta * *(V *) (C))
+    #define FASTDNN_PANELS(T) \\
+    typedef T fastdnn_##T##_vector \\
+        __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)), may_alias)); \\
+    /* C (4, 2 vectors) := alpha A (4, K) B (K, 2 vectors) + beta C; rows of B and C N apart */ \\
+    FASTDNN_FUSED static void fastdnn_##T##_panel_4( \\
+            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t row, Py_ssize_t col, \\
+            const T *B, T beta, T *C) { \\
+        FASTDNN_CONTRACT \\
+        typedef fastdnn_##T##_vector V; \\
+        const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T); \\
+        V p0 = {0}, q0 = {0}, p1 = {0}, q1 = {0}, p2 = {0}, q2 = {0}, p3 = {0}, q3 = {0}; \\
+        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N) { \\
+            const V p = *(const V *) B, q = *(const V *) (B + w); \\
+            const T a0 = A[0], a1 = A[row], a2 = A[2 * row], a3 = A[3 * row]; \\
+            p0 += a0 * p; q0 += a0 * q; p1 += a1 * p; q1 += a1 * q; \\
+            p2 += a2 * p; q2 += a2 * q; p3 += a3 * p; q3 += a3 * q; \\
+        } \\
+        FASTDNN_STORE(C, p0); FASTDNN_STORE(C + w, q0); C += N; \\
+        FASTDNN_STORE(C, p1); FASTDNN_STORE(C + w, q1); C += N; \\
+        FASTDNN_STORE(C, p2); FASTDNN_STORE(C + w, q2); C += N; \\
+        FASTDNN_STORE(C, p3); FASTDNN_STORE(C + w, q3); \\
+    } \\
+    /* C (4, 1 vector) likewise */ \\
+    FASTDNN_FUSED static void fastdnn_##T##_narrow_4( \\
+            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t row, Py_ssize_t col, \\
+            const T *B, T beta, T *C) { \\
+        FASTDNN_CONTRACT \\
+        typedef fastdnn_##T##_vector V; \\
+        V p0 = {0}, p1 = {0}, p2 = {0}, p3 = {0}; \\
+        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N) { \\
+            const V p = *(const V *) B; \\
+            p0 += A[0] * p; p1 += A[row] * p; p2 += A[2 * row] * p; p3 += A[3 * row] * p; \\
+        } \\
+        FASTDNN_STORE(C, p0); C += N; FASTDNN_STORE(C, p1); C += N; \\
+        FASTDNN_STORE(C, p2); C += N; FASTDNN_STORE(C, p3); \\
+    } \\
+    /* C (1, 1 vector) := alpha A (1, K) B (K, 1 vector) + beta C */ \\
+    FASTDNN_FUSED static void fastdnn_##T##_panel_1( \\
+            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t col, const T *B, \\
+            T beta, T *C) { \\
+        FASTDNN_CONTRACT \\
+        typedef fastdnn_##T##_vector V; \\
+        V p = {0}; \\
+        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N) \\
+            p += A[0] * *(const V *) B; \\
+        FASTDNN_STORE(C, p); \\
     }
     FASTDNN_PANELS(float)
     FASTDNN_PANELS(double)

@@ -16,8 +16,8 @@ import numpy
 from fastdnn cimport _loops
 from fastdnn._blas cimport blas_int, product
 from fastdnn._engine cimport (
-    REGIONS, BitGenerator, Job, Layer, Slot, Source, epoch, first_nonfinite_row, gather, predict,
-    sum_of, targets,
+    REGIONS, SHARES, BitGenerator, Job, Layer, Slot, Source, epoch, first_nonfinite_row, gather,
+    predict, sum_of, targets,
 )
 from fastdnn._loops cimport (
     ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
@@ -91,15 +91,15 @@ cdef void *_address(object array) except? NULL:
     return data
 
 
-def first_nonfinite(X):
-    """The first row of a readable matrix that holds NaN or an infinity, or -1."""
+def first_nonfinite(X, bint single):
+    """The first row of a readable matrix that is not finite, in float32 if single; or -1."""
     cdef:
         Source x
         Py_ssize_t row
     if not _read(X, &x):
         raise ValueError("X must be readable")
     with nogil:
-        row = first_nonfinite_row(&x)
+        row = first_nonfinite_row(&x, single)
     return row
 
 
@@ -389,7 +389,8 @@ cdef class Trainer:
         if gram is not None:
             at = itemsize * self.plan.layers[0].n_prev * self.plan.layers[0].n
             job.regions[1].live, job.regions[1].size = <char *> _address(gram.C), gram.C.nbytes
-            job.regions[2].live, job.regions[2].size = <char *> job.of_W, gram.shares.nbytes
+            job.regions[SHARES].live = <char *> job.of_W
+            job.regions[SHARES].size = gram.shares.nbytes
             if gram.U is not None:
                 job.regions[3].live = <char *> _address(gram.U)
                 job.regions[3].size = gram.U.nbytes

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Optimizer = SGD | RMSprop | Adam | AdamW
 # the moments that a code of OPTIMIZERS needs
-_MOMENTS = {"sgd": (), "momentum": (1,), "nesterov": (1,), "rmsprop": (2,), "adam": (1, 2)}
+MOMENTS = {"sgd": (), "momentum": (1,), "nesterov": (1,), "rmsprop": (2,), "adam": (1, 2)}
 
 
 @dataclass
@@ -84,17 +84,18 @@ class Run:
 
 
 def takes_gram(
-    run: Run, optimizer: Optimizer, epochs: int, first_layer: str, n_1: int, written: bool
+    run: Run, optimizer: Optimizer, first_layer: str, n_1: int, epochs: int = 10
 ) -> bool:
     """Decide on the form of the first layer, of n_1 units.
+
+    By default by the shapes alone, as for a fit of ten epochs: were the number of epochs to decide,
+    k of them and k more would not take the form of 2k.
 
     Raises
     ------
     ValueError
         If the Gram form is asked for, but not what was asked for beside it allows it.
     """
-    if first_layer == "direct":
-        return False
     m, n_0 = run.X.shape
     possible = (
         isinstance(optimizer, SGD)
@@ -102,14 +103,14 @@ def takes_gram(
         and run.keep[0] == 1
         and not run.numbers["clip_norm"]
     )
-    if first_layer == "gram":
-        if not possible:
-            raise ValueError(
-                "first_layer='gram' needs the optimiser SGD, batch_size=None, and neither "
-                "input_dropout nor clip_norm"
-            )
-        return True
-    return possible and pays(m, n_0, n_1, epochs, epochs if written else 1)
+    if first_layer == "gram" and not possible:
+        raise ValueError(
+            "first_layer='gram' needs the optimiser SGD, batch_size=None, and neither "
+            "input_dropout nor clip_norm"
+        )
+    if first_layer == "auto":
+        return possible and pays(m, n_0, n_1, epochs)
+    return first_layer == "gram"
 
 
 def train(
@@ -128,19 +129,29 @@ def train(
     X = run.X
     if run.batch == len(X) and (X.dtype != network.dtype or not X.flags.forc):
         X = np.asarray(X, network.dtype, order="C")
-    W1 = slice(0, network.layer_dims[0] * network.layer_dims[1])
     m1, m2 = network._moments
-    form = None
-    if gram:
-        shape = network.layer_dims[:2]
-        V = None if m1 is None else m1[W1].reshape(shape)
-        form = Gram(X, network._params[W1].reshape(shape), V, network._gram_state)
-    network._gram_state = None
+    n_0, n_1 = network.layer_dims[:2]
+    W1 = network._params[: n_0 * n_1].reshape(n_0, n_1)
+    V1 = None if m1 is None else m1[: n_0 * n_1].reshape(n_0, n_1)
     bits = network._rng.bit_generator.capsule if min(run.keep) < 1 else None
-    trainer = Trainer(
-        network._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep, bits,
-        OPTIMIZERS[kind], run.numbers | numbers, m1, m2, network._steps, form, run.guarded,
-    )  # fmt: skip
+
+    def begin(state: dict[str, Any] | None) -> tuple[Gram | None, Trainer]:
+        form = Gram(X, W1, V1, state) if gram else None
+        return form, Trainer(
+            network._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep,
+            bits, OPTIMIZERS[kind], run.numbers | numbers, m1, m2, network._steps, form,
+            run.guarded,
+        )  # fmt: skip
+
+    def write() -> None:
+        network._steps = trainer.steps
+        if form is not None:
+            form.write()
+            network._gram_state = form.state()
+
+    form, trainer = begin(network._gram_state)
+    if epochs > 0:
+        network._gram_state = None
     history = History()
     start = perf_counter()
     # the products of an epoch in the Gram form are smaller, and thin
@@ -150,7 +161,8 @@ def train(
             for _ in range(epochs):
                 rate = optimizer.learning_rate
                 if callable(rate):
-                    rate = in_range(rate(network.epochs), "learning_rate")
+                    rate = rate(network.epochs)
+                    rate = in_range(rate, "learning_rate") if run.guarded else rate
                 order = network._rng.permutation(len(X)) if run.shuffled else None
                 cost = trainer.epoch(order, rate)
                 if run.guarded and not np.isfinite(cost):
@@ -158,38 +170,37 @@ def train(
                         f"the training diverged in epoch {network.epochs + 1}: the parameters are "
                         "those of before it; try a smaller learning rate or clip_norm"
                     )
-                network.epochs += 1
+                network._epochs += 1
                 history.costs.append(cost)
-                if form is not None and (validation or callbacks):
-                    form.write()
+                if validation or callbacks:
+                    write()
                 if validation is not None:
                     history.validation_costs.append(network._plan.evaluate(*validation))
                 history.times.append(perf_counter() - start)
                 if after is not None:
                     after(len(history.costs) - 1, cost)
-                if _stopped(State(network, network.epochs, rate, history), callbacks):
-                    break
+                if callbacks:
+                    W1_written = None if form is None else W1.copy()
+                    state = State(network, network.epochs, rate, history)
+                    for callback in callbacks:
+                        callback(state)
+                    if W1_written is not None and not np.array_equal(W1, W1_written):
+                        # a callback has changed the weights: they are where it begins anew
+                        form, trainer = begin(None)
+                    if state.stopped:
+                        break
     finally:
-        network._steps = trainer.steps
-        if form is not None:
-            form.write()
-            network._gram_state = form.state()
+        write()
     return history
-
-
-def _stopped(state: State, callbacks: Sequence[Callable[[State], object]]) -> bool:
-    for callback in callbacks:
-        callback(state)
-    return state.stopped
 
 
 def _start(network: "Network", kind: str, optimizer: Optimizer) -> None:
     """Keep the moments of the same kind of optimiser, else begin anew."""
     network._optimizer = optimizer
-    if network._kind is None or _MOMENTS[kind] != _MOMENTS[network._kind]:
+    if network._kind is None or MOMENTS[kind] != MOMENTS[network._kind]:
         network._steps = 0
         network._moments = tuple(
-            np.zeros_like(network._params) if i in _MOMENTS[kind] else None for i in (1, 2)
+            np.zeros_like(network._params) if i in MOMENTS[kind] else None for i in (1, 2)
         )  # type: ignore[assignment]
     network._kind = kind
 

@@ -231,8 +231,9 @@ def _train(
         if print_cost and (i % 100 == 0 or i == num_iterations - 1):
             print(f"Cost after iteration {i}: {np.array(cost, X.dtype)}", flush=True)
 
-    optimizer = SGD(learning_rate)
-    gram = takes_gram(run, optimizer, num_iterations, "auto", layer_dims[1], written=False)
+    # any number, as in the course: SGD itself would judge it
+    optimizer = SGD(lambda _: learning_rate)
+    gram = takes_gram(run, optimizer, "auto", layer_dims[1], num_iterations)
     with _threads.limit(net._threads(None, m)), np.errstate(over="ignore"):
         train(net, run, optimizer, num_iterations, gram, after=after)
     return {name: np.ascontiguousarray(view) for name, view in net.parameters.items()}, costs

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastdnn import _threads
 from fastdnn._arrays import Array, class_indices, examples, in_range, integer, targets, weights
+from fastdnn._gram import NAMES
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan, first_nonfinite
-from fastdnn._training import History, Optimizer, Run, State, takes_gram, train
+from fastdnn._training import MOMENTS, History, Optimizer, Run, State, takes_gram, train
 from fastdnn.optimizers import SGD, Adam, RMSprop
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
@@ -91,22 +92,23 @@ class Network:
         quantile: float = 0.5,
     ) -> None:
         self._rng = _generator(rng)
+        if init not in ("he", "lecun"):
+            init = in_range(init, "init")
         drawn = initialize_parameters_deep(layer_dims, rng=self._rng, scale=init, dtype=dtype)
         L = len(drawn) // 2
-        self.layer_dims = (
+        self._layer_dims = (
             drawn["W1"].shape[1],
             *(len(drawn[f"b{l}"]) for l in range(1, L + 1)),
         )
-        self.dtype = drawn["W1"].dtype
-        self.activations = _names(activation, L - 1)
-        self.output_activation = _known(output_activation, "output_activation", COSTS)
-        if output_activation == "softmax" and self.layer_dims[-1] < 2:
+        self._activations = _names(activation, L - 1)
+        self._output_activation = _known(output_activation, "output_activation", COSTS)
+        if output_activation == "softmax" and self._layer_dims[-1] < 2:
             raise ValueError("output_activation 'softmax' needs at least 2 output units")
         known = COSTS[output_activation]
-        self.cost_name = _known(next(iter(known)) if cost is None else cost, "cost", known)
-        self.huber_delta = in_range(huber_delta, "huber_delta", above=0)
-        self.quantile = in_range(quantile, "quantile", above=0, below=1)
-        self.epochs = 0
+        self._cost_name = _known(next(iter(known)) if cost is None else cost, "cost", known)
+        self._huber_delta = in_range(huber_delta, "huber_delta", above=0)
+        self._quantile = in_range(quantile, "quantile", above=0, below=1)
+        self._epochs = 0
         self._steps = 0
         self._kind: str | None = None
         self._optimizer: Optimizer = Adam()
@@ -119,12 +121,12 @@ class Network:
 
     def _prepare(self) -> None:
         """Make what is not kept in a state: the plan and the lock."""
-        parameter = {"huber": self.huber_delta, "quantile": self.quantile}
+        parameter = {"huber": self._huber_delta, "quantile": self._quantile}
         self._plan = Plan(
             self.layer_dims,
-            tuple(ACTIVATIONS[name] for name in self.activations),
-            COSTS[self.output_activation][self.cost_name],
-            parameter.get(self.cost_name, 0.0),
+            tuple(ACTIVATIONS[name] for name in self._activations),
+            COSTS[self._output_activation][self._cost_name],
+            parameter.get(self._cost_name, 0.0),
             self._params,
         )
         self._heaviest = max(n_prev * n for n_prev, n in pairwise(self.layer_dims))
@@ -132,11 +134,26 @@ class Network:
 
     def __repr__(self) -> str:
         """Say the shape and what it computes."""
-        hidden = ", ".join(dict.fromkeys(self.activations)) or "no hidden layer"
+        hidden = ", ".join(dict.fromkeys(self._activations)) or "no hidden layer"
         return (
-            f"Network({list(self.layer_dims)}, {hidden}, {self.output_activation}, "
-            f"{self.cost_name}, {self.dtype}, {self.epochs} epochs)"
+            f"Network({list(self.layer_dims)}, {hidden}, {self._output_activation}, "
+            f"{self._cost_name}, {self.dtype}, {self.epochs} epochs)"
         )
+
+    @property
+    def layer_dims(self) -> tuple[int, ...]:
+        """Units of each layer, the input's features first."""
+        return self._layer_dims
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type."""
+        return self._params.dtype
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it was trained for, in all fits."""
+        return self._epochs
 
     @property
     def parameters(self) -> Mapping[str, Array]:
@@ -229,12 +246,12 @@ class Network:
     ) -> tuple[Array, Array | None, Array | None, Array | None]:
         """Judge examples: X as it lies, targets or class indices, weights."""
         X = examples(X, X_name, self.layer_dims[0])
-        row = first_nonfinite(X)
+        row = first_nonfinite(X, self.dtype == np.float32)
         if row >= 0:
-            raise ValueError(f"{X_name} must be finite, but row {row} is not")
+            raise ValueError(f"{X_name} must be finite in {self.dtype}, but row {row} is not")
         T = labels = None
         m, n_L = len(X), self.layer_dims[-1]
-        if self.output_activation == "softmax":
+        if self._output_activation == "softmax":
             labels = class_indices(Y, Y_name, m, n_L)
         if labels is None:
             least, most = {
@@ -242,7 +259,7 @@ class Network:
                 "softmax": (0.0, np.inf),
                 "exp": (0.0, np.inf),
                 "identity": (-np.inf, np.inf),
-            }[self.output_activation]
+            }[self._output_activation]
             T = targets(Y, Y_name, m, n_L, self.dtype, least, most)
         w = None
         if sample_weight is not None:
@@ -303,8 +320,9 @@ class Network:
             Each is given a `State` after each epoch, and may stop the training.
         first_layer : {"auto", "direct", "gram"}
             How the first layer is computed. In full-batch descent by SGD the Gram form replaces
-            the passes over X by products with X X^T, which has m^2 elements; "auto" takes it where
-            it is less work.
+            the passes over X by products with X X^T, which has m^2 elements; "auto" takes it by the
+            shapes, where it is less work in ten epochs. W1 then is written when a callback or the
+            validation asks for it, and at the end: another thread sees it late.
         n_threads : int, optional
             Threads of BLAS; by default as many as pay.
 
@@ -327,7 +345,8 @@ class Network:
 
         Notes
         -----
-        Ctrl-C ends the training after a batch; the parameters are those of that moment.
+        Ctrl-C ends the training after a batch; the parameters are those of that moment. A network
+        is pickled with its optimiser, so a learning rate that is a lambda keeps it from that.
         """
         X, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
         validation = None
@@ -346,9 +365,19 @@ class Network:
             raise TypeError(
                 f"optimizer must be SGD, RMSprop, Adam or AdamW, got {type(optimizer).__name__}"
             )
-        if not callable(optimizer.learning_rate):
-            in_range(optimizer.learning_rate, "learning_rate")
-        callbacks = tuple(callbacks)
+        try:
+            callbacks = tuple(callbacks)
+        except TypeError:
+            raise TypeError(
+                f"callbacks must be a sequence of callables, got {callbacks!r}"
+            ) from None
+        for callback in callbacks:
+            if not callable(callback):
+                raise TypeError(f"callbacks must be callables, got {callback!r}")
+        if not isinstance(shuffle, (bool, np.bool_)):
+            raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
+        if not np.isfinite(self._params).all():
+            raise ValueError("the network's parameters must be finite")
         numbers = {
             "l2": in_range(l2, "l2"),
             "clip_norm": 0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
@@ -363,14 +392,7 @@ class Network:
         shuffled = bool(shuffle) and batch < m
         run = Run(X, T, labels, w, batch, shuffled, keep, numbers, n_threads, guarded=True)
         with self._exclusively():
-            gram = takes_gram(
-                run,
-                optimizer,
-                epochs,
-                first_layer,
-                self.layer_dims[1],
-                bool(callbacks or validation),
-            )
+            gram = takes_gram(run, optimizer, first_layer, self.layer_dims[1])
             with _threads.limit(self._threads(n_threads, batch)):
                 return train(self, run, optimizer, epochs, gram, validation, callbacks)
 
@@ -400,23 +422,78 @@ class Network:
 
         Raises
         ------
+        TypeError
+            If it is no dict.
         ValueError
-            If it is of a network of other sizes or another element type, or lacks an entry.
+            If it is of a network of other sizes or another element type, lacks an entry, or has one
+            that is not what it must be.
         """
-        missing = [name for name in (*_STATE, "epochs", "layer_dims") if name not in state]
-        if missing:
-            raise ValueError(f"state has no {missing[0]!r}")
-        if state["layer_dims"] != self.layer_dims or state["params"].dtype != self.dtype:
-            raise ValueError(
-                f"state is of a network {list(state['layer_dims'])} in {state['params'].dtype}, "
-                f"but this one is {list(self.layer_dims)} in {self.dtype}"
-            )
+        kept = self._checked(state)
         with self._exclusively():
-            kept = deepcopy(dict(state))
             self._params[:] = kept["params"]  # the plan and the user's views point there
-            self.epochs = kept["epochs"]
+            self._epochs = kept["epochs"]
             for name in _STATE[1:]:
                 setattr(self, f"_{name}", kept[name])
+
+    def _checked(self, state: Any) -> dict[str, Any]:
+        """Copy a state, of which every entry is what the engine relies on."""
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a dict, got {type(state).__name__}")
+        kept = deepcopy(dict(state))
+        for name in (*_STATE, "epochs", "layer_dims"):
+            if name not in kept:
+                raise ValueError(f"state has no {name!r}")
+        params, dims = np.asarray(kept["params"]), tuple(kept["layer_dims"])
+        if dims != self.layer_dims or params.dtype != self.dtype:
+            raise ValueError(
+                f"state is of a network {list(dims)} in {params.dtype}, "
+                f"but this one is {list(self.layer_dims)} in {self.dtype}"
+            )
+        kind, moments = kept["kind"], kept["moments"]
+        fits = {
+            "params": params.shape == self._params.shape,
+            "kind": kind is None or kind in MOMENTS,
+            "moments": isinstance(moments, tuple)
+            and len(moments) == 2
+            and all(
+                (a is None) == (i not in MOMENTS.get(kind, ()))
+                and (a is None or self._is_arena(a, self._params.size))
+                for i, a in enumerate(moments, 1)
+            ),
+            "optimizer": isinstance(kept["optimizer"], (SGD, RMSprop, Adam)),
+            "steps": isinstance(kept["steps"], int) and kept["steps"] >= 0,
+            "epochs": isinstance(kept["epochs"], int) and kept["epochs"] >= 0,
+            "rng": isinstance(kept["rng"], np.random.Generator),
+            "gram_state": kept["gram_state"] is None or self._is_gram(kept["gram_state"]),
+        }
+        for name, fit in fits.items():
+            if not fit:
+                raise ValueError(f"state[{name!r}] is not of this network: {kept[name]!r}")
+        return kept
+
+    def _is_arena(self, array: Any, *shape: int) -> bool:
+        return (
+            isinstance(array, np.ndarray)
+            and array.shape == shape
+            and array.dtype == self.dtype
+            and array.flags.c_contiguous
+        )
+
+    def _is_gram(self, state: Any) -> bool:
+        n_0, n_1 = self.layer_dims[:2]
+        try:
+            W0, V0, C, U, shares = (state[name] for name in NAMES)
+            return (
+                self._is_arena(W0, n_0, n_1)
+                and (V0 is None or self._is_arena(V0, n_0, n_1))
+                and self._is_arena(C, len(C), n_1)
+                and (U is None or self._is_arena(U, len(C), n_1))
+                and shares.shape == (2, 2)
+                and shares.dtype == np.float64
+                and bool(shares.flags.c_contiguous)
+            )
+        except (TypeError, KeyError, AttributeError):
+            return False
 
     def __copy__(self) -> "Network":
         """Copy the memory too: two networks on one would train each other."""
@@ -457,23 +534,31 @@ def _generator(rng: Rng) -> np.random.Generator:
         return np.random.Generator(deepcopy(rng)._bit_generator)
     if isinstance(rng, np.random.Generator):
         return deepcopy(rng)
-    if rng is not None:
-        rng = integer(rng, "rng", least=0)
+    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, (int, np.integer))):
+        raise TypeError(
+            "rng must be an integer, a numpy.random.Generator or a numpy.random.RandomState, "
+            f"got {type(rng).__name__}"
+        )
+    if rng is not None and rng < 0:
+        raise ValueError(f"rng must be at least 0, got {rng}")
     return np.random.default_rng(rng)
 
 
 def _names(activation: Any, count: int) -> tuple[str, ...]:
-    names = (activation,) * count if isinstance(activation, str) else tuple(activation)
     if isinstance(activation, str):
         _known(activation, "activation", ACTIVATIONS)
-    if len(names) != count:
+        return (activation,) * count
+    if not isinstance(activation, Sequence):
+        raise TypeError(f"activation must be a name or a sequence of names, got {activation!r}")
+    if len(activation) != count:
         raise ValueError(
-            f"activation must be one name, or one for each of {count} hidden layers, got {names}"
+            f"activation must be one name, or one for each of {count} hidden layers, "
+            f"got {activation!r}"
         )
-    return tuple(_known(name, "activation", ACTIVATIONS) for name in names)
+    return tuple(_known(name, "activation", ACTIVATIONS) for name in activation)
 
 
 def _known(name: Any, argument: str, known: Iterable[str]) -> str:
-    if name not in tuple(known):
+    if not isinstance(name, str) or name not in tuple(known):
         raise ValueError(f"{argument} must be one of {', '.join(known)}, got {name!r}")
     return str(name)

@@ -22,6 +22,7 @@ References
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
 LearningRate = float | Callable[[int], float]
 
@@ -36,7 +37,7 @@ class SGD:
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ...
+        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
     momentum : float
         Decay rate of the sum of past gradients, at least 0 and below 1.
     nesterov : bool
@@ -48,6 +49,7 @@ class SGD:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
+        _check_rate(self)
         _check(self, "momentum", below=1)
 
 
@@ -58,7 +60,7 @@ class RMSprop:
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ...
+        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
     rho : float
         Decay rate of the mean of squares, at least 0 and below 1.
     epsilon : float
@@ -70,6 +72,7 @@ class RMSprop:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
+        _check_rate(self)
         _check(self, "rho", below=1)
         _check(self, "epsilon")
 
@@ -81,7 +84,7 @@ class Adam:
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ...
+        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
     beta1, beta2 : float
         Decay rates of the first and second moment, at least 0 and below 1.
     epsilon : float
@@ -94,6 +97,7 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
+        _check_rate(self)
         _check(self, "beta1", below=1)
         _check(self, "beta2", below=1)
         _check(self, "epsilon")
@@ -106,7 +110,7 @@ class AdamW(Adam):
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ...
+        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
     beta1, beta2 : float
         Decay rates of the first and second moment, at least 0 and below 1.
     epsilon : float
@@ -145,7 +149,7 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Cosine:
-    """From learning_rate down to final along half a cosine, in ``epochs`` epochs."""
+    """From learning_rate in the first of ``epochs`` epochs to final in the last, by a cosine."""
 
     learning_rate: float
     epochs: int
@@ -158,7 +162,7 @@ class Cosine:
 
     def __call__(self, epoch: int) -> float:
         """Give the learning rate of an epoch."""
-        return _cosine(self.learning_rate, self.final, epoch / self.epochs)
+        return _cosine(self.learning_rate, self.final, epoch / max(1, self.epochs - 1))
 
 
 @dataclass(frozen=True)
@@ -192,10 +196,11 @@ class OneCycle:
 
     def __call__(self, epoch: int) -> float:
         """Give the learning rate of an epoch."""
-        top, turn = self.learning_rate, self.warm_up * self.epochs
+        last = self.epochs - 1
+        top, turn = self.learning_rate, self.warm_up * last
         if epoch < turn:
             return _cosine(self.start * top, top, epoch / turn)
-        return _cosine(top, self.final * top, (epoch - turn) / (self.epochs - turn))
+        return _cosine(top, self.final * top, (epoch - turn) / max(1, last - turn))
 
 
 # ----------------------------------------------------------------------------------------- helpers
@@ -205,12 +210,15 @@ def _cosine(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
+def _check_rate(optimizer: SGD | RMSprop | Adam) -> None:
+    if not callable(optimizer.learning_rate):
+        _check(optimizer, "learning_rate")
+
+
 def _check(owner: object, name: str, least: float = 0, below: float = math.inf) -> None:
     value = getattr(owner, name)
-    try:
-        fits = least <= value < below
-    except TypeError:
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
-    if not fits:
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not least <= float(value) < below:
         bound = "finite" if below == math.inf else f"below {below}"
         raise ValueError(f"{name} must be at least {least} and {bound}, got {value}")

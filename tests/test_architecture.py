@@ -30,7 +30,8 @@ ARROWS = {
     "images": {"_arrays", "numpy"},
     "_training": {"_arrays", "_gram", "_threads", "_trainer", "optimizers", "numpy"},
     "network": {
-        *("_arrays", "_threads", "_trainer", "_training", "optimizers", "parameters", "numpy"),
+        *("_arrays", "_gram", "_threads", "_trainer", "_training", "optimizers", "parameters"),
+        "numpy",
     },
     "application": {
         *("_arrays", "_threads", "_training", "functional", "network", "optimizers"),
