@@ -203,12 +203,19 @@ cdef inline void exp_in_place(Py_ssize_t size, floating *x) noexcept nogil:
         loops.exp_in_place_d(size, x)
 
 
+cdef inline Py_ssize_t deepest(Py_ssize_t N, Py_ssize_t K, size_t itemsize) noexcept nogil:
+    # how many rows of a factor (K, N) stay in the first-level cache beside what is made of them
+    return min(K, max(1, 28672 // (N * <Py_ssize_t> itemsize)))
+
+
 cdef inline bint is_small(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, size_t itemsize,
 ) noexcept nogil:
-    # a product (M, K) (K, N) that the loops do sooner than BLAS: the second factor stays in the
-    # first-level cache
-    return M * N * K <= 300_000 and K * N * <Py_ssize_t> itemsize <= 32768
+    # A product (M, K) (K, N) that the loops do sooner than BLAS: so small that BLAS would spend its
+    # time on packing, and if it takes several passes, its result stays in the first-level cache too.
+    if K <= deepest(N, K, itemsize):
+        return M * N * K <= 2_000_000
+    return M * N * <Py_ssize_t> itemsize <= 32768 and M * N * K <= 4_000_000
 
 
 cdef inline void transpose(

@@ -5,7 +5,7 @@
 
 from cython cimport floating
 
-from fastdnn._loops cimport is_small
+from fastdnn._loops cimport deepest, is_small
 
 
 cdef extern from *:
@@ -119,11 +119,27 @@ cdef bint small_product(
 ) noexcept nogil:
     # C (M, N) := alpha A (M, K) B (K, N) + beta C; B and C row-major, A with any strides.
     # False if it is left to BLAS: if it is not small, or a row of C has no whole vectors.
-    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0
+    cdef:
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), k = 0, depth
+        Py_ssize_t step = deepest(N, K, sizeof(floating))
     if (not FASTDNN_SMALL_PRODUCTS or not is_small(M, N, K, sizeof(floating)) or N < w
-            or (N % w != 0 and beta != 0)):
+            or (N % w != 0 and (beta != 0 or step < K))):
         return False
+    while k < K:
+        depth = min(step, K - k)
+        add_panels(M, N, depth, alpha, A + k * col, row, col, B + k * N,
+                   beta if k == 0 else <floating> 1, C)
+        k += depth
+    return True
+
+
+cdef inline void add_panels(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row, Py_ssize_t col, const floating *B,
+    floating beta, floating *C,
+) noexcept nogil:
     # without beta the last rows and the last vector may overlap those before
+    cdef Py_ssize_t i = 0
     while i < M:
         if M - i >= 4 or (M >= 4 and beta == 0):
             i = min(i, M - 4)
@@ -132,7 +148,6 @@ cdef bint small_product(
         else:
             one_row(N, K, alpha, A + i * row, col, B, beta, C + i * N)
             i += 1
-    return True
 
 
 cdef inline void four_rows(
