@@ -212,7 +212,7 @@ cdef inline bint is_small(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, size_t itemsize,
 ) noexcept nogil:
     # A product (M, K) (K, N) that the loops do sooner than BLAS: so small that BLAS would spend its
-    # time on packing, and if it takes several passes, its result stays in the first-level cache too.
+    # time on packing, and if it takes several passes, one whose result stays in the cache too.
     if K <= deepest(N, K, itemsize):
         return M * N * K <= 2_000_000
     return M * N * <Py_ssize_t> itemsize <= 32768 and M * N * K <= 4_000_000
