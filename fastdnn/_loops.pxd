@@ -213,6 +213,9 @@ cdef inline bint is_small(
 ) noexcept nogil:
     # A product (M, K) (K, N) that the loops do sooner than BLAS: so small that BLAS would spend its
     # time on packing, and if it takes several passes, one whose result stays in the cache too.
+    # A row or two of sums wait for each other, where BLAS's matrix-vector product does not.
+    if M < 4 and K * N > 4096:
+        return False
     if K <= deepest(N, K, itemsize):
         return M * N * K <= 2_000_000
     return M * N * <Py_ssize_t> itemsize <= 32768 and M * N * K <= 4_000_000
