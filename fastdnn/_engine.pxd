@@ -6,6 +6,11 @@ from libc.stdint cimport int64_t, uint64_t
 from fastdnn._loops cimport Activation, Cost, Optimizer, Step
 
 
+cdef inline Py_ssize_t most_of(Py_ssize_t n_threads) noexcept nogil:
+    # multiplications of a product up to which the loops, on one thread, may be faster than BLAS
+    return 2_000_000 if n_threads == 1 else 300_000
+
+
 cdef struct Layer:
     Activation act
     Py_ssize_t n_prev
@@ -71,6 +76,7 @@ cdef struct Job:
     const void *weights
     Py_ssize_t m
     Py_ssize_t batch
+    Py_ssize_t most      # multiplications of a small product: see most_of
     bint read_in_place
     bint trans_X
     const int64_t *order
@@ -117,7 +123,7 @@ cdef void gather(
 ) noexcept nogil
 
 cdef void predict(
-    const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
+    Py_ssize_t most, const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
     Py_ssize_t rows, const floating *X, floating *work, floating *work_prev, floating *AL,
 ) noexcept nogil
 

@@ -64,21 +64,22 @@ cdef void _gather_from(
 
 
 cdef inline void _product(
-    bint trans_A, bint trans_B, bint trans_C, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
-    floating alpha, const floating *A, const floating *B, floating beta, floating *C,
+    Py_ssize_t most, bint trans_A, bint trans_B, bint trans_C,
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha, const floating *A, const floating *B, floating beta, floating *C,
 ) noexcept nogil:
-    # C (M, N) := alpha A (M, K) B (K, N) + beta C; trans_X: the memory at X holds X^T, row-major
+    # C (M, N) := alpha A (M, K) B (K, N) + beta C; trans_X: the memory at X holds X^T, row-major.
+    # Of at most so many multiplications it may be a small one: see is_small.
     if N == 1 and trans_A:
-        if _loops.small_product(1, M, K, alpha, B, K, 1, A, beta, C):
+        if _loops.small_product(most, 1, M, K, alpha, B, K, 1, A, beta, C):
             return
     elif trans_C and trans_A:
         # C^T = B^T A^T
         if _loops.small_product(
-                N, M, K, alpha, B, K if trans_B else 1, 1 if trans_B else N, A, beta, C):
+                most, N, M, K, alpha, B, K if trans_B else 1, 1 if trans_B else N, A, beta, C):
             return
     elif not trans_C and not trans_B:
         if _loops.small_product(
-                M, N, K, alpha, A, 1 if trans_A else K, M if trans_A else 1, B, beta, C):
+                most, M, N, K, alpha, A, 1 if trans_A else K, M if trans_A else 1, B, beta, C):
             return
     product(trans_A, trans_B, trans_C, <blas_int> M, <blas_int> N, <blas_int> K,
             alpha, A, B, beta, C)
@@ -93,11 +94,11 @@ cdef inline bint _unit_rows(
 
 
 cdef inline void _layer_forward(
-    Activation act, const Layer *layer, Py_ssize_t rows, bint trans_A_prev, const floating *A_prev,
-    const floating *W, const floating *b, bint unit_rows, floating *Z, floating *A,
+    Py_ssize_t most, Activation act, const Layer *layer, Py_ssize_t rows,
+    bint trans_A_prev, const floating *A_prev, const floating *W, const floating *b, bint unit_rows, floating *Z, floating *A,
 ) noexcept nogil:
     # Z := A_prev W + b, A := act(Z); A may be Z
-    _product(trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
+    _product(most, trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
              <floating> 1, A_prev, W, <floating> 0, Z)
     _bias_activate(act, unit_rows, rows, layer.n, b, Z, A)
 
@@ -120,7 +121,7 @@ cdef inline void _bias_activate_backward(
 
 
 cdef void predict(
-    const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
+    Py_ssize_t most, const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
     Py_ssize_t rows, const floating *X, floating *work, floating *work_prev, floating *AL,
 ) noexcept nogil:
     # AL := act of the logits of rows of X; the two pieces of workspace hold the hidden layers in
@@ -135,7 +136,7 @@ cdef void predict(
         layer = &layers[l]
         A = AL if l == L - 1 else work
         unit_rows = _unit_rows(l, L, rows, layer.n)
-        _layer_forward(act if l == L - 1 else layer.act, layer, rows, trans_A_prev, A_prev,
+        _layer_forward(most, act if l == L - 1 else layer.act, layer, rows, trans_A_prev, A_prev,
                        params + layer.at, params + layer.at + layer.n_prev * layer.n,
                        unit_rows, A, A)
         trans_A_prev = unit_rows
@@ -333,7 +334,7 @@ cdef void _forward(Job *job, Py_ssize_t rows, bint trans_X, const floating *X) n
                            <floating *> slot.S, <floating *> slot.A)
         else:
             _layer_forward(
-                layer.act, layer, rows, trans_A_prev, A_prev, <const floating *> slot.W,
+                job.most, layer.act, layer, rows, trans_A_prev, A_prev, <const floating *> slot.W,
                 <const floating *> slot.b, unit_rows, <floating *> slot.S, <floating *> slot.A)
         trans_A_prev = unit_rows
         if slot.keep < 1:
@@ -372,10 +373,10 @@ cdef void _backward(Job *job, Py_ssize_t rows, bint trans_X, const floating *X) 
             if not unit_rows_prev and slot.small:
                 # the transposed W is a small part of the product, which then needs no BLAS
                 _loops.transpose(layer.n_prev, layer.n, <const floating *> slot.W, W_T)
-                _product(unit_rows, False, False, rows, layer.n_prev, layer.n,
+                _product(job.most, unit_rows, False, False, rows, layer.n_prev, layer.n,
                          <floating> 1, dZ, W_T, <floating> 0, dA)
             else:
-                _product(unit_rows, True, unit_rows_prev, rows, layer.n_prev, layer.n,
+                _product(job.most, unit_rows, True, unit_rows_prev, rows, layer.n_prev, layer.n,
                          <floating> 1, dZ, <const floating *> slot.W, <floating> 0, dA)
         _layer_update(job, layer, slot, rows, unit_rows_prev, A_prev, unit_rows, dZ,
                       l == 0 and job.gram)
@@ -402,8 +403,8 @@ cdef void _layer_update(
         Py_ssize_t size = layer.n_prev * layer.n
         floating rate = <floating> job.step.rate
     if job.fused and not gram:
-        _product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows, -rate, A_prev, dZ,
-                 <floating> (1 - job.step.rate * job.l2), <floating *> slot.W)
+        _product(job.most, not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows,
+                 -rate, A_prev, dZ, <floating> (1 - job.step.rate * job.l2), <floating *> slot.W)
         _loops.add_scaled(layer.n, -rate, <const floating *> slot.db, <floating *> slot.b)
         return
     if gram:
@@ -412,7 +413,7 @@ cdef void _layer_update(
                 <floating *> slot.m2_W, <floating *> slot.W)
         _gram_update(job)
     else:
-        _product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows,
+        _product(job.most, not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows,
                  <floating> 1, A_prev, dZ, <floating> 0, <floating *> slot.dW)
         if job.clip_norm > 0:
             return
@@ -509,7 +510,7 @@ cdef void _gram_forward(Job *job, floating *Z) noexcept nogil:
     _loops.set_scaled(size, <floating> w, Z0, Z)
     if ZV0 != NULL:
         _loops.add_scaled(size, <floating> v, ZV0, Z)
-    _product(False, False, False, job.m, n, job.m,
+    _product(job.most, False, False, False, job.m, n, job.m,
              <floating> 1, <const floating *> job.K, C, <floating> 1, Z)
     if job.l2 > 0:
         # |W|^2 = |w W0 + w' V0|^2 + 2 <X (w W0 + w' V0), C> + <K C, C>

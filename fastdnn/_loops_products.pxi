@@ -113,7 +113,7 @@ cdef extern from *:
 
 
 cdef bint small_product(
-    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    Py_ssize_t most, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row, Py_ssize_t col, const floating *B,
     floating beta, floating *C,
 ) noexcept nogil:
@@ -122,7 +122,7 @@ cdef bint small_product(
     cdef:
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), k = 0, depth
         Py_ssize_t step = deepest(N, K, sizeof(floating))
-    if (not FASTDNN_SMALL_PRODUCTS or not is_small(M, N, K, sizeof(floating)) or N < w
+    if (not FASTDNN_SMALL_PRODUCTS or not is_small(most, M, N, K, sizeof(floating)) or N < w
             or (N % w != 0 and (beta != 0 or step < K))):
         return False
     while k < K:

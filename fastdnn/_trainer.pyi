@@ -26,9 +26,14 @@ class Plan:
         params: _Array,
     ) -> Plan: ...
     def rows(self, X: object) -> int: ...
-    def predict(self, X: _Array) -> _Array: ...
+    def predict(self, X: _Array, n_threads: int) -> _Array: ...
     def evaluate(
-        self, X: _Array, T: _Array | None, labels: _Array | None, weights: _Array | None
+        self,
+        X: _Array,
+        T: _Array | None,
+        labels: _Array | None,
+        weights: _Array | None,
+        n_threads: int,
     ) -> float: ...
 
 @final
@@ -51,6 +56,7 @@ class Trainer:
         steps: int,
         gram: Gram | None,
         guarded: bool,
+        n_threads: int,
     ) -> Trainer: ...
     @property
     def steps(self) -> int: ...

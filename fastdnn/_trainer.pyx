@@ -17,7 +17,7 @@ from fastdnn cimport _loops
 from fastdnn._blas cimport blas_int, product
 from fastdnn._engine cimport (
     REGIONS, SHARES, BitGenerator, Job, Layer, Slot, Source, epoch, first_nonfinite_row, gather,
-    predict, sum_of, targets,
+    most_of, predict, sum_of, targets,
 )
 from fastdnn._loops cimport (
     ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
@@ -165,17 +165,17 @@ cdef class Plan:
             return 0
         return x.rows
 
-    def predict(self, X):
+    def predict(self, X, Py_ssize_t n_threads):
         """AL (m, n_L), the activations of the output; X (m, n_0) readable."""
         cdef:
             Source x
             object AL
         self._check(X, &x)
         AL = numpy.empty((x.rows, self.layers[self.L - 1].n), self.params.dtype)
-        self._run(&x, AL, NULL)
+        self._run(&x, AL, most_of(n_threads), NULL)
         return AL
 
-    def evaluate(self, X, T, labels, weights):
+    def evaluate(self, X, T, labels, weights, Py_ssize_t n_threads):
         """The mean cost of X against the targets T (m, n_L) or the class indices labels (m)."""
         cdef:
             Source x
@@ -189,26 +189,28 @@ cdef class Plan:
         job.T_batch = _address(T_batch)
         job.T, job.labels = _address(T), <const int64_t *> _address(labels)
         job.weights = _address(weights)
-        return self._run(&x, None, &job)
+        return self._run(&x, None, most_of(n_threads), &job)
 
     cdef int _check(self, X, Source *x) except -1:
         if not _read(X, x) or x.cols != self.layers[0].n_prev:
             raise ValueError(f"X must be readable, with {self.layers[0].n_prev} columns")
         return 0
 
-    cdef double _run(self, const Source *X, object AL, Job *job) except? -1:
+    cdef double _run(
+        self, const Source *X, object AL, Py_ssize_t most, Job *job,
+    ) except? -1:
         cdef:
             Py_ssize_t rows = min(X.rows, CHUNK), n_L = self.layers[self.L - 1].n
             object work = numpy.empty(rows * (2 * self.widest + X.cols + n_L), self.params.dtype)
             double total
         if self.type == b'f':
-            total = self._run_on(X, <float *> _address(work), <float *> _address(AL), job)
+            total = self._run_on(X, <float *> _address(work), <float *> _address(AL), most, job)
         else:
-            total = self._run_on(X, <double *> _address(work), <double *> _address(AL), job)
+            total = self._run_on(X, <double *> _address(work), <double *> _address(AL), most, job)
         return total
 
     cdef double _run_on(
-        self, const Source *X, floating *work, floating *AL, Job *job,
+        self, const Source *X, floating *work, floating *AL, Py_ssize_t most, Job *job,
     ) noexcept:
         # predict into AL, or with a job the mean cost of what it says, chunk by chunk
         cdef:
@@ -232,7 +234,7 @@ cdef class Plan:
                 else:
                     gather(rows, i, NULL, X, gathered)
                     x = gathered
-                predict(self.layers, self.L, act, <const floating *> self.data,
+                predict(most, self.layers, self.L, act, <const floating *> self.data,
                         rows, x, hidden, hidden_prev, out)
                 if job != NULL:
                     if job.weights != NULL:
@@ -309,6 +311,8 @@ cdef class Trainer:
         What the Gram form of the first layer needs.
     guarded : bool
         Whether an epoch that is not finite is undone.
+    n_threads : int
+        What BLAS may use.
     """
 
     cdef:
@@ -318,7 +322,8 @@ cdef class Trainer:
         object kept_alive
 
     def __cinit__(self, Plan plan, X, T, labels, weights, Py_ssize_t batch, bint shuffled, keep,
-                  bits, int optimizer, numbers, m1, m2, int64_t steps, gram, bint guarded):
+                  bits, int optimizer, numbers, m1, m2, int64_t steps, gram, bint guarded,
+                  Py_ssize_t n_threads):
         cdef:
             Job *job = &self.job
             Slot *slot
@@ -334,7 +339,7 @@ cdef class Trainer:
         job.L, job.layers = L, plan.layers
         job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
         plan._check(X, &job.X)
-        job.m, job.batch = job.X.rows, batch
+        job.m, job.batch, job.most = job.X.rows, batch, most_of(n_threads)
         rows = job.X.col == 1 and job.X.row == job.X.cols
         cols = job.X.row == 1 and job.X.col == job.X.rows and batch == job.m
         job.keep_X = keep[0]
@@ -434,7 +439,7 @@ cdef class Trainer:
             heaviest = max(heaviest, layer.n_prev * layer.n)
         for l in range(1, job.L):
             layer, slot = &job.layers[l], &job.slots[l]
-            slot.small = _loops.is_small(batch, layer.n_prev, layer.n, itemsize)
+            slot.small = _loops.is_small(job.most, batch, layer.n_prev, layer.n, itemsize)
             if slot.small:
                 transposed = max(transposed, layer.n_prev * layer.n)
         job.W_T = _take(&at, transposed * itemsize)

@@ -135,12 +135,14 @@ def train(
     V1 = None if m1 is None else m1[: n_0 * n_1].reshape(n_0, n_1)
     bits = network._rng.bit_generator.capsule if min(run.keep) < 1 else None
 
+    n_threads = _threads.current()
+
     def begin(state: dict[str, Any] | None) -> tuple[Gram | None, Trainer]:
         form = Gram(X, W1, V1, state) if gram else None
         return form, Trainer(
             network._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep,
             bits, OPTIMIZERS[kind], run.numbers | numbers, m1, m2, network._steps, form,
-            run.guarded,
+            run.guarded, n_threads,
         )  # fmt: skip
 
     def write() -> None:
@@ -175,7 +177,7 @@ def train(
                 if validation or callbacks:
                     write()
                 if validation is not None:
-                    history.validation_costs.append(network._plan.evaluate(*validation))
+                    history.validation_costs.append(network._plan.evaluate(*validation, n_threads))
                 history.times.append(perf_counter() - start)
                 if after is not None:
                     after(len(history.costs) - 1, cost)

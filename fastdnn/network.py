@@ -232,9 +232,9 @@ class Network:
     def _limited(self, n_threads: int | None, rows: int, call: Callable[..., _T], *args: Any) -> _T:
         n_threads = self._threads(n_threads, rows)
         if n_threads == _threads.current():
-            return call(*args)
+            return call(*args, n_threads)
         with _threads.limit(n_threads):
-            return call(*args)
+            return call(*args, n_threads)
 
     def _threads(self, n_threads: int | None, rows: int) -> int:
         if n_threads is not None:
