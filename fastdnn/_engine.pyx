@@ -65,7 +65,8 @@ cdef void _gather_from(
 
 cdef inline void _product(
     Py_ssize_t most, bint trans_A, bint trans_B, bint trans_C,
-    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha, const floating *A, const floating *B, floating beta, floating *C,
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
+    floating alpha, const floating *A, const floating *B, floating beta, floating *C,
 ) noexcept nogil:
     # C (M, N) := alpha A (M, K) B (K, N) + beta C; trans_X: the memory at X holds X^T, row-major.
     # Of at most so many multiplications it may be a small one: see is_small.
@@ -95,7 +96,8 @@ cdef inline bint _unit_rows(
 
 cdef inline void _layer_forward(
     Py_ssize_t most, Activation act, const Layer *layer, Py_ssize_t rows,
-    bint trans_A_prev, const floating *A_prev, const floating *W, const floating *b, bint unit_rows, floating *Z, floating *A,
+    bint trans_A_prev, const floating *A_prev, const floating *W, const floating *b,
+    bint unit_rows, floating *Z, floating *A,
 ) noexcept nogil:
     # Z := A_prev W + b, A := act(Z); A may be Z
     _product(most, trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,

@@ -177,7 +177,9 @@ def train(
                 if validation or callbacks:
                     write()
                 if validation is not None:
-                    history.validation_costs.append(network._plan.evaluate(*validation, n_threads))
+                    X_, T_, labels, w = validation
+                    value = network._plan.evaluate(X_, T_, labels, w, n_threads)
+                    history.validation_costs.append(value)
                 history.times.append(perf_counter() - start)
                 if after is not None:
                     after(len(history.costs) - 1, cost)
