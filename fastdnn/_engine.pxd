@@ -40,7 +40,7 @@ cdef struct Slot:
     void *m2_b
     void *A
     void *S              # what the derivative of the activation is a function of: A, or Z
-    bint small           # whether a product by W^T is one for the loops: see small_product
+    bint small           # whether a product by W^T is one for the loops: see is_small
     double keep          # the probability that dropout keeps an output
     unsigned char *kept
 

@@ -214,7 +214,7 @@ cdef inline bint is_small(
     # A product (M, K) (K, N), of at most so many multiplications, that the loops do sooner than
     # BLAS: one of a single pass, or whose result stays in the first-level cache between passes.
     # A row or two of sums wait for each other, where BLAS's matrix-vector product does not.
-    if M * N * K > most or (M < 4 and K * N > 4096):
+    if <double> M * N * K > most or (M < 4 and K * N > 4096):
         return False
     return K <= deepest(N, K, itemsize) or M * N * <Py_ssize_t> itemsize <= 32768
 

@@ -1,7 +1,7 @@
 # Small matrix products: some thousand multiplications are done before BLAS has packed its operands.
 #
 # The compiler keeps sums in registers only where they are written as vectors, of the width that its
-# instruction set has. Each sum runs over k in order, so that every width gives the same bits.
+# instruction set has, and fused where it can be, as in BLAS: the levels may differ in the last bit.
 
 from cython cimport floating
 

@@ -1,6 +1,6 @@
 # The loops of training: what an output costs, its gradient, the optimisers, dropout.
 #
-# One example a row. Every loop works in place, through one pointer to what it changes.
+# One example a row. A loop that works in place has one pointer to what it changes.
 
 cdef double output_delta(
     Cost cost, Py_ssize_t rows, Py_ssize_t cols, double parameter, double scale,

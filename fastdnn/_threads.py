@@ -1,7 +1,7 @@
 """How many threads SciPy's BLAS uses: chosen by the work of a product, set for the time of a call.
 
-Two threads pay from about a million multiplications a product on. BLAS has one number for the whole
-process: where two calls overlap, the smaller one holds until both are done.
+Two threads pay from about half a million multiplications a product on. BLAS has one number for the
+whole process: where two calls overlap, the smaller one holds until both are done.
 """
 
 import ctypes
@@ -109,7 +109,9 @@ def _forget() -> None:
     """Start anew in a forked child, in which no other thread lives to end its call."""
     global _lock
     _lock = threading.Lock()
-    _wanted.clear()
+    if _wanted:
+        _wanted.clear()
+        _blas()[1](_before)
 
 
 if hasattr(os, "register_at_fork"):

@@ -185,7 +185,7 @@ cdef class Plan:
         self._check(X, &x)
         memset(&job, 0, sizeof(Job))
         job.L, job.layers = self.L, self.layers
-        T_batch = numpy.empty((min(x.rows, CHUNK), 2 * n_L), self.params.dtype)
+        T_batch = numpy.empty((min(x.rows, CHUNK), n_L), self.params.dtype)
         job.T_batch = _address(T_batch)
         job.T, job.labels = _address(T), <const int64_t *> _address(labels)
         job.weights = _address(weights)
@@ -472,7 +472,7 @@ cdef class Trainer:
         """Train on each example once, in the order of their indices, (m) of int64, or as they lie.
 
         Returns the mean cost, each batch's taken before its update. It is not finite if the
-        training diverged; the weights then are those of before that batch.
+        training diverged; if guarded, all then is as it was before the epoch.
         """
         cdef:
             Job *job = &self.job

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,15 @@ def takes_gram(
     return first_layer == "gram"
 
 
+def threads(run: Run, layer_dims: Sequence[int], gram: bool) -> int:
+    """Choose the threads of BLAS for all of a run: W has other bits if another number writes it."""
+    work = run.batch * max((n_prev * n for n_prev, n in pairwise(layer_dims[gram:])), default=0)
+    if gram:
+        # the first layer's product is (m, m) (m, n_1), and thin
+        work = max(work, run.batch**2 * layer_dims[1] // 4)
+    return _threads.choose(run.n_threads, work)
+
+
 def train(
     network: "Network",
     run: Run,
@@ -123,7 +133,7 @@ def train(
     callbacks: Sequence[Callable[[State], object]] = (),
     after: Callable[[int, float], object] | None = None,
 ) -> History:
-    """Train a network, which is locked and whose BLAS has its threads."""
+    """Train a network, which is locked, and whose BLAS has the threads of `threads`."""
     kind, numbers = _numbers(optimizer)
     _start(network, kind, optimizer)
     X = run.X
@@ -156,43 +166,40 @@ def train(
         network._gram_state = None
     history = History()
     start = perf_counter()
-    # the products of an epoch in the Gram form are smaller, and thin
-    work = np.inf if form is None else form.C.size * len(X) / 4
     try:
-        with _threads.limit(_threads.choose(run.n_threads, work)):
-            for _ in range(epochs):
-                rate = optimizer.learning_rate
-                if callable(rate):
-                    rate = rate(network.epochs)
-                    rate = in_range(rate, "learning_rate") if run.guarded else rate
-                order = network._rng.permutation(len(X)) if run.shuffled else None
-                cost = trainer.epoch(order, rate)
-                if run.guarded and not np.isfinite(cost):
-                    raise FloatingPointError(
-                        f"the training diverged in epoch {network.epochs + 1}: the parameters are "
-                        "those of before it; try a smaller learning rate or clip_norm"
-                    )
-                network._epochs += 1
-                history.costs.append(cost)
-                if validation or callbacks:
-                    write()
-                if validation is not None:
-                    X_, T_, labels, w = validation
-                    value = network._plan.evaluate(X_, T_, labels, w, n_threads)
-                    history.validation_costs.append(value)
-                history.times.append(perf_counter() - start)
-                if after is not None:
-                    after(len(history.costs) - 1, cost)
-                if callbacks:
-                    W1_written = None if form is None else W1.copy()
-                    state = State(network, network.epochs, rate, history)
-                    for callback in callbacks:
-                        callback(state)
-                    if W1_written is not None and not np.array_equal(W1, W1_written):
-                        # a callback has changed the weights: they are where it begins anew
-                        form, trainer = begin(None)
-                    if state.stopped:
-                        break
+        for _ in range(epochs):
+            rate = optimizer.learning_rate
+            if callable(rate):
+                rate = rate(network.epochs)
+                rate = in_range(rate, "learning_rate") if run.guarded else rate
+            order = network._rng.permutation(len(X)) if run.shuffled else None
+            cost = trainer.epoch(order, rate)
+            if run.guarded and not np.isfinite(cost):
+                raise FloatingPointError(
+                    f"the training diverged in epoch {network.epochs + 1}: the parameters are "
+                    "those of before it; try a smaller learning rate or clip_norm"
+                )
+            network._epochs += 1
+            history.costs.append(cost)
+            if validation or callbacks:
+                write()
+            if validation is not None:
+                X_, T_, labels, w = validation
+                value = network._plan.evaluate(X_, T_, labels, w, n_threads)
+                history.validation_costs.append(value)
+            history.times.append(perf_counter() - start)
+            if after is not None:
+                after(len(history.costs) - 1, cost)
+            if callbacks:
+                W1_written = None if form is None else W1.copy()
+                state = State(network, network.epochs, rate, history)
+                for callback in callbacks:
+                    callback(state)
+                if W1_written is not None and not np.array_equal(W1, W1_written):
+                    # a callback has changed the weights: they are where it begins anew
+                    form, trainer = begin(None)
+                if state.stopped:
+                    break
     finally:
         write()
     return history

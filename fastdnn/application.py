@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from fastdnn import _threads
 from fastdnn._arrays import Array, integer, label_row, matrices, number, real
-from fastdnn._training import Run, takes_gram, train
+from fastdnn._training import Run, takes_gram, threads, train
 from fastdnn.functional import L_model_forward
 from fastdnn.network import Network
 from fastdnn.optimizers import SGD
@@ -234,6 +234,6 @@ def _train(
     # any number, as in the course: SGD itself would judge it
     optimizer = SGD(lambda _: learning_rate)
     gram = takes_gram(run, optimizer, "auto", layer_dims[1], num_iterations)
-    with _threads.limit(net._threads(None, m)), np.errstate(over="ignore"):
+    with _threads.limit(threads(run, layer_dims, gram)), np.errstate(over="ignore"):
         train(net, run, optimizer, num_iterations, gram, after=after)
     return {name: np.ascontiguousarray(view) for name, view in net.parameters.items()}, costs

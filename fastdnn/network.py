@@ -14,7 +14,7 @@ from fastdnn import _threads
 from fastdnn._arrays import Array, class_indices, examples, in_range, integer, targets, weights
 from fastdnn._gram import NAMES
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan, first_nonfinite
-from fastdnn._training import MOMENTS, History, Optimizer, Run, State, takes_gram, train
+from fastdnn._training import MOMENTS, History, Optimizer, Run, State, takes_gram, threads, train
 from fastdnn.optimizers import SGD, Adam, RMSprop
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
@@ -393,7 +393,7 @@ class Network:
         run = Run(X, T, labels, w, batch, shuffled, keep, numbers, n_threads, guarded=True)
         with self._exclusively():
             gram = takes_gram(run, optimizer, first_layer, self.layer_dims[1])
-            with _threads.limit(self._threads(n_threads, batch)):
+            with _threads.limit(threads(run, self.layer_dims, gram)):
                 return train(self, run, optimizer, epochs, gram, validation, callbacks)
 
     def _exclusively(self) -> "_Exclusive":
