@@ -71,6 +71,7 @@ SHARED = (
     "_loops_points.pxi",
     "_loops_training.pxi",
     "_loops_products.pxi",
+    "_products.pxd",
 )
 
 

@@ -68,7 +68,7 @@ cdef void _run(
     for _ in range(steps):
         for l in range(L):
             n_prev, n = <blas_int> dims[l], <blas_int> dims[l + 1]
-            gemm(False, True, rows, n, n_prev, one, A, W, zero, out)
+            gemm(False, True, rows, n, n_prev, one, A, rows, W, zero, out)
             A += m * n_prev
             dZ += m * n_prev
             W += <Py_ssize_t> n * n_prev
@@ -80,6 +80,6 @@ cdef void _run(
             A -= m * n_prev
             if backward:
                 if l > 0:
-                    gemm(False, False, rows, n_prev, n, one, dZ, W, zero, out)
-                gemm(True, False, n, n_prev, rows, one, dZ, A, zero, dW)
+                    gemm(False, False, rows, n_prev, n, one, dZ, rows, W, zero, out)
+                gemm(True, False, n, n_prev, rows, one, dZ, n, A, zero, dW)
             dZ -= m * n_prev

@@ -6,11 +6,6 @@ from libc.stdint cimport int64_t, uint64_t
 from fastdnn._loops cimport Activation, Cost, Optimizer, Step
 
 
-cdef inline Py_ssize_t most_of(Py_ssize_t n_threads) noexcept nogil:
-    # multiplications of a product up to which the loops, on one thread, may be faster than BLAS
-    return 2_000_000 if n_threads == 1 else 300_000
-
-
 cdef struct Layer:
     Activation act
     Py_ssize_t n_prev
@@ -40,7 +35,6 @@ cdef struct Slot:
     void *m2_b
     void *A
     void *S              # what the derivative of the activation is a function of: A, or Z
-    bint small           # whether a product by W^T is one for the loops: see is_small
     double keep          # the probability that dropout keeps an output
     unsigned char *kept
 
@@ -76,7 +70,6 @@ cdef struct Job:
     const void *weights
     Py_ssize_t m
     Py_ssize_t batch
-    Py_ssize_t most      # multiplications of a small product: see most_of
     bint read_in_place
     bint trans_X
     const int64_t *order
@@ -86,7 +79,6 @@ cdef struct Job:
     void *w_batch
     void *dA
     void *dA_prev
-    void *W_T
     unsigned char *kept_X
     # the optimiser
     Optimizer optimizer
@@ -123,7 +115,7 @@ cdef void gather(
 ) noexcept nogil
 
 cdef void predict(
-    Py_ssize_t most, const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
+    const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
     Py_ssize_t rows, const floating *X, floating *work, floating *work_prev, floating *AL,
 ) noexcept nogil
 

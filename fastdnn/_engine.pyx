@@ -16,8 +16,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdnn cimport _loops
-from fastdnn._blas cimport blas_int, product
 from fastdnn._loops cimport IDENTITY, MOMENTUM, SGD, Activation
+from fastdnn._products cimport product
 
 # multiplications between two looks for Ctrl-C: a fraction of a millisecond
 cdef double PATIENCE = 1e6
@@ -63,29 +63,6 @@ cdef void _gather_from(
         out += cols
 
 
-cdef inline void _product(
-    Py_ssize_t most, bint trans_A, bint trans_B, bint trans_C,
-    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
-    floating alpha, const floating *A, const floating *B, floating beta, floating *C,
-) noexcept nogil:
-    # C (M, N) := alpha A (M, K) B (K, N) + beta C; trans_X: the memory at X holds X^T, row-major.
-    # Of at most so many multiplications it may be a small one: see is_small.
-    if N == 1 and trans_A:
-        if _loops.small_product(most, 1, M, K, alpha, B, K, 1, A, beta, C):
-            return
-    elif trans_C and trans_A:
-        # C^T = B^T A^T
-        if _loops.small_product(
-                most, N, M, K, alpha, B, K if trans_B else 1, 1 if trans_B else N, A, beta, C):
-            return
-    elif not trans_C and not trans_B:
-        if _loops.small_product(
-                most, M, N, K, alpha, A, 1 if trans_A else K, M if trans_A else 1, B, beta, C):
-            return
-    product(trans_A, trans_B, trans_C, <blas_int> M, <blas_int> N, <blas_int> K,
-            alpha, A, B, beta, C)
-
-
 cdef inline bint _unit_rows(
     Py_ssize_t l, Py_ssize_t L, Py_ssize_t rows, Py_ssize_t n,
 ) noexcept nogil:
@@ -95,12 +72,12 @@ cdef inline bint _unit_rows(
 
 
 cdef inline void _layer_forward(
-    Py_ssize_t most, Activation act, const Layer *layer, Py_ssize_t rows,
+    Activation act, const Layer *layer, Py_ssize_t rows,
     bint trans_A_prev, const floating *A_prev, const floating *W, const floating *b,
     bint unit_rows, floating *Z, floating *A,
 ) noexcept nogil:
     # Z := A_prev W + b, A := act(Z); A may be Z
-    _product(most, trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
+    product(trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
              <floating> 1, A_prev, W, <floating> 0, Z)
     _bias_activate(act, unit_rows, rows, layer.n, b, Z, A)
 
@@ -123,7 +100,7 @@ cdef inline void _bias_activate_backward(
 
 
 cdef void predict(
-    Py_ssize_t most, const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
+    const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
     Py_ssize_t rows, const floating *X, floating *work, floating *work_prev, floating *AL,
 ) noexcept nogil:
     # AL := act of the logits of rows of X; the two pieces of workspace hold the hidden layers in
@@ -138,7 +115,7 @@ cdef void predict(
         layer = &layers[l]
         A = AL if l == L - 1 else work
         unit_rows = _unit_rows(l, L, rows, layer.n)
-        _layer_forward(most, act if l == L - 1 else layer.act, layer, rows, trans_A_prev, A_prev,
+        _layer_forward(act if l == L - 1 else layer.act, layer, rows, trans_A_prev, A_prev,
                        params + layer.at, params + layer.at + layer.n_prev * layer.n,
                        unit_rows, A, A)
         trans_A_prev = unit_rows
@@ -336,7 +313,7 @@ cdef void _forward(Job *job, Py_ssize_t rows, bint trans_X, const floating *X) n
                            <floating *> slot.S, <floating *> slot.A)
         else:
             _layer_forward(
-                job.most, layer.act, layer, rows, trans_A_prev, A_prev, <const floating *> slot.W,
+                layer.act, layer, rows, trans_A_prev, A_prev, <const floating *> slot.W,
                 <const floating *> slot.b, unit_rows, <floating *> slot.S, <floating *> slot.A)
         trans_A_prev = unit_rows
         if slot.keep < 1:
@@ -357,7 +334,6 @@ cdef void _backward(Job *job, Py_ssize_t rows, bint trans_X, const floating *X) 
         floating *dZ = <floating *> job.slots[job.L - 1].A
         floating *dA = <floating *> job.dA
         floating *dA_next = <floating *> job.dA_prev
-        floating *W_T = <floating *> job.W_T
         bint unit_rows = False, unit_rows_prev
     _bias_activate_backward(IDENTITY, False, rows, job.layers[job.L - 1].n,
                             dZ, dZ, <floating *> slot.db)
@@ -372,14 +348,8 @@ cdef void _backward(Job *job, Py_ssize_t rows, bint trans_X, const floating *X) 
                 _unit_rows(l - 1, job.L, rows, layer.n_prev) and not (l == 1 and job.gram))
             A_prev = <const floating *> prev.A
             # dA_prev = dZ W^T, with the W of before the update
-            if not unit_rows_prev and slot.small:
-                # the transposed W is a small part of the product, which then needs no BLAS
-                _loops.transpose(layer.n_prev, layer.n, <const floating *> slot.W, W_T)
-                _product(job.most, unit_rows, False, False, rows, layer.n_prev, layer.n,
-                         <floating> 1, dZ, W_T, <floating> 0, dA)
-            else:
-                _product(job.most, unit_rows, True, unit_rows_prev, rows, layer.n_prev, layer.n,
-                         <floating> 1, dZ, <const floating *> slot.W, <floating> 0, dA)
+            product(unit_rows, True, unit_rows_prev, rows, layer.n_prev, layer.n,
+                    <floating> 1, dZ, <const floating *> slot.W, <floating> 0, dA)
         _layer_update(job, layer, slot, rows, unit_rows_prev, A_prev, unit_rows, dZ,
                       l == 0 and job.gram)
         if l > 0:
@@ -405,7 +375,7 @@ cdef void _layer_update(
         Py_ssize_t size = layer.n_prev * layer.n
         floating rate = <floating> job.step.rate
     if job.fused and not gram:
-        _product(job.most, not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows,
+        product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows,
                  -rate, A_prev, dZ, <floating> (1 - job.step.rate * job.l2), <floating *> slot.W)
         _loops.add_scaled(layer.n, -rate, <const floating *> slot.db, <floating *> slot.b)
         return
@@ -415,7 +385,7 @@ cdef void _layer_update(
                 <floating *> slot.m2_W, <floating *> slot.W)
         _gram_update(job)
     else:
-        _product(job.most, not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows,
+        product(not trans_A_prev, trans_dZ, False, layer.n_prev, layer.n, rows,
                  <floating> 1, A_prev, dZ, <floating> 0, <floating *> slot.dW)
         if job.clip_norm > 0:
             return
@@ -512,7 +482,7 @@ cdef void _gram_forward(Job *job, floating *Z) noexcept nogil:
     _loops.set_scaled(size, <floating> w, Z0, Z)
     if ZV0 != NULL:
         _loops.add_scaled(size, <floating> v, ZV0, Z)
-    _product(job.most, False, False, False, job.m, n, job.m,
+    product(False, False, False, job.m, n, job.m,
              <floating> 1, <const floating *> job.K, C, <floating> 1, Z)
     if job.l2 > 0:
         # |W|^2 = |w W0 + w' V0|^2 + 2 <X (w W0 + w' V0), C> + <K C, C>

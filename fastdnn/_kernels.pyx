@@ -9,7 +9,7 @@ from cython cimport floating
 import numpy
 
 from fastdnn cimport _loops
-from fastdnn._blas cimport blas_int, product
+from fastdnn._products cimport product
 from fastdnn._loops cimport IDENTITY, RELU, SIGMOID_Z, Activation
 
 # the codes of the activations, the first for none at all
@@ -39,7 +39,7 @@ cdef void linear_activation_forward(
 ) noexcept nogil:
     # Z := W A_prev + b, A := act(Z)
     cdef bint unit_rows = _unit_rows(n, m, trans_A)
-    product(trans_W, trans_A_prev, trans_A, <blas_int> n, <blas_int> m, <blas_int> n_prev,
+    product(trans_W, trans_A_prev, trans_A, n, m, n_prev,
             <floating> 1, W, A_prev, <floating> 0, Z)
     _loops.bias_activate(act, unit_rows, n if unit_rows else m, m if unit_rows else n, b, Z, A)
 
@@ -58,10 +58,10 @@ cdef void linear_activation_backward(
         const floating *delta = dA if act == IDENTITY else dZ
     _loops.bias_activate_backward(
         act, unit_rows, n if unit_rows else m, m if unit_rows else n, scale, dA, Z, dZ, db)
-    product(trans_dA, not trans_A_prev, trans_dW, <blas_int> n, <blas_int> n_prev, <blas_int> m,
+    product(trans_dA, not trans_A_prev, trans_dW, n, n_prev, m,
             <floating> scale, delta, A_prev, <floating> 0, dW)
     if dA_prev != NULL:
-        product(not trans_W, trans_dA, trans_dA_prev, <blas_int> n_prev, <blas_int> m, <blas_int> n,
+        product(not trans_W, trans_dA, trans_dA_prev, n_prev, m, n,
                 <floating> 1, W, delta, <floating> 0, dA_prev)
 
 

@@ -82,13 +82,11 @@ cdef struct LoopTable:
     void (*exp_in_place_f)(Py_ssize_t, float *) noexcept nogil
     void (*exp_in_place_d)(Py_ssize_t, double *) noexcept nogil
     bint (*small_product_f)(
-        Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, float, const float *, Py_ssize_t,
-        Py_ssize_t, const float *, float, float *) noexcept nogil
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, float, const float *, Py_ssize_t, Py_ssize_t,
+        const float *, Py_ssize_t, Py_ssize_t, float, float *) noexcept nogil
     bint (*small_product_d)(
-        Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, const double *, Py_ssize_t,
-        Py_ssize_t, const double *, double, double *) noexcept nogil
-    void (*transpose_f)(Py_ssize_t, Py_ssize_t, const float *, float *) noexcept nogil
-    void (*transpose_d)(Py_ssize_t, Py_ssize_t, const double *, double *) noexcept nogil
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, double, const double *, Py_ssize_t, Py_ssize_t,
+        const double *, Py_ssize_t, Py_ssize_t, double, double *) noexcept nogil
     void (*update_f)(
         Optimizer, Py_ssize_t, const Step *, const float *, float *, float *, float *
     ) noexcept nogil
@@ -203,40 +201,17 @@ cdef inline void exp_in_place(Py_ssize_t size, floating *x) noexcept nogil:
         loops.exp_in_place_d(size, x)
 
 
-cdef inline Py_ssize_t deepest(Py_ssize_t N, Py_ssize_t K, size_t itemsize) noexcept nogil:
-    # how many rows of a factor (K, N) stay in the first-level cache beside what is made of them
-    return min(K, max(1, 28672 // (N * <Py_ssize_t> itemsize)))
-
-
-cdef inline bint is_small(
-    Py_ssize_t most, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, size_t itemsize,
-) noexcept nogil:
-    # A product (M, K) (K, N), of at most so many multiplications, that the loops do sooner than
-    # BLAS: one of a single pass, or whose result stays in the first-level cache between passes.
-    # A row or two of sums wait for each other, where BLAS's matrix-vector product does not.
-    if <double> M * N * K > most or (M < 4 and K * N > 4096):
-        return False
-    return K <= deepest(N, K, itemsize) or M * N * <Py_ssize_t> itemsize <= 32768
-
-
-cdef inline void transpose(
-    Py_ssize_t rows, Py_ssize_t cols, const floating *x, floating *y,
-) noexcept nogil:
-    if floating is float:
-        loops.transpose_f(rows, cols, x, y)
-    else:
-        loops.transpose_d(rows, cols, x, y)
-
-
 cdef inline bint small_product(
-    Py_ssize_t most, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
-    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B,
-    floating beta, floating *C,
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating beta, floating *C,
 ) noexcept nogil:
     if floating is float:
-        return loops.small_product_f(most, M, N, K, alpha, A, row_A, col_A, B, beta, C)
+        return loops.small_product_f(
+            M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta, C)
     else:
-        return loops.small_product_d(most, M, N, K, alpha, A, row_A, col_A, B, beta, C)
+        return loops.small_product_d(
+            M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta, C)
 
 
 cdef inline void update(

@@ -1,11 +1,10 @@
-# Small matrix products: some thousand multiplications are done before BLAS has packed its operands.
+# Matrix products of a size that BLAS spends much of its time on packing.
 #
 # The compiler keeps sums in registers only where they are written as vectors, of the width that its
 # instruction set has, and fused where it can be, as in BLAS: the levels may differ in the last bit.
 
 from cython cimport floating
-
-from fastdnn._loops cimport deepest, is_small
+from libc.string cimport memcpy
 
 
 cdef extern from *:
@@ -23,178 +22,165 @@ cdef extern from *:
     #if defined(__clang__)
     #define FASTDNN_FUSED
     #define FASTDNN_CONTRACT _Pragma("clang fp contract(fast)")
+    #define FASTDNN_UNROLL _Pragma("unroll")
     #else
     #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast")))
     #define FASTDNN_CONTRACT
+    #define FASTDNN_UNROLL _Pragma("GCC unroll 8")
     #endif
-    #define FASTDNN_STORE(C, s) \\
-        (*(V *) (C) = beta == 0 ? alpha * (s) : alpha * (s) + beta * *(V *) (C))
-    #define FASTDNN_PANELS(T) \\
+    #define FASTDNN_TILES(T) \\
     typedef T fastdnn_##T##_vector \\
         __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)), may_alias)); \\
-    /* C (4, 2 vectors) := alpha A (4, K) B (K, 2 vectors) + beta C; rows of B and C N apart */ \\
-    FASTDNN_FUSED static void fastdnn_##T##_panel_4( \\
-            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t row, Py_ssize_t col, \\
-            const T *B, T beta, T *C) { \\
+    FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
+            const int R, const int V, Py_ssize_t K, T alpha, \\
+            const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
+            T beta, T *C, Py_ssize_t row_C) { \\
         FASTDNN_CONTRACT \\
-        typedef fastdnn_##T##_vector V; \\
+        typedef fastdnn_##T##_vector vector; \\
         const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T); \\
-        V p0 = {0}, q0 = {0}, p1 = {0}, q1 = {0}, p2 = {0}, q2 = {0}, p3 = {0}, q3 = {0}; \\
-        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N) { \\
-            const V p = *(const V *) B, q = *(const V *) (B + w); \\
-            const T a0 = A[0], a1 = A[row], a2 = A[2 * row], a3 = A[3 * row]; \\
-            p0 += a0 * p; q0 += a0 * q; p1 += a1 * p; q1 += a1 * q; \\
-            p2 += a2 * p; q2 += a2 * q; p3 += a3 * p; q3 += a3 * q; \\
+        vector p[6], q[6], b, c = {0}; \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) p[r] = q[r] = c; \\
+        for (Py_ssize_t k = 0; k < K; k++, A += col, B += row_B) { \\
+            b = *(const vector *) B; \\
+            if (V == 2) c = *(const vector *) (B + w); \\
+            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                const T a = A[r * row]; \\
+                p[r] += a * b; \\
+                if (V == 2) q[r] += a * c; \\
+            } \\
         } \\
-        FASTDNN_STORE(C, p0); FASTDNN_STORE(C + w, q0); C += N; \\
-        FASTDNN_STORE(C, p1); FASTDNN_STORE(C + w, q1); C += N; \\
-        FASTDNN_STORE(C, p2); FASTDNN_STORE(C + w, q2); C += N; \\
-        FASTDNN_STORE(C, p3); FASTDNN_STORE(C + w, q3); \\
-    } \\
-    /* C (4, 1 vector) likewise */ \\
-    FASTDNN_FUSED static void fastdnn_##T##_narrow_4( \\
-            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t row, Py_ssize_t col, \\
-            const T *B, T beta, T *C) { \\
-        FASTDNN_CONTRACT \\
-        typedef fastdnn_##T##_vector V; \\
-        V p0 = {0}, p1 = {0}, p2 = {0}, p3 = {0}; \\
-        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N) { \\
-            const V p = *(const V *) B; \\
-            p0 += A[0] * p; p1 += A[row] * p; p2 += A[2 * row] * p; p3 += A[3 * row] * p; \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) { \\
+            vector *const C0 = (vector *) C, *const C1 = (vector *) (C + w); \\
+            *C0 = beta == 0 ? alpha * p[r] : alpha * p[r] + beta * *C0; \\
+            if (V == 2) *C1 = beta == 0 ? alpha * q[r] : alpha * q[r] + beta * *C1; \\
         } \\
-        FASTDNN_STORE(C, p0); C += N; FASTDNN_STORE(C, p1); C += N; \\
-        FASTDNN_STORE(C, p2); C += N; FASTDNN_STORE(C, p3); \\
     } \\
-    /* C (1, 1 vector) := alpha A (1, K) B (K, 1 vector) + beta C */ \\
-    FASTDNN_FUSED static void fastdnn_##T##_panel_1( \\
-            Py_ssize_t K, Py_ssize_t N, T alpha, const T *A, Py_ssize_t col, const T *B, \\
-            T beta, T *C) { \\
-        FASTDNN_CONTRACT \\
-        typedef fastdnn_##T##_vector V; \\
-        V p = {0}; \\
-        for (Py_ssize_t k = 0; k < K; k++, A += col, B += N) \\
-            p += A[0] * *(const V *) B; \\
-        FASTDNN_STORE(C, p); \\
+    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C; R is 6, 4, 2 or 1, V 2 or 1 */ \\
+    FASTDNN_FUSED static void fastdnn_##T##_tile( \\
+            int R, int V, Py_ssize_t K, T alpha, \\
+            const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
+            T beta, T *C, Py_ssize_t row_C) { \\
+        switch (8 * V + R) { \\
+        case 22: FASTDNN_TILE(T, 6, 2); break; \\
+        case 20: FASTDNN_TILE(T, 4, 2); break; \\
+        case 18: FASTDNN_TILE(T, 2, 2); break; \\
+        case 17: FASTDNN_TILE(T, 1, 2); break; \\
+        case 14: FASTDNN_TILE(T, 6, 1); break; \\
+        case 12: FASTDNN_TILE(T, 4, 1); break; \\
+        case 10: FASTDNN_TILE(T, 2, 1); break; \\
+        default: FASTDNN_TILE(T, 1, 1); \\
+        } \\
     }
-    FASTDNN_PANELS(float)
-    FASTDNN_PANELS(double)
-    #define FASTDNN_SMALL_PRODUCTS 1
+    #define FASTDNN_TILE(T, R, V) \\
+        fastdnn_##T##_tile_of(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C)
+    FASTDNN_TILES(float)
+    FASTDNN_TILES(double)
     #else
-    #define FASTDNN_SMALL_PRODUCTS 0
-    #define fastdnn_float_panel_4(K, N, alpha, A, row, col, B, beta, C) ((void) 0)
-    #define fastdnn_double_panel_4(K, N, alpha, A, row, col, B, beta, C) ((void) 0)
-    #define fastdnn_float_narrow_4(K, N, alpha, A, row, col, B, beta, C) ((void) 0)
-    #define fastdnn_double_narrow_4(K, N, alpha, A, row, col, B, beta, C) ((void) 0)
-    #define fastdnn_float_panel_1(K, N, alpha, A, col, B, beta, C) ((void) 0)
-    #define fastdnn_double_panel_1(K, N, alpha, A, col, B, beta, C) ((void) 0)
+    #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
+    #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
+    #endif
+
+    /* multiplications of a product up to which this is faster than BLAS */
+    #if !defined(__GNUC__) && !defined(__clang__)
+    #define FASTDNN_MOST 0
+    #elif defined(__AVX__) && !defined(__AVX512F__)
+    #define FASTDNN_MOST 64000000
+    #else
+    #define FASTDNN_MOST 2000000
     #endif
     """
     enum:
         FASTDNN_WIDTH
-        FASTDNN_SMALL_PRODUCTS
-    void fastdnn_float_panel_4(
-        Py_ssize_t K, Py_ssize_t N, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
-        const float *B, float beta, float *C) noexcept nogil
-    void fastdnn_double_panel_4(
-        Py_ssize_t K, Py_ssize_t N, double alpha, const double *A, Py_ssize_t row, Py_ssize_t col,
-        const double *B, double beta, double *C) noexcept nogil
-    void fastdnn_float_narrow_4(
-        Py_ssize_t K, Py_ssize_t N, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
-        const float *B, float beta, float *C) noexcept nogil
-    void fastdnn_double_narrow_4(
-        Py_ssize_t K, Py_ssize_t N, double alpha, const double *A, Py_ssize_t row, Py_ssize_t col,
-        const double *B, double beta, double *C) noexcept nogil
-    void fastdnn_float_panel_1(
-        Py_ssize_t K, Py_ssize_t N, float alpha, const float *A, Py_ssize_t col,
-        const float *B, float beta, float *C) noexcept nogil
-    void fastdnn_double_panel_1(
-        Py_ssize_t K, Py_ssize_t N, double alpha, const double *A, Py_ssize_t col,
-        const double *B, double beta, double *C) noexcept nogil
+        FASTDNN_MOST
+    void fastdnn_float_tile(
+        int R, int V, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
+        const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C) noexcept nogil
+    void fastdnn_double_tile(
+        int R, int V, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row, Py_ssize_t col,
+        const double *B, Py_ssize_t row_B, double beta, double *C, Py_ssize_t row_C) noexcept nogil
+
+
+cdef enum:
+    FIRST_LEVEL = 24576                       # bytes of the first-level cache that are for B
+    DEPTH = FIRST_LEVEL // (2 * FASTDNN_WIDTH)  # rows of B whose first two vectors fill them
+    ROWS = 128                                # of A that stay in the second-level cache meanwhile
+    REPAID = 16                               # rows of A for which B is worth a copy
 
 
 cdef bint small_product(
-    Py_ssize_t most, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
-    const floating *A, Py_ssize_t row, Py_ssize_t col, const floating *B,
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C,
 ) noexcept nogil:
-    # C (M, N) := alpha A (M, K) B (K, N) + beta C; B and C row-major, A with any strides.
+    # C (M, N) := alpha A (M, K) B (K, N) + beta C; C row-major, A and B with any strides.
     # False if it is left to BLAS: if it is not small, or a row of C has no whole vectors.
     cdef:
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), k = 0, depth
-        Py_ssize_t step = deepest(N, K, sizeof(floating))
-    if (not FASTDNN_SMALL_PRODUCTS or not is_small(most, M, N, K, sizeof(floating)) or N < w
-            or (N % w != 0 and (beta != 0 or step < K))):
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), k = 0, i, depth = K, rows = M
+        bint copies = col_B != 1 or K * N * <Py_ssize_t> sizeof(floating) > FIRST_LEVEL
+    if copies:
+        depth = min(K, <Py_ssize_t> DEPTH)
+    if (N < w or M * N * K > FASTDNN_MOST or (copies and M < REPAID)
+            or (N % w != 0 and (beta != 0 or depth < K))):
         return False
     while k < K:
-        depth = min(step, K - k)
-        add_panels(M, N, depth, alpha, A + k * col, row, col, B + k * N,
-                   beta if k == 0 else <floating> 1, C)
+        depth = min(depth, K - k)
+        i = 0
+        while i < M:
+            if copies:
+                rows = M - i if M - i < 2 * ROWS else ROWS
+            _add_panels(copies, rows, N, depth, alpha, A + i * row_A + k * col_A, row_A, col_A,
+                        B + k * row_B, row_B, col_B, beta if k == 0 else <floating> 1, C + i * N)
+            i += rows
         k += depth
     return True
 
 
-cdef inline void add_panels(
-    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
-    const floating *A, Py_ssize_t row, Py_ssize_t col, const floating *B,
+cdef inline void _add_panels(
+    bint copies, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C,
 ) noexcept nogil:
-    # without beta the last rows and the last vector may overlap those before
-    cdef Py_ssize_t i = 0
+    # two columns of vectors of B at a time, as it lies or copied; the last may overlap those before
+    cdef:
+        char memory[FIRST_LEVEL + 64]
+        floating *copy = <floating *> (memory + 64 - <size_t> &memory[0] % 64)
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, k, v, n
+    while j < N:
+        n = 2 * w if N - j >= 2 * w else w
+        j = min(j, N - n)
+        if not copies:
+            _add_panel(n // w, M, N, K, alpha, A, row_A, col_A, B + j, row_B, beta, C + j)
+        else:
+            if col_B != 1:
+                for k in range(K):
+                    for v in range(n):
+                        copy[k * n + v] = B[k * row_B + (j + v) * col_B]
+            elif n == w:
+                for k in range(K):
+                    memcpy(copy + k * w, B + k * row_B + j, FASTDNN_WIDTH)
+            else:
+                for k in range(K):
+                    memcpy(copy + k * 2 * w, B + k * row_B + j, 2 * FASTDNN_WIDTH)
+            _add_panel(n // w, M, N, K, alpha, A, row_A, col_A, copy, n, beta, C + j)
+        j += n
+
+
+cdef inline void _add_panel(
+    int vectors, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
+    floating beta, floating *C,
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i = 0
+        int rows
     while i < M:
-        if M - i >= 4 or (M >= 4 and beta == 0):
-            i = min(i, M - 4)
-            four_rows(N, K, alpha, A + i * row, row, col, B, beta, C + i * N)
-            i += 4
-        else:
-            one_row(N, K, alpha, A + i * row, col, B, beta, C + i * N)
-            i += 1
-
-
-cdef inline void four_rows(
-    Py_ssize_t N, Py_ssize_t K, floating alpha, const floating *A, Py_ssize_t row, Py_ssize_t col,
-    const floating *B, floating beta, floating *C,
-) noexcept nogil:
-    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0
-    while N - j >= 2 * w:
+        rows = 6 if M - i >= 6 else 4 if M - i >= 4 else 2 if M - i >= 2 else 1
         if floating is float:
-            fastdnn_float_panel_4(K, N, alpha, A, row, col, B + j, beta, C + j)
+            fastdnn_float_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
+                               beta, C + i * N, N)
         else:
-            fastdnn_double_panel_4(K, N, alpha, A, row, col, B + j, beta, C + j)
-        j += 2 * w
-    while j < N:
-        j = min(j, N - w)
-        if floating is float:
-            fastdnn_float_narrow_4(K, N, alpha, A, row, col, B + j, beta, C + j)
-        else:
-            fastdnn_double_narrow_4(K, N, alpha, A, row, col, B + j, beta, C + j)
-        j += w
-
-
-cdef inline void one_row(
-    Py_ssize_t N, Py_ssize_t K, floating alpha, const floating *A, Py_ssize_t col,
-    const floating *B, floating beta, floating *C,
-) noexcept nogil:
-    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0
-    while j < N:
-        j = min(j, N - w)
-        if floating is float:
-            fastdnn_float_panel_1(K, N, alpha, A, col, B + j, beta, C + j)
-        else:
-            fastdnn_double_panel_1(K, N, alpha, A, col, B + j, beta, C + j)
-        j += w
-
-
-cdef void transpose(
-    Py_ssize_t rows, Py_ssize_t cols, const floating *x, floating *y,
-) noexcept nogil:
-    # y (cols, rows) := x^T
-    cdef Py_ssize_t i = 0, j, r
-    while i + 8 <= rows:
-        for j in range(cols):
-            for r in range(8):
-                y[j * rows + i + r] = x[(i + r) * cols + j]
-        i += 8
-    while i < rows:
-        for j in range(cols):
-            y[j * rows + i] = x[i * cols + j]
-        i += 1
+            fastdnn_double_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
+                                beta, C + i * N, N)
+        i += rows

@@ -14,16 +14,16 @@ from libc.string cimport memset
 import numpy
 
 from fastdnn cimport _loops
-from fastdnn._blas cimport blas_int, product
 from fastdnn._engine cimport (
     REGIONS, SHARES, BitGenerator, Job, Layer, Slot, Source, epoch, first_nonfinite_row, gather,
-    most_of, predict, sum_of, targets,
+    predict, sum_of, targets,
 )
 from fastdnn._loops cimport (
     ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
     QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
     SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
 )
+from fastdnn._products cimport product
 
 ACTIVATIONS = {
     "identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU,
@@ -172,7 +172,7 @@ cdef class Plan:
             object AL
         self._check(X, &x)
         AL = numpy.empty((x.rows, self.layers[self.L - 1].n), self.params.dtype)
-        self._run(&x, AL, most_of(n_threads), NULL)
+        self._run(&x, AL, NULL)
         return AL
 
     def evaluate(self, X, T, labels, weights, Py_ssize_t n_threads):
@@ -189,7 +189,7 @@ cdef class Plan:
         job.T_batch = _address(T_batch)
         job.T, job.labels = _address(T), <const int64_t *> _address(labels)
         job.weights = _address(weights)
-        return self._run(&x, None, most_of(n_threads), &job)
+        return self._run(&x, None, &job)
 
     cdef int _check(self, X, Source *x) except -1:
         if not _read(X, x) or x.cols != self.layers[0].n_prev:
@@ -197,20 +197,20 @@ cdef class Plan:
         return 0
 
     cdef double _run(
-        self, const Source *X, object AL, Py_ssize_t most, Job *job,
+        self, const Source *X, object AL, Job *job,
     ) except? -1:
         cdef:
             Py_ssize_t rows = min(X.rows, CHUNK), n_L = self.layers[self.L - 1].n
             object work = numpy.empty(rows * (2 * self.widest + X.cols + n_L), self.params.dtype)
             double total
         if self.type == b'f':
-            total = self._run_on(X, <float *> _address(work), <float *> _address(AL), most, job)
+            total = self._run_on(X, <float *> _address(work), <float *> _address(AL), job)
         else:
-            total = self._run_on(X, <double *> _address(work), <double *> _address(AL), most, job)
+            total = self._run_on(X, <double *> _address(work), <double *> _address(AL), job)
         return total
 
     cdef double _run_on(
-        self, const Source *X, floating *work, floating *AL, Py_ssize_t most, Job *job,
+        self, const Source *X, floating *work, floating *AL, Job *job,
     ) noexcept:
         # predict into AL, or with a job the mean cost of what it says, chunk by chunk
         cdef:
@@ -234,7 +234,7 @@ cdef class Plan:
                 else:
                     gather(rows, i, NULL, X, gathered)
                     x = gathered
-                predict(most, self.layers, self.L, act, <const floating *> self.data,
+                predict(self.layers, self.L, act, <const floating *> self.data,
                         rows, x, hidden, hidden_prev, out)
                 if job != NULL:
                     if job.weights != NULL:
@@ -271,7 +271,7 @@ cdef void _multiply(
     const Source *A, const Source *B, const Source *C, double alpha, double beta, floating *data,
 ) noexcept nogil:
     product(A.row < A.col, B.row < B.col, C.row < C.col,
-            <blas_int> A.rows, <blas_int> B.cols, <blas_int> A.cols, <floating> alpha,
+            A.rows, B.cols, A.cols, <floating> alpha,
             <const floating *> A.data, <const floating *> B.data, <floating> beta, data)
 
 
@@ -339,7 +339,7 @@ cdef class Trainer:
         job.L, job.layers = L, plan.layers
         job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
         plan._check(X, &job.X)
-        job.m, job.batch, job.most = job.X.rows, batch, most_of(n_threads)
+        job.m, job.batch = job.X.rows, batch
         rows = job.X.col == 1 and job.X.row == job.X.cols
         cols = job.X.row == 1 and job.X.col == job.X.rows and batch == job.m
         job.keep_X = keep[0]
@@ -421,7 +421,7 @@ cdef class Trainer:
         cdef:
             Job *job = &self.job
             Py_ssize_t i, l, n_L = job.layers[job.L - 1].n, batch = job.batch
-            Py_ssize_t widest = 0, heaviest = 0, transposed = 0
+            Py_ssize_t widest = 0, heaviest = 0
             const Layer *layer
             Slot *slot
             char *at = start
@@ -437,12 +437,6 @@ cdef class Trainer:
             if l > 0:
                 widest = max(widest, layer.n_prev)
             heaviest = max(heaviest, layer.n_prev * layer.n)
-        for l in range(1, job.L):
-            layer, slot = &job.layers[l], &job.slots[l]
-            slot.small = _loops.is_small(job.most, batch, layer.n_prev, layer.n, itemsize)
-            if slot.small:
-                transposed = max(transposed, layer.n_prev * layer.n)
-        job.W_T = _take(&at, transposed * itemsize)
         job.dA = _take(&at, batch * widest * itemsize)
         job.dA_prev = _take(&at, batch * widest * itemsize)
         if job.clip_norm > 0:
