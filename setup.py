@@ -72,6 +72,8 @@ SHARED = (
     "_loops_training.pxi",
     "_loops_products.pxi",
     "_products.pxd",
+    "_source.pxd",
+    "_team.pxd",
 )
 
 

@@ -4,6 +4,8 @@ from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 
 from fastdnn._loops cimport Activation, Cost, Optimizer, Step
+from fastdnn._source cimport Source
+from fastdnn._team cimport Team
 
 
 cdef struct Layer:
@@ -13,28 +15,19 @@ cdef struct Layer:
     Py_ssize_t at  # where W stands in the arena; b follows it
 
 
-cdef struct Source:
-    # a matrix of any strides, counted in elements
-    char type  # b'f' float32, b'd' float64
-    Py_ssize_t rows
-    Py_ssize_t cols
-    Py_ssize_t row
-    Py_ssize_t col
-    const void *data
-
-
 cdef struct Slot:
     # where a layer's arrays are, while it trains
     void *W
     void *b
     void *dW
-    void *db
+    void *db             # a row of sums for each thread of the team
+    void *dZ
     void *m1_W
     void *m1_b
     void *m2_W
     void *m2_b
     void *A
-    void *S              # what the derivative of the activation is a function of: A, or Z
+    void *S              # what the derivative is a function of, A or Z; A but for that and dropout
     double keep          # the probability that dropout keeps an output
     unsigned char *kept
 
@@ -57,7 +50,18 @@ cdef enum:
     SHARES = 2   # which of them are those of the Gram form
 
 
+cdef struct Share:
+    # what a thread adds to the sums of a batch; on a cache line of its own
+    double cost
+    double squares           # of the weights
+    double gradient_squares
+    double unused[5]
+
+
 cdef struct Job:
+    Team team
+    Share *shares
+    bint interrupted     # by a signal, whose exception the first thread has
     Py_ssize_t L
     const Layer *layers
     Slot *slots
@@ -77,8 +81,7 @@ cdef struct Job:
     void *X_batch
     void *T_batch
     void *w_batch
-    void *dA
-    void *dA_prev
+    Py_ssize_t scratch   # elements of dW that each thread has, where it is used at once
     unsigned char *kept_X
     # the optimiser
     Optimizer optimizer
@@ -100,31 +103,23 @@ cdef struct Job:
     const void *ZV0      # X V0
     double *of_W         # w, w', v, v' in W = w W0 + w' V0 + ... and V = v W0 + v' V0 + ...
     double *of_V
-    double gram_squares  # the sum of the squares of W
     double W0_W0         # inner products
     double W0_V0
     double V0_V0
     # what is undone if the epoch is not finite
     bint guarded
     Region regions[REGIONS]
-    int64_t saved_steps
 
-
-cdef void gather(
-    Py_ssize_t rows, Py_ssize_t first, const int64_t *order, const Source *X, floating *out,
-) noexcept nogil
 
 cdef void predict(
     const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
     Py_ssize_t rows, const floating *X, floating *work, floating *work_prev, floating *AL,
 ) noexcept nogil
 
-cdef double epoch(Job *job, const floating *tag) except? -1 nogil
+cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nogil
+
+cdef bint needs_Z(Activation act) noexcept nogil
 
 cdef const floating *targets(
-    Job *job, const floating *tag, Py_ssize_t first, Py_ssize_t rows,
+    const Job *job, Py_ssize_t first, Py_ssize_t rows, floating *out,
 ) noexcept nogil
-
-cdef double sum_of(Py_ssize_t size, const floating *x) noexcept nogil
-
-cdef Py_ssize_t first_nonfinite_row(const Source *X, bint single) noexcept nogil

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array
+from fastdnn._threads import Team
 from fastdnn._trainer import multiply
 
 NAMES = ("W0", "V0", "C", "U", "shares")
@@ -43,10 +44,14 @@ class Gram:
     state : dict, optional
         What an earlier one left, if it gives the W and V of now: the training then goes on from
         there, to the last bit.
+    team : Team
+        The threads that multiply.
     """
 
-    def __init__(self, X: Array, W: Array, V: Array | None, state: dict[str, Any] | None) -> None:
-        self._X, self._W, self._V = X, W, V
+    def __init__(
+        self, X: Array, W: Array, V: Array | None, state: dict[str, Any] | None, team: Team
+    ) -> None:
+        self._X, self._W, self._V, self._team = X, W, V, team
         self.shares = np.eye(2)
         if state is not None and len(state["C"]) == len(X):
             self.W0, self.V0, self.C, self.U, self.shares = (state[name] for name in NAMES)
@@ -62,7 +67,7 @@ class Gram:
             self.U = np.zeros_like(self.C) if V is not None else None
             self.shares = np.eye(2)
         self.K = np.empty((len(X), len(X)), W.dtype)
-        multiply(X, X.T, self.K, 1.0, 0.0)
+        self._multiply(X, X.T, self.K, 0.0)
         self.Z0 = self._product(self.W0)
         self.ZV0 = self._product(self.V0)
         self.squares = (
@@ -83,7 +88,7 @@ class Gram:
         np.multiply(self.W0, out.dtype.type(shares[0]), out=out)
         if self.V0 is not None:
             out += self.V0 * out.dtype.type(shares[1])
-        multiply(self._X.T, C, out, 1.0, 1.0)
+        self._multiply(self._X.T, C, out, 1.0)
 
     def _gives(self, W: Array, V: Array | None) -> bool:
         if (V is None) != (self.U is None):
@@ -100,8 +105,15 @@ class Gram:
         if W is None:
             return None
         Z = np.empty((len(self._X), W.shape[1]), W.dtype)
-        multiply(self._X, W, Z, 1.0, 0.0)
+        self._multiply(self._X, W, Z, 0.0)
         return Z
+
+    def _multiply(self, A: Array, B: Array, C: Array, beta: float) -> None:
+        """C := A B + beta C, each thread of the team some rows of C."""
+        self._team.share(
+            len(A),
+            lambda first, stop: multiply(A[first:stop], B, C[first:stop], 1.0, beta),
+        )
 
 
 def _inner(A: Array | None, B: Array | None) -> float:

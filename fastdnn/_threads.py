@@ -1,7 +1,7 @@
-"""How many threads SciPy's BLAS uses: chosen by the work of a product, set for the time of a call.
+"""The threads of a call: how many, and how they are run.
 
-Two threads pay from about half a million multiplications a product on. BLAS has one number for the
-whole process: where two calls overlap, the smaller one holds until both are done.
+A call's threads share its examples, and each computes with a BLAS that has one thread: so all of a
+step is shared, not only its large products. BLAS has one number for the whole process.
 """
 
 import ctypes
@@ -10,52 +10,88 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from scipy.linalg import cython_blas
 
-# multiplications of a product that one thread does as soon as two
-_SMALL = 500_000
+# multiplications that repay a thread that is at work already, and one that must be started
+STEP = 400_000
+CALL = 4_000_000
+# examples that do
+_ROWS = 16
 
 _lock = threading.Lock()
-_wanted: list[int] = []
+_calls = 0
 _before = 1
+_T = TypeVar("_T")
 
 
-def choose(n_threads: int | None, work: float) -> int:
-    """Choose for products of at most so many multiplications; a number given is taken as it is."""
+def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
+    """Choose for so many examples and multiplications; a number given is taken as it is."""
     if n_threads is not None:
-        return n_threads
-    if work < _SMALL:
+        return min(n_threads, max(1, rows))
+    if work < 2 * least or rows < 2 * _ROWS:
         return 1
-    return min(current(), _processors())
+    return min(current(), _processors(), int(work // least), rows // _ROWS)
 
 
 def current() -> int:
     """How many threads BLAS may use now: what its environment or threadpoolctl has set."""
-    get, _ = _blas()
-    return get()
+    return _before if _calls else _blas()[0]()
 
 
-class limit:  # noqa: N801
-    """Let BLAS use so many threads, in a with statement."""
+class Team:
+    """So many threads, this one the first, for the time of a with statement; BLAS has one.
+
+    Parameters
+    ----------
+    n_threads : int
+    """
 
     def __init__(self, n_threads: int) -> None:
-        self._n_threads = n_threads
+        self.n_threads = n_threads
+        self._pool: Any = None
 
-    def __enter__(self) -> None:
-        global _before
+    def __enter__(self) -> "Team":
+        global _before, _calls
         get, set_ = _blas()
         with _lock:
-            if not _wanted:
+            if not _calls:
                 _before = get()
-            _wanted.append(self._n_threads)
-            set_(min(_wanted))
+                if _before != 1:
+                    set_(1)
+            _calls += 1
+        return self
 
     def __exit__(self, *_: object) -> None:
-        set_ = _blas()[1]
+        global _calls
+        if self._pool is not None:
+            self._pool.shutdown()
         with _lock:
-            _wanted.remove(self._n_threads)
-            set_(min(_wanted, default=_before))
+            _calls -= 1
+            if not _calls and _before != 1:
+                _blas()[1](_before)
+
+    def run(self, task: Callable[[int], _T], abandon: Callable[[], object]) -> list[_T]:
+        """Call task(0), ..., task(n_threads - 1) at once; abandon, if the first cannot be."""
+        if self.n_threads == 1:
+            return [task(0)]
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+            self._pool = ThreadPoolExecutor(self.n_threads - 1)
+        try:
+            others = [self._pool.submit(task, i) for i in range(1, self.n_threads)]
+            first = task(0)
+        except BaseException:
+            abandon()
+            raise
+        return [first, *(other.result() for other in others)]
+
+    def share(self, size: int, task: Callable[[int, int], _T]) -> list[_T]:
+        """Call task(first, stop) for even parts of so many things."""
+        ends = [size * i // self.n_threads for i in range(self.n_threads + 1)]
+        return self.run(lambda i: task(ends[i], ends[i + 1]), lambda: None)
 
 
 @cache
@@ -107,10 +143,10 @@ def _quota() -> int:
 
 def _forget() -> None:
     """Start anew in a forked child, in which no other thread lives to end its call."""
-    global _lock
+    global _lock, _calls
     _lock = threading.Lock()
-    if _wanted:
-        _wanted.clear()
+    if _calls:
+        _calls = 0
         _blas()[1](_before)
 
 

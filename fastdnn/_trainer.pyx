@@ -15,15 +15,15 @@ import numpy
 
 from fastdnn cimport _loops
 from fastdnn._engine cimport (
-    REGIONS, SHARES, BitGenerator, Job, Layer, Slot, Source, epoch, first_nonfinite_row, gather,
-    predict, sum_of, targets,
+    REGIONS, SHARES, BitGenerator, Job, Layer, Share, Slot, epoch, needs_Z, predict, targets,
 )
 from fastdnn._loops cimport (
     ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
     QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
     SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
 )
-from fastdnn._products cimport product
+from fastdnn._products cimport rows_of_product
+from fastdnn._source cimport Source, first_nonfinite_row, gather
 
 ACTIVATIONS = {
     "identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU,
@@ -123,8 +123,8 @@ cdef class Plan:
 
     cdef:
         Layer *layers
-        readonly Py_ssize_t L
-        readonly Py_ssize_t n_params
+        Py_ssize_t L
+        Py_ssize_t n_params
         Py_ssize_t widest          # of the hidden layers
         Cost cost
         double cost_parameter
@@ -165,31 +165,36 @@ cdef class Plan:
             return 0
         return x.rows
 
-    def predict(self, X, Py_ssize_t n_threads):
-        """AL (m, n_L), the activations of the output; X (m, n_0) readable."""
+    def predict(self, X, AL, Py_ssize_t first, Py_ssize_t stop):
+        """AL (m, n_L) := the activations of the output, in rows first .. stop; X readable."""
         cdef:
-            Source x
-            object AL
+            Source x, al
+            Py_ssize_t n_L = self.layers[self.L - 1].n
         self._check(X, &x)
-        AL = numpy.empty((x.rows, self.layers[self.L - 1].n), self.params.dtype)
-        self._run(&x, AL, NULL)
-        return AL
+        if not (_read(AL, &al) and al.type == self.type and al.rows == x.rows and al.cols == n_L
+                and al.col == 1 and al.row == n_L and 0 <= first <= stop <= x.rows):
+            raise ValueError("AL must be of the plan's type, with a row for each of X")
+        self._run(&x, AL, first, stop, NULL)
 
-    def evaluate(self, X, T, labels, weights, Py_ssize_t n_threads):
-        """The mean cost of X against the targets T (m, n_L) or the class indices labels (m)."""
+    def evaluate(self, X, T, labels, weights, Py_ssize_t first, Py_ssize_t stop):
+        """The sum of the weighted costs of rows first .. stop of X, and that of their weights.
+
+        Against the targets T (m, n_L) or the class indices labels (m).
+        """
         cdef:
             Source x
             Job job
-            Py_ssize_t n_L = self.layers[self.L - 1].n
-            object T_batch
+            double weight = stop - first
         self._check(X, &x)
+        if not 0 <= first <= stop <= x.rows:
+            raise ValueError("the rows must be some of X")
         memset(&job, 0, sizeof(Job))
         job.L, job.layers = self.L, self.layers
-        T_batch = numpy.empty((min(x.rows, CHUNK), n_L), self.params.dtype)
-        job.T_batch = _address(T_batch)
         job.T, job.labels = _address(T), <const int64_t *> _address(labels)
         job.weights = _address(weights)
-        return self._run(&x, None, &job)
+        if weights is not None:
+            weight = weights[first:stop].sum(dtype=numpy.float64)
+        return self._run(&x, None, first, stop, &job), weight
 
     cdef int _check(self, X, Source *x) except -1:
         if not _read(X, x) or x.cols != self.layers[0].n_prev:
@@ -197,64 +202,72 @@ cdef class Plan:
         return 0
 
     cdef double _run(
-        self, const Source *X, object AL, Job *job,
+        self, const Source *X, object AL, Py_ssize_t first, Py_ssize_t stop, Job *job,
     ) except? -1:
         cdef:
-            Py_ssize_t rows = min(X.rows, CHUNK), n_L = self.layers[self.L - 1].n
-            object work = numpy.empty(rows * (2 * self.widest + X.cols + n_L), self.params.dtype)
+            Py_ssize_t rows = min(stop - first, CHUNK), n_L = self.layers[self.L - 1].n
+            object work = numpy.empty(rows * (2 * (self.widest + n_L) + X.cols), self.params.dtype)
             double total
         if self.type == b'f':
-            total = self._run_on(X, <float *> _address(work), <float *> _address(AL), job)
+            total = self._run_on(
+                X, <float *> _address(work), <float *> _address(AL), first, stop, job)
         else:
-            total = self._run_on(X, <double *> _address(work), <double *> _address(AL), job)
+            total = self._run_on(
+                X, <double *> _address(work), <double *> _address(AL), first, stop, job)
         return total
 
     cdef double _run_on(
-        self, const Source *X, floating *work, floating *AL, Job *job,
+        self, const Source *X, floating *work, floating *AL, Py_ssize_t first, Py_ssize_t stop,
+        Job *job,
     ) noexcept:
-        # predict into AL, or with a job the mean cost of what it says, chunk by chunk
+        # predict into AL, or with a job the sum of the costs of what it says, chunk by chunk
         cdef:
-            Py_ssize_t i = 0, rows, chunk = min(X.rows, CHUNK), n_L = self.layers[self.L - 1].n
+            Py_ssize_t i = first, rows, chunk = min(stop - first, CHUNK)
+            Py_ssize_t n_L = self.layers[self.L - 1].n
             bint in_place = X.type == self.type and X.col == 1 and X.row == X.cols
             floating *hidden = work
-            floating *hidden_prev = work + chunk * self.widest
-            floating *gathered = work + 2 * chunk * self.widest
-            floating *out = AL if job == NULL else gathered + chunk * X.cols
+            floating *hidden_prev = hidden + chunk * self.widest
+            floating *T_batch = hidden_prev + chunk * self.widest
+            floating *Z = T_batch + chunk * n_L
+            floating *gathered = Z + chunk * n_L
+            floating *out = Z
             const floating *x
             const floating *w = NULL
             Activation act = IDENTITY
-            double total = 0, weight = 0
+            double total = 0
         if job == NULL and self.cost == SIGMOID_CROSS_ENTROPY:
             act = SIGMOID
         with nogil:
-            while i < X.rows:
-                rows = min(chunk, X.rows - i)
+            while i < stop:
+                rows = min(chunk, stop - i)
                 if in_place:
                     x = <const floating *> X.data + i * X.cols
                 else:
                     gather(rows, i, NULL, X, gathered)
                     x = gathered
+                if job == NULL:
+                    out = AL + i * n_L
                 predict(self.layers, self.L, act, <const floating *> self.data,
                         rows, x, hidden, hidden_prev, out)
                 if job != NULL:
                     if job.weights != NULL:
                         w = <const floating *> job.weights + i
-                    weight += rows if w == NULL else sum_of(rows, w)
                     total += _loops.output_delta(
                         self.cost, rows, n_L, self.cost_parameter, 1.0, w,
-                        targets(job, <const floating *> work, i, rows), out)
-                else:
-                    if self.cost == SOFTMAX_CROSS_ENTROPY:
-                        _loops.softmax(rows, n_L, out)
-                    elif self.cost == POISSON:
-                        _loops.exp_in_place(rows * n_L, out)
-                    out += rows * n_L
+                        targets(job, i, rows, T_batch), out)
+                elif self.cost == SOFTMAX_CROSS_ENTROPY:
+                    _loops.softmax(rows, n_L, out)
+                elif self.cost == POISSON:
+                    _loops.exp_in_place(rows * n_L, out)
                 i += rows
-        return total / weight if weight > 0 else 0.0
+        return total
 
 
 def multiply(A, B, C, double alpha, double beta):
-    """C := alpha A B + beta C for matrices that are contiguous in either order."""
+    """C := alpha A B + beta C for matrices that are contiguous in either order.
+
+    A may be some rows of one, if C is C-contiguous.
+    """
     cdef:
         Source a, b, c
     if not (_read(A, &a) and _read(B, &b) and _read(C, &c) and a.type == b.type == c.type
@@ -270,9 +283,10 @@ def multiply(A, B, C, double alpha, double beta):
 cdef void _multiply(
     const Source *A, const Source *B, const Source *C, double alpha, double beta, floating *data,
 ) noexcept nogil:
-    product(A.row < A.col, B.row < B.col, C.row < C.col,
-            A.rows, B.cols, A.cols, <floating> alpha,
-            <const floating *> A.data, <const floating *> B.data, <floating> beta, data)
+    rows_of_product(
+        A.col if A.col != 1 else A.rows, A.col != 1, B.col != 1, C.col != 1,
+        A.rows, B.cols, A.cols, <floating> alpha, <const floating *> A.data,
+        <const floating *> B.data, <floating> beta, data)
 
 
 @auto_pickle(False)
@@ -312,7 +326,7 @@ cdef class Trainer:
     guarded : bool
         Whether an epoch that is not finite is undone.
     n_threads : int
-        What BLAS may use.
+        Of the team that trains.
     """
 
     cdef:
@@ -320,6 +334,7 @@ cdef class Trainer:
         char type
         Plan plan
         object kept_alive
+        object order
 
     def __cinit__(self, Plan plan, X, T, labels, weights, Py_ssize_t batch, bint shuffled, keep,
                   bits, int optimizer, numbers, m1, m2, int64_t steps, gram, bint guarded,
@@ -334,6 +349,7 @@ cdef class Trainer:
         job.slots = <Slot *> calloc(L, sizeof(Slot))
         if job.slots == NULL:
             raise MemoryError
+        job.team.n_threads = n_threads
         self.plan, self.type = plan, plan.type
         self.kept_alive = [X, T, labels, weights, bits, m1, m2, gram]
         job.L, job.layers = L, plan.layers
@@ -421,33 +437,41 @@ cdef class Trainer:
         cdef:
             Job *job = &self.job
             Py_ssize_t i, l, n_L = job.layers[job.L - 1].n, batch = job.batch
-            Py_ssize_t widest = 0, heaviest = 0
+            Py_ssize_t widest = 0, n_threads = job.team.n_threads
             const Layer *layer
             Slot *slot
+            void *dZ[2]
+            void *dW
             char *at = start
+        job.shares = <Share *> _take(&at, n_threads * sizeof(Share))
         for l in range(job.L):
             layer, slot = &job.layers[l], &job.slots[l]
             slot.A = _take(&at, batch * layer.n * itemsize)
             slot.S = slot.A
-            if layer.act == GELU or layer.act == SILU:
+            if needs_Z(layer.act) or slot.keep < 1:
                 slot.S = _take(&at, batch * layer.n * itemsize)
             if slot.keep < 1:
                 slot.kept = <unsigned char *> _take(&at, batch * layer.n)
-            slot.db = _take(&at, layer.n * itemsize)
-            if l > 0:
-                widest = max(widest, layer.n_prev)
-            heaviest = max(heaviest, layer.n_prev * layer.n)
-        job.dA = _take(&at, batch * widest * itemsize)
-        job.dA_prev = _take(&at, batch * widest * itemsize)
+            slot.db = _take(&at, n_threads * layer.n * itemsize)
+            if l < job.L - 1:
+                widest = max(widest, layer.n)
+            job.scratch = max(job.scratch, -(-layer.n_prev // n_threads) * layer.n)
+        # alone, a thread is done with dZ[l + 1] when it makes dZ[l - 1]
+        job.slots[job.L - 1].dZ = job.slots[job.L - 1].A
+        if n_threads == 1:
+            dZ[0], dZ[1] = _take(&at, batch * widest * itemsize), _take(&at, batch * widest * itemsize)
+        for l in range(job.L - 1):
+            job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
+                               else _take(&at, batch * job.layers[l].n * itemsize))
         if job.clip_norm > 0:
             for l in range(job.L):
                 job.slots[l].dW = _take(
                     &at, job.layers[l].n_prev * job.layers[l].n * itemsize)
         elif not job.fused:
             # each is used at once
-            job.slots[0].dW = _take(&at, heaviest * itemsize)
+            dW = _take(&at, n_threads * job.scratch * itemsize)
             for l in range(job.L):
-                job.slots[l].dW = job.slots[0].dW
+                job.slots[l].dW = dW
         if not job.read_in_place:
             job.X_batch = _take(&at, batch * job.X.cols * itemsize)
         job.T_batch = _take(&at, batch * n_L * itemsize)
@@ -462,23 +486,39 @@ cdef class Trainer:
     def steps(self):
         return self.job.steps
 
-    def epoch(self, order, double learning_rate):
-        """Train on each example once, in the order of their indices, (m) of int64, or as they lie.
+    def begin(self, order, double learning_rate):
+        """Prepare an epoch in the order of the examples' indices, (m) of int64, or as they lie."""
+        self.order = order
+        self.job.learning_rate = learning_rate
+        self.job.order = <const int64_t *> _address(order)
 
-        Returns the mean cost, each batch's taken before its update. It is not finite if the
-        training diverged; if guarded, all then is as it was before the epoch.
+    def epoch(self, Py_ssize_t thread):
+        """Train on each example once: what one thread of the team does, while the others do theirs.
+
+        The first thread returns the mean cost, each batch's taken before its update. It is not
+        finite if the training diverged; if guarded, all then is as it was before the epoch.
         """
-        cdef:
-            Job *job = &self.job
-            double cost
-        job.learning_rate = learning_rate
-        job.order = <const int64_t *> _address(order)
+        cdef double cost
+        if not 0 <= thread < self.job.team.n_threads:
+            raise ValueError("the team has no such thread")
         with nogil:
             if self.type == b'f':
-                cost = epoch(job, <const float *> NULL)
+                cost = epoch(&self.job, thread, <const float *> NULL)
             else:
-                cost = epoch(job, <const double *> NULL)
+                cost = epoch(&self.job, thread, <const double *> NULL)
+        if thread == 0 and self.job.interrupted:
+            _raise_pending()
         return cost
+
+    def abandon(self):
+        """Let the other threads go, where the first will not come."""
+        self.job.interrupted = True
+        self.job.team.abandoned = True
+
+
+cdef int _raise_pending() except -1:
+    # the exception that the engine has set
+    return -1
 
 
 cdef inline void *_take(char **at, size_t size) noexcept:

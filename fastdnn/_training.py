@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdnn import _threads
 from fastdnn._arrays import Array, in_range
 from fastdnn._gram import Gram, pays
+from fastdnn._threads import CALL, STEP, Team, choose
 from fastdnn._trainer import OPTIMIZERS, Trainer
 from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
 
@@ -115,12 +116,20 @@ def takes_gram(
 
 
 def threads(run: Run, layer_dims: Sequence[int], gram: bool) -> int:
-    """Choose the threads of BLAS for all of a run: W has other bits if another number writes it."""
-    work = run.batch * max((n_prev * n for n_prev, n in pairwise(layer_dims[gram:])), default=0)
-    if gram:
-        # the first layer's product is (m, m) (m, n_1), and thin
-        work = max(work, run.batch**2 * layer_dims[1] // 4)
-    return _threads.choose(run.n_threads, work)
+    """Choose the threads of a run: another number gives other bits."""
+    m = len(run.X)
+    # multiplications of an example in a step: three products, but for the first layer two
+    first = (run.batch if gram else 2 * layer_dims[0]) * layer_dims[1]
+    work = first + 3 * sum(n_prev * n for n_prev, n in pairwise(layer_dims[1:]))
+    # the threads are asked anew for each epoch, and for each step they wait for each other
+    least = max(STEP, CALL * run.batch // m)
+    return choose(run.n_threads, run.batch, work * run.batch, least)
+
+
+def mean_cost(sums: Sequence[tuple[float, float]]) -> float:
+    """Divide the costs of each thread's examples by their weights."""
+    cost, weight = (sum(column) for column in zip(*sums, strict=True))
+    return cost / weight if weight > 0 else 0.0
 
 
 def train(
@@ -129,11 +138,12 @@ def train(
     optimizer: Optimizer,
     epochs: int,
     gram: bool,
+    team: Team,
     validation: Any = None,
     callbacks: Sequence[Callable[[State], object]] = (),
     after: Callable[[int, float], object] | None = None,
 ) -> History:
-    """Train a network, which is locked, and whose BLAS has the threads of `threads`."""
+    """Train a network, which is locked, with a team of the threads of `threads`."""
     kind, numbers = _numbers(optimizer)
     _start(network, kind, optimizer)
     X = run.X
@@ -145,14 +155,12 @@ def train(
     V1 = None if m1 is None else m1[: n_0 * n_1].reshape(n_0, n_1)
     bits = network._rng.bit_generator.capsule if min(run.keep) < 1 else None
 
-    n_threads = _threads.current()
-
     def begin(state: dict[str, Any] | None) -> tuple[Gram | None, Trainer]:
-        form = Gram(X, W1, V1, state) if gram else None
+        form = Gram(X, W1, V1, state, team) if gram else None
         return form, Trainer(
             network._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep,
             bits, OPTIMIZERS[kind], run.numbers | numbers, m1, m2, network._steps, form,
-            run.guarded, n_threads,
+            run.guarded, team.n_threads,
         )  # fmt: skip
 
     def write() -> None:
@@ -173,7 +181,8 @@ def train(
                 rate = rate(network.epochs)
                 rate = in_range(rate, "learning_rate") if run.guarded else rate
             order = network._rng.permutation(len(X)) if run.shuffled else None
-            cost = trainer.epoch(order, rate)
+            trainer.begin(order, rate)
+            cost = team.run(trainer.epoch, trainer.abandon)[0]
             if run.guarded and not np.isfinite(cost):
                 raise FloatingPointError(
                     f"the training diverged in epoch {network.epochs + 1}: the parameters are "
@@ -184,9 +193,9 @@ def train(
             if validation or callbacks:
                 write()
             if validation is not None:
-                X_, T_, labels, w = validation
-                value = network._plan.evaluate(X_, T_, labels, w, n_threads)
-                history.validation_costs.append(value)
+                X_, *of_Y = validation
+                evaluate = partial(network._plan.evaluate, X_, *of_Y)
+                history.validation_costs.append(mean_cost(team.share(len(X_), evaluate)))
             history.times.append(perf_counter() - start)
             if after is not None:
                 after(len(history.costs) - 1, cost)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastdnn import _threads
 from fastdnn._arrays import Array, integer, label_row, matrices, number, real
+from fastdnn._threads import Team
 from fastdnn._training import Run, takes_gram, threads, train
 from fastdnn.functional import L_model_forward
 from fastdnn.network import Network
@@ -234,6 +234,6 @@ def _train(
     # any number, as in the course: SGD itself would judge it
     optimizer = SGD(lambda _: learning_rate)
     gram = takes_gram(run, optimizer, "auto", layer_dims[1], num_iterations)
-    with _threads.limit(threads(run, layer_dims, gram)), np.errstate(over="ignore"):
-        train(net, run, optimizer, num_iterations, gram, after=after)
+    with Team(threads(run, layer_dims, gram)) as team, np.errstate(over="ignore"):
+        train(net, run, optimizer, num_iterations, gram, team, after=after)
     return {name: np.ascontiguousarray(view) for name, view in net.parameters.items()}, costs

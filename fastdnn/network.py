@@ -10,11 +10,13 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastdnn import _threads
 from fastdnn._arrays import Array, class_indices, examples, in_range, integer, targets, weights
 from fastdnn._gram import NAMES
+from fastdnn._threads import CALL, Team, choose
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan, first_nonfinite
-from fastdnn._training import MOMENTS, History, Optimizer, Run, State, takes_gram, threads, train
+from fastdnn._training import (
+    MOMENTS, History, Optimizer, Run, State, mean_cost, takes_gram, threads, train,
+)  # fmt: skip
 from fastdnn.optimizers import SGD, Adam, RMSprop
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
@@ -129,7 +131,7 @@ class Network:
             parameter.get(self._cost_name, 0.0),
             self._params,
         )
-        self._heaviest = max(n_prev * n for n_prev, n in pairwise(self.layer_dims))
+        self._work = sum(n_prev * n for n_prev, n in pairwise(self.layer_dims))
         self._fitting = threading.Lock()
 
     def __repr__(self) -> str:
@@ -176,7 +178,7 @@ class Network:
         X : array_like, shape (m, n_0)
             Input, one example a row.
         n_threads : int, optional
-            Threads of BLAS; by default as many as pay.
+            By default as many as pay, of those that BLAS may use.
 
         Returns
         -------
@@ -194,7 +196,9 @@ class Network:
         if not rows:
             X = examples(X, "X", self.layer_dims[0])
             rows = len(X)
-        return self._limited(n_threads, rows, self._plan.predict, X)
+        AL = np.empty((rows, self.layer_dims[-1]), self.dtype)
+        self._shared(n_threads, rows, lambda i, j: self._plan.predict(X, AL, i, j))
+        return AL
 
     def cost(
         self,
@@ -215,7 +219,7 @@ class Network:
         sample_weight : array_like, shape (m,), optional
             Weights of the examples in the mean.
         n_threads : int, optional
-            Threads of BLAS; by default as many as pay.
+            By default as many as pay, of those that BLAS may use.
 
         Returns
         -------
@@ -227,19 +231,19 @@ class Network:
             As `fit`.
         """
         X, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
-        return float(self._limited(n_threads, len(X), self._plan.evaluate, X, T, labels, w))
+        sums = self._shared(
+            n_threads, len(X), lambda i, j: self._plan.evaluate(X, T, labels, w, i, j)
+        )
+        return mean_cost(sums)
 
-    def _limited(self, n_threads: int | None, rows: int, call: Callable[..., _T], *args: Any) -> _T:
-        n_threads = self._threads(n_threads, rows)
-        if n_threads == _threads.current():
-            return call(*args, n_threads)
-        with _threads.limit(n_threads):
-            return call(*args, n_threads)
-
-    def _threads(self, n_threads: int | None, rows: int) -> int:
+    def _shared(
+        self, n_threads: int | None, rows: int, task: Callable[[int, int], _T]
+    ) -> list[_T]:
+        """Call task(first, stop) for each thread's rows."""
         if n_threads is not None:
             n_threads = integer(n_threads, "n_threads")
-        return _threads.choose(n_threads, self._heaviest * rows)
+        with Team(choose(n_threads, rows, self._work * rows, CALL)) as team:
+            return team.share(rows, task)
 
     def _data(
         self, X: Any, Y: Any, sample_weight: Any, X_name: str, Y_name: str, weight_name: str
@@ -324,7 +328,7 @@ class Network:
             shapes, where it is less work in ten epochs. W1 then is written when a callback or the
             validation asks for it, and at the end: another thread sees it late.
         n_threads : int, optional
-            Threads of BLAS; by default as many as pay.
+            By default as many as pay, of those that BLAS may use.
 
         Returns
         -------
@@ -393,8 +397,8 @@ class Network:
         run = Run(X, T, labels, w, batch, shuffled, keep, numbers, n_threads, guarded=True)
         with self._exclusively():
             gram = takes_gram(run, optimizer, first_layer, self.layer_dims[1])
-            with _threads.limit(threads(run, self.layer_dims, gram)):
-                return train(self, run, optimizer, epochs, gram, validation, callbacks)
+            with Team(threads(run, self.layer_dims, gram)) as team:
+                return train(self, run, optimizer, epochs, gram, team, validation, callbacks)
 
     def _exclusively(self) -> "_Exclusive":
         return _Exclusive(self._fitting)
