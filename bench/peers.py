@@ -62,8 +62,8 @@ class Case:
 MNIST = (784, 256, 128, 10)
 CASES = (
     Case("tiny", (16, 32, 1), 32, "sgd", batches=100, epochs=20),
-    Case("tabular", (54, 128, 64, 1), 256, "adam", batches=16, epochs=5),
-    Case("mnist", MNIST, 128, "adam", "softmax", batches=8, epochs=2),
+    Case("tabular", (54, 128, 64, 1), 256, "adam", batches=64, epochs=4),
+    Case("mnist", MNIST, 128, "adam", "softmax", batches=32, epochs=2),
     Case("wide", (1024, 1024, 1024, 1), 512, "sgd", epochs=20),
     Case("deep", (*[64] * 17, 1), 64, "adam", batches=8, epochs=5),
     Case("odd", (37, 91, 23, 1), 77, "adam", batches=20, epochs=10),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,9 @@ def compare(baseline: Call, contender: Call, *, rounds: int, seconds: float) -> 
     return Comparison(*map(float, (baseline_us, contender_us, ratio, low, high)))
 
 
-def compare_all(calls: Sequence[Call], *, rounds: int, seconds: float) -> NDArray[np.float64]:
+def compare_all(
+    calls: Sequence[Call], *, rounds: int, seconds: float, pause: float = 0.0
+) -> NDArray[np.float64]:
     """Time several calls in turns, another one first in each round.
 
     Parameters
@@ -63,6 +65,9 @@ def compare_all(calls: Sequence[Call], *, rounds: int, seconds: float) -> NDArra
         Samples of each.
     seconds : float
         What a sample shall last: as many calls as fit, at least one.
+    pause : float
+        Seconds before each sample, in which the threads of the call before fall asleep: BLAS's and
+        OpenMP's look for more work for a while, on a processor that the next call could use.
 
     Returns
     -------
@@ -76,6 +81,7 @@ def compare_all(calls: Sequence[Call], *, rounds: int, seconds: float) -> NDArra
         for i in range(rounds):
             for k in range(n):
                 j = (i + k) % n
+                sleep(pause)
                 times[i, j] = 1e6 * _sample(calls[j], counts[j]) / counts[j]
     return times
 

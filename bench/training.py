@@ -54,7 +54,8 @@ def run(
             if call is not None:
                 names.append(name)
                 calls.append(call)
-        times = compare_all(calls, rounds=rounds, seconds=seconds)
+        pause = 0.3 if threads > 1 else 0.0
+        times = compare_all(calls, rounds=rounds, seconds=seconds, pause=pause)
         times /= [steps(case, name) for name in names]
         ours, bare = times[:, names.index("fastdnn")], times[:, names.index("bare gemm")]
         for name, theirs in zip(names, times.T, strict=True):

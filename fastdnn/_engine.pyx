@@ -18,7 +18,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdnn cimport _loops
-from fastdnn._loops cimport GELU, IDENTITY, MOMENTUM, SGD, SILU, Activation, Optimizer, Step
+from fastdnn._loops cimport GELU, IDENTITY, MOMENTUM, SGD, SILU, Activation, Step
 from fastdnn._products cimport product, rows_of_product
 from fastdnn._source cimport gather
 from fastdnn._team cimport share, wait
@@ -433,7 +433,7 @@ cdef void _update_layer(
         return
     if gram:
         # of the coefficients C of W = W_of_W0 W0 + X^T C, (m, n), dZ is the gradient
-        _update(job.optimizer, &part.step, rows * layer.n, 1, job.l2, dZ + at, <floating *> slot.m1_W + at,
+        _update(job, part, rows * layer.n, 1, job.l2, dZ + at, <floating *> slot.m1_W + at,
                 <floating *> slot.m2_W + at, W)
         if part.thread == 0:
             _gram_update(job, part.step.rate)
@@ -442,20 +442,20 @@ cdef void _update_layer(
             layer.n_prev, not trans_A_prev, _in_unit_rows(job, l, part.batch), False,
             rows, layer.n, part.batch, <floating> 1, A_prev, dZ, <floating> 0, dW)
         if updates:
-            _update(job.optimizer, &part.step, rows * layer.n, 1, job.l2, dW, <floating *> slot.m1_W + at,
+            _update(job, part, rows * layer.n, 1, job.l2, dW, <floating *> slot.m1_W + at,
                     <floating *> slot.m2_W + at, W)
     if updates and part.thread == 0:
-        _update(job.optimizer, &part.step, layer.n, 1, 0, db, <floating *> slot.m1_b, <floating *> slot.m2_b,
+        _update(job, part, layer.n, 1, 0, db, <floating *> slot.m1_b, <floating *> slot.m2_b,
                 <floating *> slot.b)
 
 
 cdef inline void _update(
-    Optimizer optimizer, const Step *numbers, Py_ssize_t size, double scale, double l2,
+    const Job *job, const Part *part, Py_ssize_t size, double scale, double l2,
     const floating *g, floating *m1, floating *m2, floating *p,
 ) noexcept nogil:
-    cdef Step step = numbers[0]
+    cdef Step step = part.step
     step.scale, step.l2 = scale, l2
-    _loops.update(optimizer, size, &step, g, m1, m2, p)
+    _loops.update(job.optimizer, size, &step, g, m1, m2, p)
 
 
 cdef void _update_all(Job *job, const Part *part, const floating *X) noexcept nogil:
@@ -498,11 +498,11 @@ cdef void _clip_and_update(Job *job, const Part *part, const floating *tag) noex
         layer, slot = &job.layers[l], &job.slots[l]
         at = _first_row(job, l, thread) * layer.n
         size = _first_row(job, l, thread + 1) * layer.n - at
-        _update(job.optimizer, &part.step, size, scale, 0, <const floating *> slot.dW + at, <floating *> slot.m1_W + at,
-                <floating *> slot.m2_W + at, <floating *> slot.W + at)
+        _update(job, part, size, scale, 0, <const floating *> slot.dW + at,
+                <floating *> slot.m1_W + at, <floating *> slot.m2_W + at, <floating *> slot.W + at)
         if thread == 0:
-            _update(job.optimizer, &part.step, layer.n, scale, 0, <const floating *> slot.db, <floating *> slot.m1_b,
-                    <floating *> slot.m2_b, <floating *> slot.b)
+            _update(job, part, layer.n, scale, 0, <const floating *> slot.db,
+                    <floating *> slot.m1_b, <floating *> slot.m2_b, <floating *> slot.b)
 
 
 cdef double _sum_of_squares(

@@ -55,7 +55,7 @@ cdef extern from *:
             if (V == 2) *C1 = beta == 0 ? alpha * q[r] : alpha * q[r] + beta * *C1; \\
         } \\
     } \\
-    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C; R is 6, 4, 2 or 1, V 2 or 1 */ \\
+    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C; R 6, 4, 2 or 1, V 2 or 1 */ \\
     FASTDNN_FUSED static void fastdnn_##T##_tile( \\
             int R, int V, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\

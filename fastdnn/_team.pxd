@@ -5,10 +5,10 @@ cdef extern from *:
     """
     #if defined(_WIN32)
     #include <windows.h>
-    #define FASTDNN_YIELD() SwitchToThread()
+    #define FASTDNN_SLEEP() Sleep(0)
     #else
-    #include <sched.h>
-    #define FASTDNN_YIELD() sched_yield()
+    #include <time.h>
+    #define FASTDNN_SLEEP() nanosleep(&(struct timespec) {0, 20000}, NULL)
     #endif
     #if defined(__GNUC__) || defined(__clang__)
     #define FASTDNN_LOAD(at) __atomic_load_n(at, __ATOMIC_ACQUIRE)
@@ -30,8 +30,8 @@ cdef extern from *:
         long abandoned;
     } fastdnn_team;
 
-    /* Wait until all have come. A thread that computes beside this one comes within microseconds;
-       one that has no processor needs ours. */
+    /* Wait until all have come. A thread that computes beside this one comes soon; for one that has
+       no processor we leave ours, and when we wake are given another if there is one. */
     static inline void fastdnn_wait(fastdnn_team *team) {
         if (team->n_threads == 1) return;
         const long left = FASTDNN_LOAD(&team->left);
@@ -41,7 +41,7 @@ cdef extern from *:
             return;
         }
         for (long i = 0; FASTDNN_LOAD(&team->left) == left && !FASTDNN_LOAD(&team->abandoned); i++)
-            if (i < 10000) FASTDNN_PAUSE(); else FASTDNN_YIELD();
+            if (i < 3000) FASTDNN_PAUSE(); else FASTDNN_SLEEP();
     }
     """
     ctypedef struct Team "fastdnn_team":

@@ -77,7 +77,7 @@ class Team:
         if self.n_threads == 1:
             return [task(0)]
         if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+            from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(self.n_threads - 1)
         try:

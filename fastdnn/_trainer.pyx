@@ -455,11 +455,13 @@ cdef class Trainer:
             slot.db = _take(&at, n_threads * layer.n * itemsize)
             if l < job.L - 1:
                 widest = max(widest, layer.n)
-            job.scratch = max(job.scratch, -(-layer.n_prev // n_threads) * layer.n)
+            job.scratch = max(
+                job.scratch, (layer.n_prev + n_threads - 1) // n_threads * layer.n)
         # alone, a thread is done with dZ[l + 1] when it makes dZ[l - 1]
         job.slots[job.L - 1].dZ = job.slots[job.L - 1].A
         if n_threads == 1:
-            dZ[0], dZ[1] = _take(&at, batch * widest * itemsize), _take(&at, batch * widest * itemsize)
+            dZ[0] = _take(&at, batch * widest * itemsize)
+            dZ[1] = _take(&at, batch * widest * itemsize)
         for l in range(job.L - 1):
             job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
                                else _take(&at, batch * job.layers[l].n * itemsize))

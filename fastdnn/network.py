@@ -15,7 +15,15 @@ from fastdnn._gram import NAMES
 from fastdnn._threads import CALL, Team, choose
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan, first_nonfinite
 from fastdnn._training import (
-    MOMENTS, History, Optimizer, Run, State, mean_cost, takes_gram, threads, train,
+    MOMENTS,
+    History,
+    Optimizer,
+    Run,
+    State,
+    mean_cost,
+    takes_gram,
+    threads,
+    train,
 )  # fmt: skip
 from fastdnn.optimizers import SGD, Adam, RMSprop
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
@@ -192,12 +200,13 @@ class Network:
         ValueError
             If X is empty or has another number of columns than the network has inputs.
         """
-        rows = self._plan.rows(X)
+        data: Any = X
+        rows = self._plan.rows(data)
         if not rows:
-            X = examples(X, "X", self.layer_dims[0])
-            rows = len(X)
+            data = examples(X, "X", self.layer_dims[0])
+            rows = len(data)
         AL = np.empty((rows, self.layer_dims[-1]), self.dtype)
-        self._shared(n_threads, rows, lambda i, j: self._plan.predict(X, AL, i, j))
+        self._shared(n_threads, rows, lambda i, j: self._plan.predict(data, AL, i, j))
         return AL
 
     def cost(
@@ -236,9 +245,7 @@ class Network:
         )
         return mean_cost(sums)
 
-    def _shared(
-        self, n_threads: int | None, rows: int, task: Callable[[int, int], _T]
-    ) -> list[_T]:
+    def _shared(self, n_threads: int | None, rows: int, task: Callable[[int, int], _T]) -> list[_T]:
         """Call task(first, stop) for each thread's rows."""
         if n_threads is not None:
             n_threads = integer(n_threads, "n_threads")

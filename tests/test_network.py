@@ -912,7 +912,8 @@ def test_the_gil_is_released_for_an_epoch():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a signal to the process itself")
-def test_ctrl_c_ends_the_training_after_a_batch():
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_ctrl_c_ends_the_training_after_a_batch(n_threads):
     X = np.ones((1_000_000, 5), np.float32)
     net = Network([5, 8, 1], dtype="float32", rng=0)
     timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -923,12 +924,13 @@ def test_ctrl_c_ends_the_training_after_a_batch():
 
     with pytest.raises(KeyboardInterrupt):
         net.fit(
-            X, np.zeros(len(X)), batch_size=1, epochs=50, shuffle=False, callbacks=[callback]
+            X, np.zeros(len(X)), batch_size=n_threads, epochs=50, shuffle=False,
+            callbacks=[callback], n_threads=n_threads,
         )  # fmt: skip
     timer.join()
     assert net.epochs >= 1
     # amidst an epoch, of about half a second
-    assert net._steps % len(X) != 0
+    assert net._steps % (len(X) // n_threads) != 0
     assert np.isfinite(net._params).all()
     net.fit(X[:100], np.zeros(100))
 
@@ -958,16 +960,69 @@ def test_fork_after_fit_then_fit_in_the_child():
     assert run.returncode == 0
 
 
-def test_the_number_of_threads_changes_little():
-    random = np.random.default_rng(0)
-    X = random.normal(size=(512, 300)).astype(np.float32)
+TEAMS = {
+    "sgd": {"optimizer": SGD(0.1)},
+    "adam, l2, weights": {"optimizer": Adam(0.01), "l2": 0.01, "sample_weight": True},
+    "clipped": {"optimizer": SGD(0.1, 0.9, nesterov=True), "clip_norm": 0.1, "l2": 0.01},
+    "dropout": {"optimizer": RMSprop(0.01), "dropout": 0.3, "input_dropout": 0.1},
+    "shuffled": {"optimizer": AdamW(0.01), "shuffle": True, "validation": True},
+    "one step": {"optimizer": Adam(0.01), "batch_size": None},
+    "gram": {"optimizer": SGD(0.1, 0.9), "batch_size": None, "first_layer": "gram", "l2": 0.01},
+}
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("n_threads", [2, 3, 50])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("options", TEAMS.values(), ids=TEAMS)
+def test_a_team_computes_what_one_thread_does(options, order, activation, n_threads, dtype):
+    X, Y, _ = problem("softmax", m=47, n_0=5, dtype=dtype)
+    options = {"batch_size": 20, "shuffle": False} | options
+    X = np.asarray(X, order=order)
+    if options.pop("sample_weight", False):
+        options["sample_weight"] = np.random.default_rng(1).uniform(size=47)
+        options["sample_weight"][20:40] = 0
+    if options.pop("validation", False):
+        options["validation_data"] = (X, Y)
+    found = []
+    for n in (1, n_threads):
+        # no layer of more units than the last batch has examples: dropout draws in memory's order
+        net = Network([5, 7, 2, 3], activation, "softmax", dtype=dtype, rng=0)
+        history = net.fit(X, Y, epochs=4, n_threads=n, **options)
+        found.append((net, history))
+    (one, costs), (net, team_costs) = found
+    tolerance = 1e-10 if dtype == "float64" else 2e-4
+    np.testing.assert_allclose(net._params, one._params, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(team_costs.costs, costs.costs, rtol=tolerance)
+    np.testing.assert_allclose(team_costs.validation_costs, costs.validation_costs, rtol=tolerance)
+    assert net._steps == one._steps
+    np.testing.assert_array_equal(net._rng.integers(9, size=5), one._rng.integers(9, size=5))
+    np.testing.assert_allclose(
+        net.predict(X, n_threads=n_threads), one.predict(X), rtol=tolerance, atol=tolerance
+    )
+    np.testing.assert_allclose(net.cost(X, Y, n_threads=n_threads), one.cost(X, Y), rtol=tolerance)
+
+
+def test_a_team_is_the_same_to_the_last_bit_each_time():
+    X = np.random.default_rng(0).normal(size=(2000, 50)).astype(np.float32)
     params = []
-    for n_threads in (1, 2, None):
-        net = Network([300, 256, 1], dtype="float32", rng=0)
-        net.fit(X, X[:, 0] > 0, batch_size=256, epochs=2, n_threads=n_threads)
+    for _ in range(5):
+        net = Network([50, 64, 32, 1], dtype="float32", rng=0)
+        net.fit(X, X[:, 0] > 0, optimizer=Adam(), batch_size=100, epochs=5, n_threads=3)
         params.append(net._params)
-    np.testing.assert_allclose(params[1], params[0], rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(params[2], params[0], rtol=1e-3, atol=1e-5)
+    for other in params[1:]:
+        np.testing.assert_array_equal(other, params[0])
+
+
+def test_a_team_undoes_an_epoch_that_diverges():
+    X = np.random.default_rng(0).normal(size=(200, 5))
+    net = Network([5, 8, 1], output_activation="identity", rng=0)
+    before = net._params.copy()
+    with pytest.raises(FloatingPointError, match="epoch 1"):
+        net.fit(X, X[:, 0], optimizer=SGD(1e30), batch_size=20, epochs=3, n_threads=2)
+    np.testing.assert_array_equal(net._params, before)
+    assert net._steps == 0
 
 
 # ------------------------------------------------------------------------------------------ memory

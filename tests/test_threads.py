@@ -1,4 +1,4 @@
-"""How many threads BLAS is told to use."""
+"""The threads of a call."""
 
 import os
 import threading
@@ -16,52 +16,93 @@ def blas_threads():
     return get()
 
 
-def test_small_products_get_one_thread():
-    assert _threads.choose(None, 1000) == 1
-    assert _threads.choose(3, 1000) == 3
+def choose(work, rows=10_000, n_threads=None):
+    """Choose where a thread is repaid by 1000 multiplications."""
+    return _threads.choose(n_threads, rows, work, 1000)
 
 
-def test_large_products_get_what_is_allowed(monkeypatch):
+def test_little_work_gets_one_thread(monkeypatch):
+    monkeypatch.setattr(_threads, "current", lambda: 64)
+    monkeypatch.setattr(_threads, "_processors", lambda: 64)
+    assert choose(1999) == 1
+    assert choose(3000) == 3
+    assert choose(1e9, rows=31) == 1
+    assert choose(1e9, rows=48) == 3
+
+
+def test_a_number_given_is_taken_but_for_more_than_examples():
+    assert choose(1, n_threads=3) == 3
+    assert choose(1, rows=2, n_threads=3) == 2
+
+
+def test_much_work_gets_what_is_allowed(monkeypatch):
     with threadpoolctl.threadpool_limits(1):
-        assert _threads.choose(None, 1e9) == 1
+        assert choose(1e9) == 1
     monkeypatch.setattr(_threads, "current", lambda: 64)
     monkeypatch.setattr(_threads, "_quota", lambda: 2**31)
     if hasattr(os, "sched_getaffinity"):
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 5}, raising=False)
-        assert _threads.choose(None, 1e9) == 3
+        assert choose(1e9) == 3
     monkeypatch.setattr(_threads, "_quota", lambda: 1)
-    assert _threads.choose(None, 1e9) == 1
+    assert choose(1e9) == 1
 
 
-def test_the_number_is_set_and_set_back():
-    before = blas_threads()
-    with _threads.limit(1):
-        assert blas_threads() == 1
-    assert blas_threads() == before
-    with pytest.raises(ZeroDivisionError), _threads.limit(1):
-        raise ZeroDivisionError
-    assert blas_threads() == before
+def test_blas_has_one_thread_while_a_team_works():
+    with threadpoolctl.threadpool_limits(2):
+        with _threads.Team(1), _threads.Team(2):
+            assert blas_threads() == 1
+            assert _threads.current() == 2
+        assert blas_threads() == 2
+        with pytest.raises(ZeroDivisionError), _threads.Team(1):
+            raise ZeroDivisionError
+        assert blas_threads() == 2
 
 
-def test_where_calls_overlap_the_smaller_number_holds():
-    before = blas_threads()
+def test_teams_in_two_threads_overlap():
     inside, leave = threading.Event(), threading.Event()
 
     def other():
-        with _threads.limit(1):
+        with _threads.Team(1):
             inside.set()
             leave.wait(30)
 
     thread = threading.Thread(target=other)
-    with _threads.limit(2):
-        assert blas_threads() == 2
-        thread.start()
-        assert inside.wait(30)
+    with threadpoolctl.threadpool_limits(2):
+        with _threads.Team(2):
+            thread.start()
+            assert inside.wait(30)
         assert blas_threads() == 1
         leave.set()
         thread.join()
         assert blas_threads() == 2
-    assert blas_threads() == before
+
+
+def test_a_team_runs_at_once_and_shares_evenly():
+    meet = threading.Barrier(3, timeout=30)
+    with _threads.Team(3) as team:
+        assert team.run(lambda i: (meet.wait(), i)[1], meet.abort) == [0, 1, 2]
+        assert team.share(10, lambda first, stop: (first, stop)) == [(0, 3), (3, 6), (6, 10)]
+
+
+def test_a_team_whose_first_thread_fails_lets_the_others_go():
+    meet = threading.Barrier(2, timeout=30)
+
+    def task(i):
+        if i == 0:
+            raise KeyboardInterrupt
+        with pytest.raises(threading.BrokenBarrierError):
+            meet.wait()
+
+    with pytest.raises(KeyboardInterrupt), _threads.Team(2) as team:
+        team.run(task, meet.abort)
+
+
+def test_an_error_of_another_thread_is_raised():
+    def task(i):
+        return 1 / (1 - i)
+
+    with pytest.raises(ZeroDivisionError), _threads.Team(2) as team:
+        team.run(task, lambda: None)
 
 
 @pytest.mark.parametrize(
