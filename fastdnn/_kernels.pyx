@@ -8,15 +8,18 @@ from cython cimport floating
 
 import numpy
 
-from fastdnn cimport _loops
-from fastdnn._products cimport product
+from fastdnn cimport _blas, _loops
+from fastdnn._blas cimport blas_int
 from fastdnn._loops cimport IDENTITY, RELU, SIGMOID_Z, Activation
+from fastdnn._products cimport product
 
 # the codes of the activations, the first for none at all
 ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "sigmoid": SIGMOID_Z}
 
 cdef enum:
     LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
+    THREADED = 500_000  # multiplications of a product that one thread does as soon as two
+    THIN = 32           # rows or columns of a product that BLAS multiplies slowly
 
 cdef:
     object ndarray = numpy.ndarray
@@ -25,7 +28,33 @@ cdef:
     object float64 = numpy.dtype("float64")
 
 
+ctypedef int (*Asked)() noexcept nogil
+
+# how many threads BLAS has now; NULL if it cannot be asked
+cdef Asked blas_threads = NULL
+
+
+def ask_threads(size_t address):
+    """Ask a C function without arguments, at this address, how many threads BLAS has."""
+    global blas_threads
+    blas_threads = <Asked> address
+
+
 # -------------------------------------------------------------------------------------------- layer
+
+cdef inline void _product(
+    bint trans_A, bint trans_B, bint trans_C, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
+    floating alpha, const floating *A, const floating *B, floating beta, floating *C,
+) noexcept nogil:
+    # as product, but what pays more threads is left to a BLAS that has them, and what is not thin
+    # is left to any: where operands and result are new to the caches it is as fast
+    if M * N * K > THREADED and (
+            min(M, N) > THIN or (blas_threads != NULL and blas_threads() > 1)):
+        _blas.product(trans_A, trans_B, trans_C, <blas_int> M, <blas_int> N, <blas_int> K,
+                      alpha, A, <blas_int> M, B, beta, C)
+    else:
+        product(trans_A, trans_B, trans_C, M, N, K, alpha, A, B, beta, C)
+
 
 cdef inline bint _unit_rows(Py_ssize_t n, Py_ssize_t m, bint trans) noexcept nogil:
     # does the memory of an (n, m) matrix hold one unit a row? A vector is read as one long row.
@@ -39,8 +68,8 @@ cdef void linear_activation_forward(
 ) noexcept nogil:
     # Z := W A_prev + b, A := act(Z)
     cdef bint unit_rows = _unit_rows(n, m, trans_A)
-    product(trans_W, trans_A_prev, trans_A, n, m, n_prev,
-            <floating> 1, W, A_prev, <floating> 0, Z)
+    _product(trans_W, trans_A_prev, trans_A, n, m, n_prev,
+             <floating> 1, W, A_prev, <floating> 0, Z)
     _loops.bias_activate(act, unit_rows, n if unit_rows else m, m if unit_rows else n, b, Z, A)
 
 
@@ -58,11 +87,11 @@ cdef void linear_activation_backward(
         const floating *delta = dA if act == IDENTITY else dZ
     _loops.bias_activate_backward(
         act, unit_rows, n if unit_rows else m, m if unit_rows else n, scale, dA, Z, dZ, db)
-    product(trans_dA, not trans_A_prev, trans_dW, n, n_prev, m,
-            <floating> scale, delta, A_prev, <floating> 0, dW)
+    _product(trans_dA, not trans_A_prev, trans_dW, n, n_prev, m,
+             <floating> scale, delta, A_prev, <floating> 0, dW)
     if dA_prev != NULL:
-        product(not trans_W, trans_dA, trans_dA_prev, n_prev, m, n,
-                <floating> 1, W, delta, <floating> 0, dA_prev)
+        _product(not trans_W, trans_dA, trans_dA_prev, n_prev, m, n,
+                 <floating> 1, W, delta, <floating> 0, dA_prev)
 
 
 # -------------------------------------------------------------------------------------------- doors

@@ -101,10 +101,11 @@ cdef extern from *:
 
 
 cdef enum:
-    FIRST_LEVEL = 24576                       # bytes of the first-level cache that are for B
+    FIRST_LEVEL = 24576                         # bytes of the first-level cache that are for B
     DEPTH = FIRST_LEVEL // (2 * FASTDNN_WIDTH)  # rows of B whose first two vectors fill them
-    ROWS = 128                                # of A that stay in the second-level cache meanwhile
-    REPAID = 16                               # rows of A for which B is worth a copy
+    ROWS = 128                                  # of A that stay in the second-level cache meanwhile
+    REPAID = 16                                 # rows of A for which B is worth a copy
+    SURE = 2_000_000                            # multiplications up to which any form pays
 
 
 cdef bint small_product(
@@ -114,15 +115,19 @@ cdef bint small_product(
     floating beta, floating *C,
 ) noexcept nogil:
     # C (M, N) := alpha A (M, K) B (K, N) + beta C; C row-major, A and B with any strides.
-    # False if it is left to BLAS: if it is not small, or a row of C has no whole vectors.
+    # False if it is left to BLAS.
     cdef:
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), k = 0, i, depth = K, rows = M
-        bint copies = col_B != 1 or K * N * <Py_ssize_t> sizeof(floating) > FIRST_LEVEL
+        Py_ssize_t work = M * N * K
+        bint copies = (col_B != 1 or K * N * <Py_ssize_t> sizeof(floating) > FIRST_LEVEL
+                       or N < w or (N % w != 0 and beta != 0))
+    if work > FASTDNN_MOST or (copies and (M < REPAID or N < w // 2)):
+        return False
+    # a large C costs more than what is added to it; a column of doubles lies on as many pages
+    if work > SURE and (K < 64 or (col_A != 1 and sizeof(floating) == 8)):
+        return False
     if copies:
         depth = min(K, <Py_ssize_t> DEPTH)
-    if (N < w or M * N * K > FASTDNN_MOST or (copies and M < REPAID)
-            or (N % w != 0 and (beta != 0 or depth < K))):
-        return False
     while k < K:
         depth = min(depth, K - k)
         i = 0
@@ -142,36 +147,57 @@ cdef inline void _add_panels(
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C,
 ) noexcept nogil:
-    # two columns of vectors of B at a time, as it lies or copied; the last may overlap those before
+    # two columns of vectors of B at a time, as they lie, the last overlapping those before; or
+    # copied, and the last filled up with zeros
     cdef:
         char memory[FIRST_LEVEL + 64]
+        char last[2 * ROWS * FASTDNN_WIDTH]
         floating *copy = <floating *> (memory + 64 - <size_t> &memory[0] % 64)
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, k, v, n
+        floating *narrow = <floating *> &last[0]
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i, j = 0, v, n, cols
     while j < N:
         n = 2 * w if N - j >= 2 * w else w
-        j = min(j, N - n)
         if not copies:
-            _add_panel(n // w, M, N, K, alpha, A, row_A, col_A, B + j, row_B, beta, C + j)
+            j = min(j, N - n)
+            _add_panel(n // w, M, K, alpha, A, row_A, col_A, B + j, row_B, beta, C + j, N)
         else:
-            if col_B != 1:
-                for k in range(K):
-                    for v in range(n):
-                        copy[k * n + v] = B[k * row_B + (j + v) * col_B]
-            elif n == w:
-                for k in range(K):
-                    memcpy(copy + k * w, B + k * row_B + j, FASTDNN_WIDTH)
+            cols = min(n, N - j)
+            _copy_panel(n, cols, K, B + j * col_B, row_B, col_B, copy)
+            if cols == n:
+                _add_panel(n // w, M, K, alpha, A, row_A, col_A, copy, n, beta, C + j, N)
             else:
-                for k in range(K):
-                    memcpy(copy + k * 2 * w, B + k * row_B + j, 2 * FASTDNN_WIDTH)
-            _add_panel(n // w, M, N, K, alpha, A, row_A, col_A, copy, n, beta, C + j)
+                _add_panel(1, M, K, alpha, A, row_A, col_A, copy, n, 0, narrow, w)
+                for i in range(M):
+                    for v in range(cols):
+                        C[i * N + j + v] = narrow[i * w + v] + (
+                            0 if beta == 0 else beta * C[i * N + j + v])
         j += n
 
 
-cdef inline void _add_panel(
-    int vectors, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
-    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
-    floating beta, floating *C,
+cdef inline void _copy_panel(
+    Py_ssize_t n, Py_ssize_t cols, Py_ssize_t K, const floating *B, Py_ssize_t row_B,
+    Py_ssize_t col_B, floating *copy,
 ) noexcept nogil:
+    # copy (K, n), one or two vectors a row, := B (K, cols), and zeros
+    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), k, v
+    if col_B != 1 or cols < n:
+        for k in range(K):
+            for v in range(n):
+                copy[k * n + v] = B[k * row_B + v * col_B] if v < cols else 0
+    elif n == w:
+        for k in range(K):
+            memcpy(copy + k * w, B + k * row_B, FASTDNN_WIDTH)
+    else:
+        for k in range(K):
+            memcpy(copy + k * 2 * w, B + k * row_B, 2 * FASTDNN_WIDTH)
+
+
+cdef inline void _add_panel(
+    int vectors, Py_ssize_t M, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
+    floating beta, floating *C, Py_ssize_t row_C,
+) noexcept nogil:
+    # C (M, vectors) := alpha A (M, K) B (K, vectors) + beta C
     cdef:
         Py_ssize_t i = 0
         int rows
@@ -179,8 +205,8 @@ cdef inline void _add_panel(
         rows = 6 if M - i >= 6 else 4 if M - i >= 4 else 2 if M - i >= 2 else 1
         if floating is float:
             fastdnn_float_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
-                               beta, C + i * N, N)
+                               beta, C + i * row_C, row_C)
         else:
             fastdnn_double_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
-                                beta, C + i * N, N)
+                                beta, C + i * row_C, row_C)
         i += rows

@@ -40,6 +40,12 @@ def current() -> int:
     return _before if _calls else _blas()[0]()
 
 
+def address() -> int:
+    """Where the C function is that `current` asks; 0 if there is none."""
+    get: Any = _blas()[0]
+    return ctypes.cast(get, ctypes.c_void_p).value or 0 if hasattr(get, "restype") else 0
+
+
 class Team:
     """So many threads, this one the first, for the time of a with statement; BLAS has one.
 

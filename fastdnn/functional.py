@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from fastdnn import _kernels
+from fastdnn import _kernels, _threads
 from fastdnn._arrays import (
     Array,
     as_matrix,
@@ -37,6 +37,7 @@ LinearCache = tuple[Array, Array, Array]
 Cache = tuple[LinearCache, Array]
 
 IDENTITY = _kernels.ACTIVATIONS["identity"]
+_kernels.ask_threads(_threads.address())
 _ACTIVATIONS = {name: code for name, code in _kernels.ACTIVATIONS.items() if code != IDENTITY}
 RELU = _ACTIVATIONS["relu"]
 SIGMOID = _ACTIVATIONS["sigmoid"]

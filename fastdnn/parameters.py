@@ -1,7 +1,9 @@
 """The parameters of a network: their first values and their update by gradient descent."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +15,8 @@ from fastdnn._arrays import Array, as_matrix, as_shaped, broadcast, depth, entry
 Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
 
+# draws by the default seeds that are kept
+_KEPT = 4096
 # NumPy multiplies by a 0-d array sooner than by a number
 _HUNDREDTH = np.array(0.01)
 
@@ -176,6 +180,23 @@ def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Ge
     return random
 
 
+@cache
+def _first(seed: int) -> Array:
+    return np.random.RandomState(seed).standard_normal(_KEPT)
+
+
+def _again(seed: int) -> Callable[[tuple[int, int]], Array]:
+    """Draw what a generator of this seed draws first, which the small networks have in common."""
+    first, at = _first(seed), 0
+
+    def standard_normal(shape: tuple[int, int]) -> Array:
+        nonlocal at
+        start, at = at, at + shape[0] * shape[1]
+        return first[start:at].reshape(shape).copy()
+
+    return standard_normal
+
+
 def _floating(dtype: Any) -> np.dtype[Any]:
     try:
         floating: np.dtype[Any] = np.dtype(dtype)
@@ -211,7 +232,10 @@ def _draw(
         raise ValueError(f"scale must be a number, 'lecun' or 'he', got {scale!r}")
     if dtype is not float:
         dtype = _floating(dtype)
-    standard_normal = _random(rng, seed).standard_normal
+    if rng is None and sum(n * n_prev for n_prev, n in pairwise(layer_dims)) <= _KEPT:
+        standard_normal = _again(seed)
+    else:
+        standard_normal = _random(rng, seed).standard_normal
     parameters = {}
     n_prev = layer_dims[0]
     for l, n in enumerate(layer_dims[1:], 1):
