@@ -10,7 +10,6 @@ _MaybeNone: TypeAlias = Any
 ACTIVATIONS: Final[dict[str, int]]
 
 def ask_threads(address: int) -> None: ...
-
 def layer_forward(
     activation: int, A_prev: object, W: object, b: object
 ) -> tuple[_Array, _Array] | _MaybeNone: ...
