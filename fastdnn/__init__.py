@@ -8,6 +8,9 @@ if find_spec("fastdnn._kernels") is None:
         "where the installed package is found, or build it in place: pip install -e ."
     )
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fastdnn._config import __version__, show_config
 from fastdnn._training import History, State
 from fastdnn.application import (
@@ -36,6 +39,10 @@ from fastdnn.parameters import (
     initialize_parameters_deep,
     update_parameters,
 )
+
+if TYPE_CHECKING:
+    from fastdnn.estimators import MLPClassifier as MLPClassifier
+    from fastdnn.estimators import MLPRegressor as MLPRegressor
 
 __all__ = [
     "SGD",
@@ -71,3 +78,10 @@ __all__ = [
     "two_layer_model",
     "update_parameters",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # scikit-learn takes a second to import, and is imported by who asks for it
+    if name in ("MLPClassifier", "MLPRegressor"):
+        return getattr(import_module("fastdnn.estimators"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -67,6 +67,7 @@ cdef struct Job:
     Slot *slots
     Cost cost
     double cost_parameter
+    double cost_scale    # what multiplies the cost, but not its gradient
     # the data
     Source X
     const void *T
@@ -92,6 +93,7 @@ cdef struct Job:
     double weight_decay
     double clip_norm
     double l2
+    bint scikit          # l2, epsilon and the mean cost are as in scikit-learn: see _begin_step
     int64_t steps
     # dropout
     BitGenerator *bits

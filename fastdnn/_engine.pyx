@@ -18,7 +18,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdnn cimport _loops
-from fastdnn._loops cimport GELU, IDENTITY, MOMENTUM, SGD, SILU, Activation, Step
+from fastdnn._loops cimport GELU, IDENTITY, MOMENTUM, NONE, SGD, SILU, Activation, Step
 from fastdnn._products cimport product, rows_of_product
 from fastdnn._source cimport gather
 from fastdnn._team cimport share, wait
@@ -99,6 +99,7 @@ cdef struct Part:
     Py_ssize_t rows
     Py_ssize_t batch  # all of it
     int64_t steps     # this one included
+    double l2
     Step step
 
 
@@ -109,7 +110,7 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
     cdef:
         Part part
         Py_ssize_t rows, l, i = 0
-        double total = 0, weight, total_weight = 0, work = 0, done = 0
+        double total = 0, weight, total_weight = 0, work = 0, done = 0, counts
         bint finite = True
     part.thread, part.steps, part.step = thread, job.steps, job.step
     if thread == 0 and job.guarded:
@@ -119,17 +120,20 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
     while i < job.m and finite:
         rows = min(job.batch, job.m - i)
         weight = rows if job.weights == NULL else _weight_of(job, tag, i, rows)
+        counts = rows if job.scikit else weight
         if thread == 0 and weight > 0:
             _draw(job, rows)
         wait(&job.team)
         if job.interrupted:
             break
         if weight > 0:
-            _begin_step(job, &part, rows)
-            total += _step(job, &part, tag, i, weight, &finite)
-        total_weight += weight
+            _begin_step(job, &part, rows, weight)
+            total += counts / weight * _step(job, &part, tag, i, weight, &finite)
+        total_weight += counts
         i += rows
-        done += work * rows
+        if weight > 0:
+            # only then have all met since they looked whether the training was interrupted
+            done += work * rows
         if thread == 0 and done >= PATIENCE:
             done = 0
             _look_for_signals(job)
@@ -173,8 +177,12 @@ cdef bint _is_finite(Job *job, const floating *tag) noexcept nogil:
     return True
 
 
-cdef void _begin_step(const Job *job, Part *part, Py_ssize_t rows) noexcept nogil:
-    # the corrections of Adam's bias depend on how many steps there were
+cdef void _begin_step(
+    const Job *job, Part *part, Py_ssize_t rows, double weight,
+) noexcept nogil:
+    # The corrections of Adam's bias depend on how many steps there were. scikit-learn divides l2 by
+    # the batch's weight too, has a batch's mean cost count by its examples, whatever they weigh,
+    # and adds epsilon to the root before that is corrected.
     cdef Step *step = &part.step
     part.batch = rows
     part.first = share(&job.team, rows, part.thread)
@@ -186,6 +194,10 @@ cdef void _begin_step(const Job *job, Part *part, Py_ssize_t rows) noexcept nogi
     if job.bias_corrected:
         step.rate = job.learning_rate / (1 - _power(step.beta1, part.steps))
         step.root = 1 / sqrt(1 - _power(step.beta2, part.steps))
+    part.l2 = job.l2
+    if job.scikit:
+        part.l2 = job.l2 / weight
+        step.epsilon = job.step.epsilon * step.root
 
 
 cdef double _power(double base, int64_t exponent) noexcept nogil:
@@ -236,7 +248,7 @@ cdef double _step(
     mine.cost = mine.squares = 0
     if part.rows > 0:
         _forward(job, part, X)
-        mine.cost = _output_delta(job, part, tag, first, weight)
+        mine.cost = job.cost_scale * _output_delta(job, part, tag, first, weight)
     if job.l2 > 0:
         mine.squares += _sum_of_squares(job, part.thread, tag)
     _backward(job, part, X)
@@ -244,7 +256,7 @@ cdef double _step(
     for t in range(job.team.n_threads):
         total += job.shares[t].cost
         squares += job.shares[t].squares
-    total += weight * job.l2 * 0.5 * squares
+    total += weight * part.l2 * 0.5 * squares
     finite[0] = not job.guarded or total - total == 0
     if finite[0]:
         _update_all(job, part, X)
@@ -323,8 +335,9 @@ cdef inline bint _in_unit_rows(const Job *job, Py_ssize_t l, Py_ssize_t rows) no
     # whether the arrays of layer l, or of the input, l = -1, are transposed
     if l < 0:
         return job.trans_X
+    # dropout draws one example a row, whatever the number of threads
     return (job.team.n_threads == 1 and _unit_rows(l, job.L, rows, job.layers[l].n)
-            and not (l == 0 and job.gram))
+            and job.slots[l].keep == 1 and not (l == 0 and job.gram))
 
 
 cdef void _forward(Job *job, const Part *part, const floating *X) noexcept nogil:
@@ -406,7 +419,8 @@ cdef void _update_layer(
         const Layer *layer = &job.layers[l]
         const Slot *slot = &job.slots[l]
         bint gram = l == 0 and job.gram, trans_A_prev = _in_unit_rows(job, l - 1, part.batch)
-        bint updates = job.clip_norm == 0, fused = job.fused and not gram
+        bint updates = job.clip_norm == 0 and job.optimizer != NONE
+        bint fused = job.fused and not gram
         Py_ssize_t t, i = _first_row(job, l, part.thread), at = i * layer.n
         Py_ssize_t rows = _first_row(job, l, part.thread + 1) - i
         const floating *A_prev = X if l == 0 else <const floating *> job.slots[l - 1].A
@@ -427,13 +441,13 @@ cdef void _update_layer(
         rows_of_product(
             layer.n_prev, not trans_A_prev, _in_unit_rows(job, l, part.batch), False,
             rows, layer.n, part.batch, -rate, A_prev, dZ,
-            <floating> (1 - part.step.rate * job.l2), W)
+            <floating> (1 - part.step.rate * part.l2), W)
         if part.thread == 0:
             _loops.add_scaled(layer.n, -rate, db, <floating *> slot.b)
         return
     if gram:
         # of the coefficients C of W = W_of_W0 W0 + X^T C, (m, n), dZ is the gradient
-        _update(job, part, rows * layer.n, 1, job.l2, dZ + at, <floating *> slot.m1_W + at,
+        _update(job, part, rows * layer.n, 1, part.l2, dZ + at, <floating *> slot.m1_W + at,
                 <floating *> slot.m2_W + at, W)
         if part.thread == 0:
             _gram_update(job, part.step.rate)
@@ -442,8 +456,10 @@ cdef void _update_layer(
             layer.n_prev, not trans_A_prev, _in_unit_rows(job, l, part.batch), False,
             rows, layer.n, part.batch, <floating> 1, A_prev, dZ, <floating> 0, dW)
         if updates:
-            _update(job, part, rows * layer.n, 1, job.l2, dW, <floating *> slot.m1_W + at,
+            _update(job, part, rows * layer.n, 1, part.l2, dW, <floating *> slot.m1_W + at,
                     <floating *> slot.m2_W + at, W)
+        elif part.l2 > 0:
+            _loops.add_scaled(rows * layer.n, <floating> part.l2, W, dW)
     if updates and part.thread == 0:
         _update(job, part, layer.n, 1, 0, db, <floating *> slot.m1_b, <floating *> slot.m2_b,
                 <floating *> slot.b)
@@ -475,15 +491,13 @@ cdef void _clip_and_update(Job *job, const Part *part, const floating *tag) noex
         const Layer *layer
         const Slot *slot
         const floating *db
-        floating *dW
+        const floating *dW
         double squares = 0, scale = 1
     for l in range(job.L):
         layer, slot = &job.layers[l], &job.slots[l]
         at = _first_row(job, l, thread) * layer.n
         size = _first_row(job, l, thread + 1) * layer.n - at
-        dW, db = <floating *> slot.dW + at, <const floating *> slot.db
-        if job.l2 > 0:
-            _loops.add_scaled(size, <floating> job.l2, <const floating *> slot.W + at, dW)
+        dW, db = <const floating *> slot.dW + at, <const floating *> slot.db
         squares += _loops.dot(size, dW, dW)
         if thread == 0:
             squares += _loops.dot(layer.n, db, db)

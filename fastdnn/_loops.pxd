@@ -28,6 +28,7 @@ cdef enum Cost:
 
 
 cdef enum Optimizer:
+    NONE  # leaves the gradient where it is
     SGD
     MOMENTUM
     NESTEROV

@@ -7,7 +7,8 @@ cdef double output_delta(
     const floating *w, const floating *T, floating *Z,
 ) noexcept nogil:
     # the sum of w[i] cost(Z[i], T[i]) over the rows; Z := its gradient by Z, times scale
-    # w is NULL where all weigh 1; T holds the targets
+    # w is NULL where all weigh 1; T holds the targets. The parameter is the threshold of huber, the
+    # quantile, and of the cross-entropies the most that an output counts, if above 0.
     cdef:
         Py_ssize_t width = min(cols, 256), height = max(1, 256 // cols)
         Py_ssize_t i, j, i0 = 0, j0, h, w_, at
@@ -15,7 +16,7 @@ cdef double output_delta(
         floating term[256]
         double total = 0
     if cost == SOFTMAX_CROSS_ENTROPY:
-        return softmax_delta(rows, cols, scale, w, T, Z)
+        return softmax_delta(rows, cols, p, scale, w, T, Z)
     while i0 < rows:
         h = min(height, rows - i0)
         j0 = 0
@@ -49,6 +50,9 @@ cdef inline void cost_terms(
     if cost == SIGMOID_CROSS_ENTROPY:
         for i in range(size):
             term[i] = sigmoid_cost(Z[i], T[i], &Z[i])
+        if p > 0:
+            for i in range(size):
+                term[i] = p if term[i] > p else term[i]
     elif cost == SQUARED_ERROR:
         for i in range(size):
             term[i] = squared_error(Z[i], T[i], &Z[i])
@@ -67,13 +71,13 @@ cdef inline void cost_terms(
 
 
 cdef double softmax_delta(
-    Py_ssize_t rows, Py_ssize_t cols, double scale,
+    Py_ssize_t rows, Py_ssize_t cols, floating most, double scale,
     const floating *w, const floating *T, floating *Z,
 ) noexcept nogil:
     # with S = sum T the cross-entropy is S log(sum exp Z) - sum T Z, its gradient S softmax(Z) - T
     cdef:
         Py_ssize_t i, j, i0 = 0, h
-        floating top, total_T, total_exp, weight, factor, share
+        floating top, total_T, total_exp, weight, factor, share, term
         floating dot[64]
         double total = 0
     while i0 < rows:
@@ -91,7 +95,10 @@ cdef double softmax_delta(
             weight = 1
             if w != NULL:
                 weight = w[i]
-            total += weight * (total_T * log_(total_exp) - dot[i - i0])
+            term = total_T * log_(total_exp) - dot[i - i0]
+            if most > 0:
+                term = most if term > most else term
+            total += weight * term
             factor = <floating> (scale * weight)
             share = factor * total_T / total_exp
             for j in range(cols):

@@ -43,6 +43,10 @@ cdef extern from *:
         for (long i = 0; FASTDNN_LOAD(&team->left) == left && !FASTDNN_LOAD(&team->abandoned); i++)
             if (i < 3000) FASTDNN_PAUSE(); else FASTDNN_SLEEP();
     }
+
+    static inline void fastdnn_abandon(fastdnn_team *team) {
+        FASTDNN_ADD(&team->abandoned, 1);
+    }
     """
     ctypedef struct Team "fastdnn_team":
         long n_threads
@@ -50,6 +54,7 @@ cdef extern from *:
         long left
         long abandoned
     void wait "fastdnn_wait"(Team *team) noexcept nogil
+    void abandon "fastdnn_abandon"(Team *team) noexcept nogil
 
 
 cdef inline Py_ssize_t share(const Team *team, Py_ssize_t size, Py_ssize_t thread) noexcept nogil:

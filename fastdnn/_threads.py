@@ -23,6 +23,7 @@ _ROWS = 16
 _lock = threading.Lock()
 _calls = 0
 _before = 1
+_births = 0  # forks that this process has come of
 _T = TypeVar("_T")
 
 
@@ -37,7 +38,8 @@ def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
 
 def current() -> int:
     """How many threads BLAS may use now: what its environment or threadpoolctl has set."""
-    return _before if _calls else _blas()[0]()
+    with _lock:
+        return _before if _calls else _blas()[0]()
 
 
 def address() -> int:
@@ -56,7 +58,8 @@ class Team:
 
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
-        self._pool: Any = None
+        self._workers: list[_Worker] = []
+        self._born = _births
 
     def __enter__(self) -> "Team":
         global _before, _calls
@@ -71,33 +74,109 @@ class Team:
 
     def __exit__(self, *_: object) -> None:
         global _calls
-        if self._pool is not None:
-            self._pool.shutdown()
-        with _lock:
-            _calls -= 1
-            if not _calls and _before != 1:
-                _blas()[1](_before)
+        try:
+            if self._born == _births:
+                for worker in self._workers:
+                    worker.end()
+                for worker in self._workers:
+                    worker.join()
+        finally:
+            with _lock:
+                # a forked child has begun anew
+                if self._born == _births:
+                    _calls -= 1
+                    if not _calls and _before != 1:
+                        _blas()[1](_before)
 
     def run(self, task: Callable[[int], _T], abandon: Callable[[], object]) -> list[_T]:
-        """Call task(0), ..., task(n_threads - 1) at once; abandon, if the first cannot be."""
-        if self.n_threads == 1:
-            return [task(0)]
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
+        """Call task(0), ..., task(n_threads - 1) at once; abandon, if the first cannot be.
 
-            self._pool = ThreadPoolExecutor(self.n_threads - 1)
+        Returns, or raises, when all have ended.
+        """
+        if self._born != _births:
+            # in a forked child, which has neither the threads nor BLAS's number
+            self._workers, self._born = [], _births
+            self.__enter__()
         try:
-            others = [self._pool.submit(task, i) for i in range(1, self.n_threads)]
+            while len(self._workers) < self.n_threads - 1:
+                self._workers.append(_Worker(len(self._workers) + 1))
+            for worker in self._workers:
+                worker.begin(task)
             first = task(0)
         except BaseException:
             abandon()
             raise
-        return [first, *(other.result() for other in others)]
+        finally:
+            _outlast(self._workers)
+        return [first, *(worker.outcome() for worker in self._workers)]
 
     def share(self, size: int, task: Callable[[int, int], _T]) -> list[_T]:
         """Call task(first, stop) for even parts of so many things."""
         ends = [size * i // self.n_threads for i in range(self.n_threads + 1)]
         return self.run(lambda i: task(ends[i], ends[i + 1]), lambda: None)
+
+
+class _Worker(threading.Thread):
+    """One of the other threads. What it does is told by attributes: an interrupt loses none."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(name=f"fastdnn {index}", daemon=True)
+        self._index = index
+        self._woken = threading.Semaphore(0)
+        self._finished = threading.Event()
+        self._task: Callable[[int], Any] | None = None
+        self._ended = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        while not self._ended:
+            self._woken.acquire()
+            if self._task is None:
+                continue
+            try:
+                self._result, self._error = self._task(self._index), None
+            except BaseException as error:
+                self._error = error
+            self._task = None
+            self._finished.set()
+
+    def begin(self, task: Callable[[int], Any]) -> None:
+        self._finished.clear()
+        self._task = task
+        self._woken.release()
+
+    def wait(self) -> None:
+        while self.busy():
+            # again, where the thread that began was interrupted before
+            self._woken.release()
+            self._finished.wait(1)
+
+    def busy(self) -> bool:
+        return self._task is not None
+
+    def outcome(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def end(self) -> None:
+        self._ended = True
+        self._woken.release()
+
+
+def _outlast(workers: "list[_Worker]") -> None:
+    """Wait for all, and only then raise what has interrupted it."""
+    interrupt = None
+    for worker in workers:
+        while worker.busy():
+            try:
+                worker.wait()
+            except KeyboardInterrupt as error:
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 @cache
@@ -149,8 +228,9 @@ def _quota() -> int:
 
 def _forget() -> None:
     """Start anew in a forked child, in which no other thread lives to end its call."""
-    global _lock, _calls
+    global _lock, _calls, _births
     _lock = threading.Lock()
+    _births += 1
     if _calls:
         _calls = 0
         _blas()[1](_before)

@@ -9,7 +9,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport auto_pickle, floating
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import numpy
 
@@ -18,12 +18,13 @@ from fastdnn._engine cimport (
     REGIONS, SHARES, BitGenerator, Job, Layer, Share, Slot, epoch, needs_Z, predict, targets,
 )
 from fastdnn._loops cimport (
-    ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
-    QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
+    ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, NONE,
+    POISSON, QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
     SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
 )
 from fastdnn._products cimport rows_of_product
 from fastdnn._source cimport Source, first_nonfinite_row, gather
+from fastdnn._team cimport abandon
 
 ACTIVATIONS = {
     "identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU,
@@ -41,7 +42,8 @@ COSTS = {
     "exp": {"poisson": POISSON},
 }
 OPTIMIZERS = {
-    "sgd": SGD, "momentum": MOMENTUM, "nesterov": NESTEROV, "rmsprop": RMSPROP, "adam": ADAM,
+    "none": NONE, "sgd": SGD, "momentum": MOMENTUM, "nesterov": NESTEROV, "rmsprop": RMSPROP,
+    "adam": ADAM,
 }
 
 cdef object ndarray = numpy.ndarray
@@ -316,7 +318,9 @@ cdef class Trainer:
     optimizer : int
         Code, from OPTIMIZERS.
     numbers : dict of float
-        beta1, beta2, epsilon, weight_decay, bias_corrected, l2, clip_norm; 0 where unused.
+        beta1, beta2, epsilon, weight_decay, bias_corrected, l2, clip_norm; 0 where unused. And
+        scikit, whether l2, epsilon and the mean cost are as in scikit-learn, and cost_scale, by
+        which the cost is multiplied, but not its gradient.
     m1, m2 : ndarray or None
         Arenas of the moments.
     steps : int
@@ -371,6 +375,7 @@ cdef class Trainer:
         job.step.epsilon = numbers["epsilon"]
         job.weight_decay, job.bias_corrected = numbers["weight_decay"], numbers["bias_corrected"]
         job.l2, job.clip_norm = numbers["l2"], numbers["clip_norm"]
+        job.scikit, job.cost_scale = numbers.get("scikit", False), numbers.get("cost_scale", 1.0)
         job.fused = job.optimizer == SGD and job.clip_norm == 0
         job.steps = steps
         for l in range(L):
@@ -465,7 +470,7 @@ cdef class Trainer:
         for l in range(job.L - 1):
             job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
                                else _take(&at, batch * job.layers[l].n * itemsize))
-        if job.clip_norm > 0:
+        if job.clip_norm > 0 or job.optimizer == NONE:
             for l in range(job.L):
                 job.slots[l].dW = _take(
                     &at, job.layers[l].n_prev * job.layers[l].n * itemsize)
@@ -487,6 +492,10 @@ cdef class Trainer:
     @property
     def steps(self):
         return self.job.steps
+
+    @steps.setter
+    def steps(self, int64_t steps):
+        self.job.steps = steps
 
     def begin(self, order, double learning_rate):
         """Prepare an epoch in the order of the examples' indices, (m) of int64, or as they lie."""
@@ -512,10 +521,27 @@ cdef class Trainer:
             _raise_pending()
         return cost
 
+    def gradient(self, out):
+        """Copy the gradient that the optimiser "none" has left to an arena."""
+        cdef:
+            char *to = <char *> _address(out)
+            Py_ssize_t l, size
+            size_t itemsize = out.itemsize
+            const Layer *layer
+        if (self.job.optimizer != NONE or out.dtype != self.plan.params.dtype
+                or out.shape != self.plan.params.shape or not out.flags.c_contiguous):
+            raise ValueError("out must be like the arena, and the optimiser none")
+        for l in range(self.job.L):
+            layer = &self.job.layers[l]
+            size = layer.n_prev * layer.n
+            memcpy(to, self.job.slots[l].dW, size * itemsize)
+            memcpy(to + size * itemsize, self.job.slots[l].db, layer.n * itemsize)
+            to += (size + layer.n) * itemsize
+
     def abandon(self):
         """Let the other threads go, where the first will not come."""
         self.job.interrupted = True
-        self.job.team.abandoned = True
+        abandon(&self.job.team)
 
 
 cdef int _raise_pending() except -1:

@@ -344,8 +344,6 @@ def test_dropout_against_numpy(shuffle, activation, dtype):
             kept(random, r * n, keep).reshape(r, n).astype(dtype)
             for (r, n), keep in zip(sizes, (0.8, 0.6, 0.6), strict=True)
         ]
-        # the hidden layers of a small batch lie in memory one unit a row
-        masks[1:] = [mask.reshape(mask.shape[::-1]).T for mask in masks[1:]]
         _, dW, db = reference.gradient(
             W, b, [activation] * 2, "sigmoid", "cross_entropy", 0, X[rows], T[rows], masks=masks
         )
@@ -935,6 +933,23 @@ def test_ctrl_c_ends_the_training_after_a_batch(n_threads):
     net.fit(X[:100], np.zeros(100))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a signal to the process itself")
+def test_ctrl_c_where_most_batches_weigh_nothing():
+    X = np.zeros((20_000, 500), np.float32)
+    weights = np.zeros(len(X))
+    weights[-1] = 1
+    for i in range(20):
+        net = Network([500, 50, 1], dtype="float32", rng=0)
+        timer = threading.Timer(0.02 + i * 1e-3, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            net.fit(
+                X, weights, sample_weight=weights, batch_size=10, epochs=100_000, shuffle=False,
+                n_threads=2,
+            )  # fmt: skip
+        timer.join()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_fork_after_fit_then_fit_in_the_child():
     code = """
@@ -987,8 +1002,7 @@ def test_a_team_computes_what_one_thread_does(options, order, activation, n_thre
         options["validation_data"] = (X, Y)
     found = []
     for n in (1, n_threads):
-        # no layer of more units than the last batch has examples: dropout draws in memory's order
-        net = Network([5, 7, 2, 3], activation, "softmax", dtype=dtype, rng=0)
+        net = Network([5, 9, 2, 3], activation, "softmax", dtype=dtype, rng=0)
         history = net.fit(X, Y, epochs=4, n_threads=n, **options)
         found.append((net, history))
     (one, costs), (net, team_costs) = found

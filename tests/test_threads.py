@@ -1,7 +1,12 @@
 """The threads of a call."""
 
 import os
+import signal
+import subprocess
+import sys
+import textwrap
 import threading
+import time
 
 import pytest
 
@@ -95,6 +100,51 @@ def test_a_team_whose_first_thread_fails_lets_the_others_go():
 
     with pytest.raises(KeyboardInterrupt), _threads.Team(2) as team:
         team.run(task, meet.abort)
+
+
+def test_an_interrupt_does_not_end_the_call_before_the_others():
+    ended = []
+
+    def task(i):
+        if i == 0:
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0.2)
+        ended.append(i)
+
+    with pytest.raises(KeyboardInterrupt), _threads.Team(3) as team:
+        team.run(task, lambda: None)
+    assert sorted(ended) == [1, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_goes_on_with_its_parent_s_team():
+    with _threads.Team(3) as team:
+        assert team.run(lambda i: i, lambda: None) == [0, 1, 2]
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            good = team.run(lambda i: i, lambda: None) == [0, 1, 2]
+            team.__exit__()
+            os._exit(0 if good and _threads._calls == 0 else 3)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_thread_that_outlives_the_main_one_goes_on():
+    code = """
+        import threading, time
+        from fastdnn import _threads
+        def late():
+            time.sleep(0.5)
+            with _threads.Team(2) as team:
+                print(team.run(lambda i: i, lambda: None))
+        threading.Thread(target=late).start()
+    """
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", textwrap.dedent(code)], timeout=60, capture_output=True
+    )
+    assert run.stdout.strip() == b"[0, 1]", run.stderr
 
 
 def test_an_error_of_another_thread_is_raised():

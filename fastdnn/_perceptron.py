@@ -1,0 +1,487 @@
+"""What the two estimators share: scikit-learn's perceptron, trained by the compiled engine."""
+
+import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from time import perf_counter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.optimize
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, check_scoring, r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, shuffle
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.optimize import _check_optimize_result
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastdnn._arrays import Array
+from fastdnn._runs import Optimizer, Run, SparseRun, dense, views
+from fastdnn._threads import CALL, STEP, Team, choose
+from fastdnn._trainer import ACTIVATIONS, COSTS, Plan
+from fastdnn._training import mean_cost
+from fastdnn.network import Network
+
+# scikit-learn's names of the activations, and ours
+NAMES = {"logistic": "sigmoid"} | {name: name for name in ACTIVATIONS if name != "sigmoid"}
+
+
+class Perceptron:
+    """A mixin that comes before scikit-learn's class and replaces what it computes."""
+
+    if TYPE_CHECKING:
+        coefs_: list[Array]
+        intercepts_: list[Array]
+        loss_curve_: Any
+        validation_loss_curve_: Any
+        validation_scores_: Any
+        best_validation_score_: Any
+        best_loss_: Any
+
+        # the parameters, and what scikit-learn's class has
+        def __getattr__(self, name: str) -> Any: ...
+
+    # ------------------------------------------------------------------------------- parameters
+
+    def _hidden_activations(self) -> list[str]:
+        hidden = _sizes(self.hidden_layer_sizes)
+        if isinstance(self.activation, str):
+            return [self.activation] * len(hidden)
+        names = list(self.activation)
+        if len(names) != len(hidden):
+            raise ValueError(
+                f"activation must be one name, or one for each of {len(hidden)} hidden layers, "
+                f"got {self.activation!r}"
+            )
+        for name in names:
+            if name not in NAMES:
+                raise ValueError(f"activation must name some of {sorted(NAMES)}, got {name!r}")
+        return names
+
+    def _initialize(self, y: Array, layer_units: list[int], dtype: Any) -> None:
+        """Draw the parameters as scikit-learn does (Glorot-uniform, the biases too)."""
+        self.n_iter_ = 0
+        self.t_ = 0
+        self.n_layers_ = len(layer_units)
+        self.out_activation_ = self._output_activation()
+        names = self._hidden_activations()
+        last = names[-1] if isinstance(self.activation, str) and names else self.activation
+        self.coefs_, self.intercepts_ = [], []
+        for name, (n_prev, n) in zip([*names, last], pairwise(layer_units), strict=True):
+            bound = np.sqrt((2.0 if name == "logistic" else 6.0) / (n_prev + n))
+            for shape, arrays in (((n_prev, n), self.coefs_), (n, self.intercepts_)):
+                drawn = self._random_state.uniform(-bound, bound, shape)
+                arrays.append(drawn.astype(dtype, copy=False))
+        if hasattr(self, "_optimizer"):
+            del self._optimizer
+        if self.solver != "lbfgs":
+            self.loss_curve_ = []
+            self._no_improvement_count = 0
+            self.best_loss_ = None if self.early_stopping else np.inf
+        self.validation_loss_curve_ = None
+        self.validation_scores_ = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _plan(self, names: list[str], dtype: Any) -> tuple[Plan, Array]:
+        """Gather the parameters in an arena, of which they become views."""
+        params = np.concatenate(
+            [
+                np.ravel(array).astype(dtype, copy=False)
+                for pair in zip(self.coefs_, self.intercepts_, strict=True)
+                for array in pair
+            ]
+        )
+        dims = (len(self.coefs_[0]), *(len(b) for b in self.intercepts_))
+        output, cost, parameter = self._output(dtype)
+        plan = Plan(
+            dims, tuple(ACTIVATIONS[NAMES[name]] for name in names), COSTS[output][cost],
+            parameter, params,
+        )  # fmt: skip
+        self.coefs_, self.intercepts_ = views(params, dims)
+        self._bound = SimpleNamespace(
+            plan=plan, params=params, views=[*self.coefs_, *self.intercepts_]
+        )
+        return plan, params
+
+    def _bind(self, dtype: Any = None) -> tuple[Plan, Array]:
+        """Find the plan whose arena the parameters are in; make it where they were assigned."""
+        bound = getattr(self, "_bound", None)
+        arrays = [*self.coefs_, *self.intercepts_]
+        if (
+            bound is not None
+            and (dtype is None or bound.params.dtype == dtype)
+            and all(a is b for a, b in zip(arrays, bound.views, strict=True))
+        ):
+            return bound.plan, bound.params
+        return self._plan(self._fitted_activations, dtype or arrays[0].dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        return {key: value for key, value in state.items() if key != "_bound"}
+
+    # -------------------------------------------------------------------------------------- fit
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False,
+        X_val: Any = None, y_val: Any = None,
+    ) -> Any:  # fmt: skip
+        sizes = _sizes(self.hidden_layer_sizes)
+        if np.any(np.array(sizes) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        if self.weight_decay and self.solver != "adam":
+            raise ValueError("weight_decay needs the solver 'adam'")
+        if self.dropout and self.solver == "lbfgs":
+            raise ValueError("dropout needs a stochastic solver")
+        names = self._hidden_activations()
+        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        labels = y
+        X, y = self._validate_input(X, y, incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        class_weight = getattr(self, "class_weight", None)
+        if class_weight is not None:
+            weight = compute_sample_weight(class_weight, labels)
+            sample_weight = weight if sample_weight is None else sample_weight * weight
+        if y.ndim == 1:
+            y = y.reshape((-1, 1))
+        self.n_outputs_ = y.shape[1]
+        self._random_state = check_random_state(self.random_state)
+        if first:
+            self._initialize(y, [X.shape[1], *sizes, self.n_outputs_], X.dtype)
+        self._fitted_activations = names
+        validation = self._validation(X_val, y_val)
+        if self.solver == "lbfgs":
+            self._fit_lbfgs(X, y, sample_weight, validation)
+        else:
+            self._fit_stochastic(X, y, sample_weight, incremental, validation)
+        if not np.isfinite(self._bind()[1]).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large"
+                " values and need to be preprocessed."
+            )
+        return self
+
+    def _validation(self, X_val: Any, y_val: Any) -> tuple[Any, Any] | None:
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given together")
+        if X_val is None:
+            return None
+        X_val = validate_data(
+            self, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
+        )
+        return X_val, np.asarray(y_val)
+
+    def _split(
+        self, X: Any, y: Array, sample_weight: Any, validation: tuple[Any, Any] | None
+    ) -> tuple[Any, Array, Any, Any]:
+        """Set apart what early stopping looks at, as scikit-learn does: X, y, weights of either."""
+        if validation is not None:
+            return X, y, sample_weight, (*validation, None)
+        if not self.early_stopping:
+            return X, y, sample_weight, None
+        arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
+        parts = train_test_split(
+            *arrays,
+            random_state=self._random_state,
+            test_size=self.validation_fraction,
+            # not of several labels
+            stratify=y if is_classifier(self) and self.n_outputs_ == 1 else None,
+        )
+        X, X_val, y, y_val, *weights = parts
+        if X_val.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of "
+                "your dataset."
+            )
+        if is_classifier(self):
+            y_val = self._label_binarizer.inverse_transform(y_val)
+        return X, y, weights[0] if weights else None, (X_val, y_val, (weights or [0, None])[1])
+
+    def _fit_stochastic(
+        self, X: Any, y: Array, sample_weight: Any, incremental: bool,
+        validation: tuple[Any, Any] | None,
+    ) -> None:  # fmt: skip
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        plan, params = self._bind()
+        if not hasattr(self, "_optimizer") or not (incremental or self.warm_start):
+            self._optimizer = Optimizer(self, params)
+        optimizer = self._optimizer
+        X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
+        m = X.shape[0]
+        if self.batch_size == "auto":
+            batch = min(200, m)
+        else:
+            if self.batch_size > m:
+                warnings.warn(
+                    "Got `batch_size` less than 1 or larger than sample size. It is going to be "
+                    "clipped",
+                    stacklevel=4,
+                )
+            batch = int(np.clip(self.batch_size, 1, m))
+        order = np.arange(m, dtype=np.int64)
+        start = perf_counter()
+        self.n_iter_ = 0
+        with Team(self._threads(batch, m)) as team, _progress(self) as progress:
+            run = _run(X)(self, plan, params, X, y, sample_weight, batch, team)
+            try:
+                for _ in range(self.max_iter):
+                    if self.shuffle:
+                        order = shuffle(order, random_state=self._random_state)
+                    self.loss_ = run.epoch(order if self.shuffle else None)
+                    self.n_iter_ += 1
+                    self.t_ += m
+                    self.loss_curve_.append(self.loss_)
+                    progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                    self._judge(validation, params, progress)
+                    optimizer.end_iteration(self)
+                    if self._no_improvement_count > self.n_iter_no_change:
+                        if optimizer.stops(self, progress):
+                            break
+                        self._no_improvement_count = 0
+                    if incremental:
+                        break
+                    if self.max_time is not None and perf_counter() - start >= self.max_time:
+                        break
+                    if self.n_iter_ == self.max_iter:
+                        warnings.warn(
+                            f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached "
+                            "and the optimization hasn't converged yet.",
+                            ConvergenceWarning,
+                            stacklevel=4,
+                        )
+            except KeyboardInterrupt:
+                warnings.warn("Training interrupted by user.", stacklevel=4)
+        if self.early_stopping:
+            params[:] = self._best
+            del self._best
+
+    def _threads(self, batch: int, m: int) -> int:
+        work = 3 * sum(W.size for W in self.coefs_) - self.coefs_[0].size
+        return choose(self.n_threads, batch, work * batch, max(STEP, CALL * batch // m))
+
+    # ----------------------------------------------------------------------------------- validation
+
+    def _judge(self, validation: Any, params: Array, progress: Callable[[str], None]) -> None:
+        """Count the iterations without improvement, and keep the best parameters."""
+        if validation is not None:
+            if self.validation_loss_curve_ is None:
+                self.validation_loss_curve_ = []
+            self.validation_loss_curve_.append(self._loss_of(*validation))
+        if not self.early_stopping:
+            if self.solver == "lbfgs":
+                return
+            loss = self.loss_curve_[-1]
+            self._no_improvement_count += 1
+            if not loss > self.best_loss_ - self.tol:
+                self._no_improvement_count = 0
+            if loss < self.best_loss_:
+                self.best_loss_ = loss
+            return
+        score = self._validation_score(*validation)
+        self.validation_scores_.append(score)
+        progress(f"Validation score: {score:f}")
+        self._no_improvement_count += 1
+        if not score < self.best_validation_score_ + self.tol:
+            self._no_improvement_count = 0
+        if score > self.best_validation_score_ or not hasattr(self, "_best"):
+            self._best = params.copy()
+        if score > self.best_validation_score_:
+            self.best_validation_score_ = score
+
+    def _validation_score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        if self.scoring == "loss":
+            return -self.validation_loss_curve_[-1]
+        if self.scoring is not None:
+            scorer = check_scoring(self, self.scoring)
+            options = {} if sample_weight is None else {"sample_weight": sample_weight}
+            with warnings.catch_warnings():
+                # the validation data has lost its names
+                warnings.filterwarnings("ignore", "X does not have valid feature names")
+                return float(scorer(self, X, y, **options))
+        y_pred = self._predict(X, check_input=False)
+        if np.issubdtype(y_pred.dtype, np.floating) and not np.isfinite(y_pred).all():
+            return np.nan
+        score = accuracy_score if is_classifier(self) else r2_score
+        return score(y, y_pred, sample_weight=sample_weight)
+
+    def _loss_of(self, X: Any, y: Any, sample_weight: Any) -> float:
+        """Compute the mean loss of examples, without the L2 term."""
+        if is_classifier(self):
+            y = self._label_binarizer.transform(y)
+        y = np.reshape(y, (len(y), -1))
+        plan, params = self._bind()
+        T, labels = self._targets(y, params.dtype)
+        w = None if sample_weight is None else np.ascontiguousarray(sample_weight, params.dtype)
+        sums = []
+        for first, rows in dense(X):
+            part = slice(first, first + len(rows))
+            sums.append(
+                plan.evaluate(
+                    rows, T if T is None else T[part], labels if labels is None else labels[part],
+                    None if w is None else w[part], 0, len(rows),
+                )
+            )  # fmt: skip
+        constants = self._loss_constants(y)
+        constant = 0.0 if constants is None else np.average(constants, weights=sample_weight)
+        return float(mean_cost(sums) * self._loss_scale() + constant)
+
+    # ---------------------------------------------------------------------------------------- lbfgs
+
+    def _fit_lbfgs(self, X: Any, y: Array, sample_weight: Any, validation: Any) -> None:
+        plan, params = self._bind()
+        self._no_improvement_count = self.n_iter_ = 0
+        X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
+        m, start = X.shape[0], perf_counter()
+        gradient = np.empty_like(params)
+        # scikit-learn's order, all weights before the biases: the solver's sums then round alike
+        numbers = views(np.arange(params.size), (len(self.coefs_[0]), *map(len, self.intercepts_)))
+        packed = np.concatenate([array.ravel() for array in [*numbers[0], *numbers[1]]])
+        with Team(self._threads(m, m)) as team, _progress(self) as progress:
+            run = _run(X)(self, plan, params, X, y, sample_weight, m, team)
+
+            def objective(x: Array) -> tuple[float, Array]:
+                params[packed] = x
+                self.loss_ = run.epoch(None)
+                run.gradient(gradient)
+                return self.loss_, gradient[packed]
+
+            def iterated(x: Array) -> None:
+                params[packed] = x
+                self.n_iter_ += 1
+                progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                self._judge(validation, params, progress)
+                late = self.max_time is not None and perf_counter() - start >= self.max_time
+                enough = self.early_stopping and self._no_improvement_count > self.n_iter_no_change
+                if late or enough:
+                    raise StopIteration
+
+            result = scipy.optimize.minimize(
+                objective,
+                params[packed],
+                method="L-BFGS-B",
+                jac=True,
+                callback=iterated,
+                options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
+            )
+        if result.status == 99:  # the callback's StopIteration
+            self.n_iter_ = min(result.nit, self.max_iter)
+        else:
+            self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
+        self.loss_ = float(result.fun)
+        best = np.empty(params.size)
+        best[packed] = result.x
+        if self.early_stopping and hasattr(self, "_best"):
+            best = self._best
+            del self._best
+        # as scikit-learn, in float64 whatever X is
+        self._bind(np.dtype(np.float64))[1][:] = best
+
+    # -------------------------------------------------------------------------------------- predict
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if X.dtype not in (np.float32, np.float64):
+            X = X.astype(np.float64)
+        plan, params = self._bind()
+        m = X.shape[0]
+        AL = np.empty((m, len(self.intercepts_[-1])), params.dtype)
+        work = m * sum(W.size for W in self.coefs_)
+        with Team(choose(self.n_threads, m, work, CALL)) as team:
+            for first, rows in dense(X):
+                out = AL[first : first + len(rows)]
+                team.share(len(rows), partial(plan.predict, rows, out))
+        return AL.astype(np.result_type(X.dtype, params.dtype), copy=False)
+
+    @property
+    def network_(self) -> Network:
+        """A `Network` with the parameters of now: single rows at full speed, and more training."""
+        check_is_fitted(self)
+        names = [NAMES[name] for name in self._fitted_activations]
+        output, cost, parameter = self._output(self.coefs_[0].dtype)
+        options = {"huber": "huber_delta", "quantile": "quantile"}
+        network = Network(
+            [len(self.coefs_[0]), *(len(b) for b in self.intercepts_)],
+            names,
+            output,
+            cost=cost,
+            dtype=self.coefs_[0].dtype,
+            init=0.0,
+            rng=0,
+            **({options[cost]: parameter} if cost in options else {}),
+        )
+        for l, (W, b) in enumerate(zip(self.coefs_, self.intercepts_, strict=True), 1):
+            network.parameters[f"W{l}"][...] = W.T
+            network.parameters[f"b{l}"][...] = b[:, None]
+        return network
+
+    def course_parameters(self) -> dict[str, Array]:
+        """Copy the weights as the course's dictionary.
+
+        Returns
+        -------
+        parameters : dict
+            ``W1``, ``b1``, ..., of shapes (n, n_prev) and (n, 1).
+        """
+        check_is_fitted(self)
+        return {
+            key: value
+            for l, (W, b) in enumerate(zip(self.coefs_, self.intercepts_, strict=True), 1)
+            for key, value in ((f"W{l}", W.T.copy()), (f"b{l}", b[:, None].copy()))
+        }
+
+    # ----------------------------------------------------------------------------------------- loss
+
+    def _targets(self, y: Array, dtype: Any) -> tuple[Array | None, Array | None]:
+        """Make the engine's targets: class indices for softmax, else numbers."""
+        if self.out_activation_ == "softmax":
+            return None, np.argmax(y, axis=1).astype(np.int64)
+        return np.ascontiguousarray(y, dtype), None
+
+    def _loss_scale(self) -> float:
+        """Say what share of the engine's cost scikit-learn's loss is."""
+        return 1.0
+
+    def _loss_constants(self, y: Array) -> Array | None:
+        """Compute what each example's loss has in scikit-learn beside the engine's cost."""
+        return None
+
+
+class _progress:  # noqa: N801
+    """What verbose says: nothing, lines, or a bar on the terminal."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._bar = estimator.verbose == "bar"
+        self._lines = bool(estimator.verbose) and not self._bar
+        self._estimator = estimator
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self._say
+
+    def _say(self, line: str) -> None:
+        if self._lines:
+            print(line)
+        elif self._bar and line.startswith("Iteration"):
+            filled = min(30, 30 * self._estimator.n_iter_ // self._estimator.max_iter)
+            bar = "#" * filled + "-" * (30 - filled)
+            print(f"\r[{bar}] {line}", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            print(file=sys.stderr)
+
+
+def _run(X: Any) -> type[Run]:
+    return SparseRun if hasattr(X, "tocsr") else Run
+
+
+def _sizes(hidden_layer_sizes: Any) -> list[int]:
+    if not hasattr(hidden_layer_sizes, "__iter__"):
+        return [hidden_layer_sizes]
+    return list(hidden_layer_sizes)

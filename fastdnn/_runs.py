@@ -1,0 +1,261 @@
+"""The iterations of an estimator's fit: the engine, with scikit-learn's conventions."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from fastdnn._arrays import Array
+from fastdnn._threads import Team
+from fastdnn._trainer import OPTIMIZERS, Plan, Trainer
+
+# rows of a sparse matrix that are made dense at a time
+DENSE = 4096
+
+
+class Run:
+    """The iterations of one fit.
+
+    Parameters
+    ----------
+    estimator : Perceptron
+        Its parameters, and its optimiser.
+    plan : Plan
+    params : ndarray
+        The plan's arena.
+    X : ndarray or sparse matrix, shape (m, n_0)
+    y : ndarray, shape (m, n_L)
+        Targets; a column of booleans for each class.
+    weights : ndarray, shape (m,), or None
+        Weights of the examples.
+    batch : int
+        Examples of a step.
+    team : Team
+        The threads.
+    """
+
+    def __init__(
+        self, estimator: Any, plan: Plan, params: Array, X: Any, y: Array, weights: Any,
+        batch: int, team: Team,
+    ) -> None:  # fmt: skip
+        self._estimator, self._plan, self._params, self._team = estimator, plan, params, team
+        self._m, self._batch, self._weights = X.shape[0], batch, weights
+        self._lbfgs = estimator.solver == "lbfgs"
+        self._optimizer: Optimizer | None = None if self._lbfgs else estimator._optimizer
+        self._constants = estimator._loss_constants(y)
+        # a batch of all examples needs no order
+        self._ordered = estimator.shuffle and not self._lbfgs and batch < self._m
+        T, labels = estimator._targets(y, params.dtype)
+        w = None if weights is None else np.ascontiguousarray(weights, params.dtype)
+        self._read(X, T, labels, w)
+
+    def _read(self, X: Any, T: Any, labels: Any, w: Any) -> None:
+        if self._batch == self._m and (X.dtype != self._params.dtype or not X.flags.forc):
+            X = np.asarray(X, self._params.dtype, order="C")
+        self._trainer = self._begin(
+            X, T, labels, w, self._batch, self._ordered, self._estimator.alpha
+        )
+
+    def _begin(
+        self, X: Any, T: Any, labels: Any, w: Any, batch: int, shuffled: bool, alpha: float
+    ) -> Trainer:
+        estimator, optimizer = self._estimator, self._optimizer
+        kind = "none" if optimizer is None else optimizer.kind(estimator)
+        beta1 = {"adam": estimator.beta_1, "sgd": 0.0, "none": 0.0}.get(kind, estimator.momentum)
+        numbers = {
+            "beta1": float(beta1),
+            "beta2": float(estimator.beta_2),
+            "epsilon": float(estimator.epsilon),
+            "bias_corrected": kind == "adam",
+            "weight_decay": float(estimator.weight_decay),
+            "l2": float(alpha),
+            "clip_norm": 0.0 if self._lbfgs else float(estimator.clip_norm or 0.0),
+            "scikit": True,
+            "cost_scale": estimator._loss_scale(),
+        }
+        keep = (1.0, *[1.0 - estimator.dropout] * (len(estimator.coefs_) - 1))
+        bits = estimator._random_state._bit_generator.capsule if estimator.dropout else None
+        m1, m2, steps = (None, None, 0) if optimizer is None else optimizer.state()
+        return Trainer(
+            self._plan, X, T, labels, w, batch, shuffled, keep, bits, OPTIMIZERS[kind], numbers,
+            m1, m2, steps, None, False, self._team.n_threads,
+        )  # fmt: skip
+
+    def _train(self, trainer: Trainer, order: Array | None) -> float:
+        trainer.begin(order, self._optimizer.learning_rate if self._optimizer else 0.0)
+        try:
+            return self._team.run(trainer.epoch, trainer.abandon)[0]
+        finally:
+            if self._optimizer:
+                self._optimizer.steps = trainer.steps
+
+    def epoch(self, order: Array | None) -> float:
+        """Train on each example once, and compute scikit-learn's mean loss."""
+        order = order if self._ordered else None
+        return self._train(self._trainer, order) + self._constant(order)
+
+    def _constant(self, order: Array | None) -> float:
+        if self._constants is None:
+            return 0.0
+        x, w = self._constants, self._weights
+        if order is not None:
+            x, w = x[order], None if w is None else w[order]
+        return _mean_of_batches(x, w, self._batch)
+
+    def gradient(self, out: Array) -> None:
+        """Copy the gradient of the last epoch, of L-BFGS."""
+        self._trainer.gradient(out)
+
+
+class SparseRun(Run):
+    """The same on a sparse matrix, of which some whole batches are made dense at a time."""
+
+    def _read(self, X: Any, T: Any, labels: Any, w: Any) -> None:
+        self._X, self._sources = X.tocsr(), (T, labels, w)
+        # the batch of L-BFGS, all examples, is taken apart
+        self._step = DENSE if self._lbfgs else max(1, DENSE // self._batch) * self._batch
+        self._ordered = self._estimator.shuffle and not self._lbfgs
+        self._trainers: dict[int, tuple[Trainer, list[Any]]] = {}
+        self._gradient = np.zeros_like(self._params)
+
+    def _block(self, rows: Any) -> Trainer:
+        """Fill the arrays that the trainer of so many rows reads."""
+        X = self._X[rows].toarray()
+        if len(X) not in self._trainers:
+            arrays: list[Any] = [np.empty(X.shape, self._params.dtype)]
+            arrays += [s if s is None else np.empty_like(s[: len(X)]) for s in self._sources]
+            batch = len(X) if self._lbfgs else min(self._batch, len(X))
+            alpha = 0.0 if self._lbfgs else self._estimator.alpha
+            X_, T, labels, w = arrays
+            self._trainers[len(X)] = self._begin(X_, T, labels, w, batch, False, alpha), arrays
+        trainer, arrays = self._trainers[len(X)]
+        arrays[0][...] = X
+        for source, array in zip(self._sources, arrays[1:], strict=True):
+            if source is not None:
+                array[...] = source[rows]
+        return trainer
+
+    def epoch(self, order: Array | None) -> float:
+        """Train on each example once, and compute scikit-learn's mean loss."""
+        order = order if self._ordered else None
+        total = weight = 0.0
+        self._gradient[...] = 0
+        for first in range(0, self._m, self._step):
+            last = min(first + self._step, self._m)
+            rows: Any = slice(first, last) if order is None else order[first:last]
+            trainer = self._block(rows)
+            if self._optimizer is not None:
+                trainer.steps = self._optimizer.steps
+            loss, counts = self._train(trainer, None), float(last - first)
+            if self._lbfgs:
+                w = self._sources[-1]
+                counts = counts if w is None else w[rows].sum(dtype=np.float64)
+                part = np.empty_like(self._params)
+                trainer.gradient(part)
+                self._gradient += part * self._params.dtype.type(counts)
+            total += loss * counts
+            weight += counts
+        if self._lbfgs:
+            total += self._penalize()
+            self._gradient /= self._params.dtype.type(weight)
+        return total / weight + self._constant(order)
+
+    def _penalize(self) -> float:
+        """Add the L2 term's gradient, and return the term, before both are divided."""
+        estimator, penalty = self._estimator, 0.0
+        dims = (len(estimator.coefs_[0]), *map(len, estimator.intercepts_))
+        for dW, W in zip(views(self._gradient, dims)[0], estimator.coefs_, strict=True):
+            penalty += 0.5 * estimator.alpha * np.dot(W.ravel(), W.ravel())
+            dW += self._params.dtype.type(estimator.alpha) * W
+        return penalty
+
+    def gradient(self, out: Array) -> None:
+        """Copy the gradient of the last epoch, of L-BFGS."""
+        out[...] = self._gradient
+
+
+class Optimizer:
+    """What scikit-learn's stochastic optimisers keep from iteration to iteration."""
+
+    def __init__(self, estimator: Any, params: Array) -> None:
+        self.learning_rate = float(estimator.learning_rate_init)
+        self.steps = 0
+        kind = self.kind(estimator)
+        self.m1 = None if kind == "sgd" else np.zeros_like(params)
+        self.m2 = np.zeros_like(params) if kind == "adam" else None
+
+    @staticmethod
+    def kind(estimator: Any) -> str:
+        """Name the engine's optimiser."""
+        if estimator.solver == "adam":
+            return "adam"
+        if not estimator.momentum:
+            return "sgd"
+        return "nesterov" if estimator.nesterovs_momentum else "momentum"
+
+    def state(self) -> tuple[Array | None, Array | None, int]:
+        """Take what the engine works on: the moments, and how many steps there were."""
+        return self.m1, self.m2, self.steps
+
+    def _set(self, rate: float) -> None:
+        # scikit-learn's velocity is -rate times the engine's moment
+        if self.m1 is not None and rate != self.learning_rate:
+            self.m1 *= self.m1.dtype.type(self.learning_rate / rate)
+        self.learning_rate = rate
+
+    def end_iteration(self, estimator: Any) -> None:
+        """Take the learning rate of the next iteration."""
+        if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+            rate = estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
+            self._set(float(rate))
+
+    def stops(self, estimator: Any, progress: Callable[[str], None]) -> bool:
+        """Say whether to stop where there was no improvement, or lower the learning rate."""
+        what = "Validation score" if estimator.early_stopping else "Training loss"
+        message = (
+            f"{what} did not improve more than tol={estimator.tol:f} for "
+            f"{estimator.n_iter_no_change} consecutive epochs."
+        )
+        if estimator.solver != "sgd" or estimator.learning_rate != "adaptive":
+            progress(message + " Stopping.")
+            return True
+        if self.learning_rate <= 1e-6:
+            progress(message + " Learning rate too small. Stopping.")
+            return True
+        self._set(self.learning_rate / 5.0)
+        progress(f"{message} Setting learning rate to {self.learning_rate:f}")
+        return False
+
+
+# ----------------------------------------------------------------------------------------- helpers
+
+
+def _mean_of_batches(x: Array, w: Any, batch: int) -> float:
+    """Take the mean of the batches' weighted means, each counting by its examples."""
+    w = np.ones(len(x)) if w is None else w
+    starts = np.arange(0, len(x), batch)
+    rows = np.diff([*starts, len(x)])
+    means = np.add.reduceat(x * w, starts) / np.add.reduceat(w, starts)
+    return float((means * rows).sum() / len(x))
+
+
+def views(params: Array, dims: tuple[int, ...]) -> tuple[list[Array], list[Array]]:
+    """Take the arena apart: coefs (n_prev, n) and intercepts (n)."""
+    coefs, intercepts, at = [], [], 0
+    for n_prev, n in pairwise(dims):
+        coefs.append(params[at : at + n_prev * n].reshape(n_prev, n))
+        at += n_prev * n
+        intercepts.append(params[at : at + n])
+        at += n
+    return coefs, intercepts
+
+
+def dense(X: Any) -> Any:
+    """Yield (first, rows): all of an array, or of a sparse matrix some rows at a time, dense."""
+    if not hasattr(X, "toarray"):
+        yield 0, X
+        return
+    X = X.tocsr()
+    for first in range(0, X.shape[0], DENSE):
+        yield first, X[first : first + DENSE].toarray()

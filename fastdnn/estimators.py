@@ -1,0 +1,408 @@
+"""scikit-learn's multi-layer perceptrons, with the same answers, on the compiled engine.
+
+``from fastdnn.estimators import MLPClassifier, MLPRegressor`` instead of
+``from sklearn.neural_network import ...``; needs scikit-learn, the extra ``sklearn``.
+"""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+
+try:
+    import sklearn.neural_network
+except ImportError as error:  # pragma: no cover
+    raise ImportError(
+        "fastdnn.estimators needs scikit-learn: pip install 'fastdnn[sklearn]'"
+    ) from error
+from scipy.special import xlogy
+from sklearn.base import _fit_context
+from sklearn.metrics import get_scorer_names
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+
+from fastdnn._arrays import Array
+from fastdnn._perceptron import NAMES, Perceptron
+
+_ACTIVATION = StrOptions(set(NAMES))
+_ADDED: dict[str, list[Any]] = {
+    "activation": [_ACTIVATION, list, tuple],
+    "verbose": ["verbose", StrOptions({"bar"})],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+}
+
+
+class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
+    """scikit-learn's MLPClassifier with the same answers, many times as fast.
+
+    Every parameter, default, attribute and method of ``sklearn.neural_network.MLPClassifier`` is
+    there and means what it means there; below are only those that are new or mean more.
+
+    Parameters
+    ----------
+    activation : str or sequence of str
+        scikit-learn's {"identity", "logistic", "tanh", "relu"}, and "leaky_relu", "elu", "selu",
+        "gelu", "silu", "softplus"; one for all hidden layers, or one for each.
+    verbose : bool, int or "bar"
+        A line an iteration, or a bar on the standard error.
+    warm_start : bool
+        As in scikit-learn, but the optimiser goes on too, exactly where it was.
+    scoring : str, callable or None
+        What early stopping looks at: any scorer of scikit-learn, or "loss", the mean loss of the
+        validation data; by default the accuracy, as in scikit-learn.
+    dropout : float
+        Share of the hidden activations that a step sets to 0. Not with the solver "lbfgs".
+    weight_decay : float
+        Decoupled weight decay (AdamW); only with the solver "adam".
+    clip_norm : float, optional
+        The greatest norm that a batch's gradient keeps. Not used by "lbfgs".
+    max_time : float, optional
+        Seconds after which no other iteration begins.
+    n_threads : int, optional
+        Threads; by default as many as pay, of those that BLAS may use.
+    class_weight : dict, list of dict, "balanced" or None
+        Weights of the classes, which multiply those of the examples; for several labels a list of
+        one dict each.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        Weights (n_prev, n) and biases (n) of each layer.
+    loss_curve_, validation_scores_, best_loss_, n_iter_, ... :
+        As in scikit-learn.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the validation data after each iteration, without the L2 term.
+    network_ : Network
+        The fitted network, for single rows at full speed and for more training.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **sklearn.neural_network.MLPClassifier._parameter_constraints,
+        **_ADDED,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        scoring: Any = None,
+        dropout: float = 0.0,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        max_time: float | None = None,
+        n_threads: int | None = None,
+        class_weight: Any = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.scoring = scoring
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.max_time = max_time
+        self.n_threads = n_threads
+        self.class_weight = class_weight
+        self.loss = "log_loss"
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> "MLPClassifier":
+        """Train on X and y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            The examples.
+        y : array-like, shape (n_samples,) or (n_samples, n_labels)
+            Their classes, or a column of 0 and 1 for each label.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weights of the examples.
+        X_val, y_val : array-like, optional
+            Examples whose loss is recorded after each iteration; with `early_stopping` they replace
+            the share of X that is set apart.
+
+        Returns
+        -------
+        self : MLPClassifier
+
+        Raises
+        ------
+        sklearn.utils._param_validation.InvalidParameterError
+            If a parameter is of a wrong type or value.
+        ValueError
+            If the data is not what scikit-learn accepts, or the weights become infinite.
+        """
+        return self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+
+    @available_if(lambda self: self._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> "MLPClassifier":
+        """Train for one iteration, going on where the last call ended.
+
+        Parameters
+        ----------
+        X, y, sample_weight :
+            As for `fit`.
+        classes : array-like, shape (n_classes,), optional
+            All classes; needed at the first call.
+
+        Returns
+        -------
+        self : MLPClassifier
+        """
+        if _check_partial_fit_first_call(self, classes):
+            self._label_binarizer = LabelBinarizer()
+            several = type_of_target(y).startswith("multilabel")
+            self._label_binarizer.fit(y if several else classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _output_activation(self) -> str:
+        several = self._label_binarizer.y_type_ == "multiclass"
+        return "softmax" if several else "logistic"
+
+    def _output(self, dtype: Any) -> tuple[str, str, float]:
+        # scikit-learn clips a probability by eps where it takes the logarithm
+        most = -float(np.log(np.finfo(dtype).eps))
+        name = {"softmax": "softmax", "logistic": "sigmoid"}[self.out_activation_]
+        return name, "cross_entropy", most
+
+
+class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
+    """scikit-learn's MLPRegressor with the same answers, many times as fast.
+
+    Every parameter, default, attribute and method of ``sklearn.neural_network.MLPRegressor`` is
+    there and means what it means there; below are only those that are new or mean more.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "poisson", "absolute_error", "huber", "quantile"}
+        The first two as in scikit-learn, from 1.6 on. Of several outputs the loss is the mean, the
+        gradient that of the sum, as in scikit-learn.
+    activation : str or sequence of str
+        scikit-learn's {"identity", "logistic", "tanh", "relu"}, and "leaky_relu", "elu", "selu",
+        "gelu", "silu", "softplus"; one for all hidden layers, or one for each.
+    verbose : bool, int or "bar"
+        A line an iteration, or a bar on the standard error.
+    warm_start : bool
+        As in scikit-learn, but the optimiser goes on too, exactly where it was.
+    scoring : str, callable or None
+        What early stopping looks at: any scorer of scikit-learn, or "loss", the mean loss of the
+        validation data; by default the coefficient of determination, as in scikit-learn.
+    dropout : float
+        Share of the hidden activations that a step sets to 0. Not with the solver "lbfgs".
+    weight_decay : float
+        Decoupled weight decay (AdamW); only with the solver "adam".
+    clip_norm : float, optional
+        The greatest norm that a batch's gradient keeps. Not used by "lbfgs".
+    max_time : float, optional
+        Seconds after which no other iteration begins.
+    n_threads : int, optional
+        Threads; by default as many as pay, of those that BLAS may use.
+    quantile : float
+        The quantile that the loss "quantile" estimates.
+    huber_delta : float
+        Up to which error the loss "huber" is the squared one.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        Weights (n_prev, n) and biases (n) of each layer.
+    loss_curve_, validation_scores_, best_loss_, n_iter_, ... :
+        As in scikit-learn.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the validation data after each iteration, without the L2 term.
+    network_ : Network
+        The fitted network, for single rows at full speed and for more training.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **sklearn.neural_network.MLPRegressor._parameter_constraints,
+        **_ADDED,
+        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        max_fun: int = 15000,
+        scoring: Any = None,
+        dropout: float = 0.0,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        max_time: float | None = None,
+        n_threads: int | None = None,
+        quantile: float = 0.5,
+        huber_delta: float = 1.0,
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.scoring = scoring
+        self.dropout = dropout
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.max_time = max_time
+        self.n_threads = n_threads
+        self.quantile = quantile
+        self.huber_delta = huber_delta
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> "MLPRegressor":
+        """Train on X and y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            The examples.
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weights of the examples.
+        X_val, y_val : array-like, optional
+            Examples whose loss is recorded after each iteration; with `early_stopping` they replace
+            the share of X that is set apart.
+
+        Returns
+        -------
+        self : MLPRegressor
+
+        Raises
+        ------
+        sklearn.utils._param_validation.InvalidParameterError
+            If a parameter is of a wrong type or value.
+        ValueError
+            If the data is not what scikit-learn accepts, or the weights become infinite.
+        """
+        return self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+
+    @available_if(lambda self: self._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
+        """Train for one iteration, going on where the last call ended.
+
+        Parameters
+        ----------
+        X, y, sample_weight :
+            As for `fit`.
+
+        Returns
+        -------
+        self : MLPRegressor
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _output_activation(self) -> str:
+        return "exp" if self.loss == "poisson" else "identity"
+
+    def _output(self, dtype: Any) -> tuple[str, str, float]:
+        parameters = {"huber": float(self.huber_delta), "quantile": float(self.quantile)}
+        output = "exp" if self.out_activation_ == "exp" else "identity"
+        return output, self.loss, parameters.get(self.loss, 0.0)
+
+    def _loss_scale(self) -> float:
+        return 1.0 if self.loss == "poisson" else 1 / self.n_outputs_
+
+    def _loss_constants(self, y: Array) -> Array | None:
+        return (xlogy(y, y) - y).sum(axis=1) if self.loss == "poisson" else None
