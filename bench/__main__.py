@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import fastdnn
-from bench import training
+from bench import estimators, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and return the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    rounds = options.rounds or (3 if options.quick else 30)
+    rounds = options.rounds or (3 if options.quick else 5 if options.what else 30)
+    if options.what and (options.peers or options.growth or options.plot):
+        parser.error("estimators goes with neither --peers, --growth nor --plot")
     _pin(options.threads)
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with controller.limit(limits=options.threads, user_api="blas"):
         caption = _caption(controller.info(), rounds)
         measure = _measure_training if options.peers or options.growth else _measure_functions
+        if options.what == "estimators":
+            measure = _measure_estimators
         rows = measure(options, caption, rounds)
     if options.json:
         text = json.dumps({"caption": caption, "rows": rows}, indent=1, allow_nan=False)
@@ -85,6 +89,19 @@ def _measure_training(
     return training.run(chosen, names, options.threads, rounds, seconds, show)
 
 
+def _measure_estimators(
+    options: argparse.Namespace, caption: dict[str, str], rounds: int
+) -> list[dict[str, Any]]:
+    caption["threads"] = str(options.threads)
+    caption["sklearn"] = version("scikit-learn")
+    _print_head(estimators.TITLE, estimators.HEADER, estimators.WIDTHS, caption, options.markdown)
+
+    def show(cells: Sequence[str]) -> None:
+        print(_line(cells, estimators.WIDTHS, options.markdown), flush=True)
+
+    return estimators.run(options.quick, rounds, show, options.threads)
+
+
 def _pin(threads: int) -> None:
     """Keep to so many processors, which is what a peer's own pool of threads looks at."""
     if hasattr(os, "sched_setaffinity"):
@@ -100,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
         description=f"{TITLE}: both in turns, the median of the ratios and its quartiles.",
         epilog="Pin the threads and keep the machine quiet: another job costs more than it looks.",
     )
+    parser.add_argument(
+        "what", nargs="?", choices=("estimators",), help="the estimators beside scikit-learn's"
+    )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)
     _choices(parser, "--functions", FUNCTIONS)
@@ -112,7 +132,10 @@ def _parser() -> argparse.ArgumentParser:
         "--growth", action="store_true", help="how the time grows with depth, width and examples"
     )
     parser.add_argument(
-        "--rounds", type=_positive, metavar="N", help="samples of each side (30; 3 if --quick)"
+        "--rounds",
+        type=_positive,
+        metavar="N",
+        help="samples of each side (30, estimators 5; 3 if --quick)",
     )
     parser.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="threads of BLAS (1)"

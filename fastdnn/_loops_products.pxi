@@ -123,8 +123,11 @@ cdef bint small_product(
                        or N < w or (N % w != 0 and beta != 0))
     if work > FASTDNN_MOST or (copies and (M < REPAID or N < w // 2)):
         return False
-    # a large C costs more than what is added to it; a column of doubles lies on as many pages
-    if work > SURE and (K < 64 or (col_A != 1 and sizeof(floating) == 8)):
+    # a large C costs more than what is added to it
+    if work > SURE and K < 64:
+        return False
+    # of doubles a panel has half the columns, and A passes twice as often
+    if sizeof(floating) == 8 and 2 * work > SURE and (N > 32 or col_A != 1):
         return False
     if copies:
         depth = min(K, <Py_ssize_t> DEPTH)

@@ -15,13 +15,14 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, check_scoring, r2_score
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, shuffle
+from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastdnn._arrays import Array
 from fastdnn._runs import Optimizer, Run, SparseRun, dense, views
+from fastdnn._tasks import CallbackSupportMixin, Tasks
 from fastdnn._threads import CALL, STEP, Team, choose
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan
 from fastdnn._training import mean_cost
@@ -31,7 +32,7 @@ from fastdnn.network import Network
 NAMES = {"logistic": "sigmoid"} | {name: name for name in ACTIVATIONS if name != "sigmoid"}
 
 
-class Perceptron:
+class Perceptron(CallbackSupportMixin):
     """A mixin that comes before scikit-learn's class and replaces what it computes."""
 
     if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Perceptron:
         return self._plan(self._fitted_activations, dtype or arrays[0].dtype)
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        state: dict[str, Any] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_bound"}
 
     # -------------------------------------------------------------------------------------- fit
@@ -139,7 +140,7 @@ class Perceptron:
             raise ValueError("dropout needs a stochastic solver")
         names = self._hidden_activations()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        labels = y
+        data, labels = X, y
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
@@ -155,10 +156,14 @@ class Perceptron:
             self._initialize(y, [X.shape[1], *sizes, self.n_outputs_], X.dtype)
         self._fitted_activations = names
         validation = self._validation(X_val, y_val)
+        # a call of partial_fit is no whole fit
+        tasks: Any = None if incremental else Tasks(self, data, labels, sample_weight)
         if self.solver == "lbfgs":
-            self._fit_lbfgs(X, y, sample_weight, validation)
+            self._fit_lbfgs(X, y, sample_weight, validation, tasks)
         else:
-            self._fit_stochastic(X, y, sample_weight, incremental, validation)
+            self._fit_stochastic(X, y, sample_weight, tasks, validation)
+        if tasks is not None:
+            tasks.close()
         if not np.isfinite(self._bind()[1]).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large"
@@ -203,9 +208,10 @@ class Perceptron:
         return X, y, weights[0] if weights else None, (X_val, y_val, (weights or [0, None])[1])
 
     def _fit_stochastic(
-        self, X: Any, y: Array, sample_weight: Any, incremental: bool,
+        self, X: Any, y: Array, sample_weight: Any, tasks: Tasks | None,
         validation: tuple[Any, Any] | None,
     ) -> None:  # fmt: skip
+        incremental = tasks is None
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         plan, params = self._bind()
@@ -231,8 +237,13 @@ class Perceptron:
             run = _run(X)(self, plan, params, X, y, sample_weight, batch, team)
             try:
                 for _ in range(self.max_iter):
+                    if tasks is not None:
+                        tasks.begin()
                     if self.shuffle:
-                        order = shuffle(order, random_state=self._random_state)
+                        # what sklearn.utils.shuffle draws, without its checks
+                        drawn = np.arange(m)
+                        self._random_state.shuffle(drawn)
+                        order = order[drawn]
                     self.loss_ = run.epoch(order if self.shuffle else None)
                     self.n_iter_ += 1
                     self.t_ += m
@@ -240,6 +251,8 @@ class Perceptron:
                     progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                     self._judge(validation, params, progress)
                     optimizer.end_iteration(self)
+                    if tasks is not None and tasks.end():
+                        break
                     if self._no_improvement_count > self.n_iter_no_change:
                         if optimizer.stops(self, progress):
                             break
@@ -333,7 +346,9 @@ class Perceptron:
 
     # ---------------------------------------------------------------------------------------- lbfgs
 
-    def _fit_lbfgs(self, X: Any, y: Array, sample_weight: Any, validation: Any) -> None:
+    def _fit_lbfgs(
+        self, X: Any, y: Array, sample_weight: Any, validation: Any, tasks: Tasks
+    ) -> None:
         plan, params = self._bind()
         self._no_improvement_count = self.n_iter_ = 0
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
@@ -356,11 +371,14 @@ class Perceptron:
                 self.n_iter_ += 1
                 progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 self._judge(validation, params, progress)
+                stop = tasks.end()
+                tasks.begin()
                 late = self.max_time is not None and perf_counter() - start >= self.max_time
                 enough = self.early_stopping and self._no_improvement_count > self.n_iter_no_change
-                if late or enough:
+                if stop or late or enough:
                     raise StopIteration
 
+            tasks.begin()
             result = scipy.optimize.minimize(
                 objective,
                 params[packed],

@@ -165,3 +165,16 @@ def test_tells_to_install(elsewhere):
     assert run.stderr.startswith("bench: ")
     assert run.stderr.endswith("pip install .\n")
     assert run.stderr.count("\n") == 1
+
+
+def test_estimators(tmp_path):
+    numbers = tmp_path / "bench.json"
+    run = bench("estimators", "--quick", "--rounds", 1, "--json", numbers)
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(numbers.read_text(encoding="utf-8"))["rows"]
+    assert {row["dtype"] for row in rows} == {"float64", "float32"}
+    assert len(rows) == 10
+    for row in rows:
+        assert row["loss"] == pytest.approx(row["sklearn_loss"], rel=1e-3)
+        assert row["megabytes"] > 0
+    assert bench("estimators", "--peers").returncode == 2

@@ -223,3 +223,310 @@ def test_check_estimator(cls):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_estimator(getattr(ours, cls)(max_iter=100))
+
+
+# ---------------------------------------------------------------------------- what they have beside
+
+
+def small(name="MLPClassifier", **options):
+    """Make an estimator of ours that is soon fitted."""
+    defaults = {"hidden_layer_sizes": (12, 7), "random_state": 3, "max_iter": 15, "tol": 0}
+    return getattr(ours, name)(**defaults | options)
+
+
+def fitted(est, X, y, *arguments, **options):
+    """Fit without the warning that it has not converged."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return est.fit(X, y, *arguments, **options)
+
+
+def test_lazily_at_the_top():
+    import fastdnn
+
+    assert fastdnn.MLPClassifier is ours.MLPClassifier
+    assert fastdnn.MLPRegressor is ours.MLPRegressor
+    with pytest.raises(AttributeError, match="no attribute 'MLP'"):
+        _ = fastdnn.MLP
+
+
+@pytest.mark.parametrize("cls", ["MLPClassifier", "MLPRegressor"])
+def test_parameters_and_defaults_are_theirs(cls):
+    mine = getattr(ours, cls)().get_params()
+    for name, value in getattr(theirs, cls)().get_params().items():
+        assert mine[name] == value, name
+    assert list(mine) == sorted(mine)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("solver", "sdg"), ("alpha", -1), ("batch_size", 0), ("learning_rate", "x"),
+        ("momentum", 2), ("max_iter", 0), ("tol", -1), ("beta_1", 1.0), ("max_fun", 0),
+    ],
+)  # fmt: skip
+def test_bad_parameters_raise_scikit_learn_s_texts(name, value):
+    X, y = classes("binary")
+    texts = []
+    for module in (ours, theirs):
+        with pytest.raises(ValueError, match=f"The '{name}' parameter") as raised:
+            module.MLPClassifier(**{name: value}).fit(X, y)
+        assert type(raised.value).__name__ == "InvalidParameterError"
+        texts.append(str(raised.value))
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("activation", "swish"), ("dropout", 1.0), ("weight_decay", -1), ("clip_norm", 0),
+        ("max_time", 0), ("n_threads", 0), ("scoring", "goodness"), ("verbose", "much"),
+        ("class_weight", "fair"),
+    ],
+)  # fmt: skip
+def test_bad_new_parameters(name, value):
+    X, y = classes("binary")
+    with pytest.raises(ValueError, match=f"The '{name}' parameter"):
+        ours.MLPClassifier(**{name: value}).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_class_weight_is_a_weight_of_the_examples(kind):
+    X, y = classes(kind)
+    weight = "balanced"
+    if kind == "multilabel":
+        weight = [{0: 1, 1: 5}, {0: 2, 1: 1}, {0: 1, 1: 3}]
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    est = fitted(small(class_weight=weight), X, y)
+    same = fitted(small(), X, y, compute_sample_weight(weight, y))
+    plain = fitted(small(), X, y)
+    np.testing.assert_array_equal(est.coefs_[0], same.coefs_[0])
+    assert not np.allclose(est.coefs_[0], plain.coefs_[0])
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("scoring", ["loss", "roc_auc", None])
+def test_early_stopping_restores_the_best(scoring, solver):
+    X, y = classes("binary")
+    X_val, y_val = X[80:], y[80:]
+    est = small(
+        solver=solver, scoring=scoring, early_stopping=True, max_iter=300, n_iter_no_change=5,
+        learning_rate_init=0.02, batch_size=20,
+    )  # fmt: skip
+    fitted(est, X[:80], y[:80], X_val=X_val, y_val=y_val)
+    assert est.n_iter_ < 300
+    assert len(est.validation_loss_curve_) == len(est.validation_scores_)
+    from sklearn.metrics import get_scorer, log_loss
+
+    if scoring == "loss":
+        score = -log_loss(y_val, est.predict_proba(X_val))
+        np.testing.assert_allclose(-score, min(est.validation_loss_curve_), rtol=1e-9)
+    else:
+        score = get_scorer(scoring or "accuracy")(est, X_val, y_val)
+    np.testing.assert_allclose(score, max(est.validation_scores_), rtol=1e-9)
+    assert est.best_validation_score_ == max(est.validation_scores_)
+
+
+def test_validation_data_without_early_stopping_is_only_recorded():
+    X, y = numbers(2)
+    est = fitted(small("MLPRegressor"), X[:80], y[:80], X_val=X[80:], y_val=y[80:])
+    plain = fitted(small("MLPRegressor"), X[:80], y[:80])
+    np.testing.assert_array_equal(est.coefs_[0], plain.coefs_[0])
+    assert len(est.validation_loss_curve_) == 15
+    expected = 0.5 * ((est.predict(X[80:]) - y[80:]) ** 2).mean()
+    np.testing.assert_allclose(est.validation_loss_curve_[-1], expected, rtol=1e-12)
+    with pytest.raises(ValueError, match="given together"):
+        small("MLPRegressor").fit(X, y, X_val=X)
+
+
+def test_dropout_weight_decay_and_clip_norm_are_network_s():
+    X, y = numbers(1)
+    options = {"alpha": 0, "batch_size": 120, "hidden_layer_sizes": (12,), "max_iter": 1}
+    for given in ({"weight_decay": 0.5}, {"clip_norm": 1e-3, "solver": "sgd", "momentum": 0}):
+        est = fitted(small("MLPRegressor", **options, **given), X, y)
+        start = fitted(small("MLPRegressor", **options, learning_rate_init=1e-300), X, y)
+        net = start.network_
+        from fastdnn import SGD, AdamW
+
+        if "weight_decay" in given:
+            net.fit(X, y, optimizer=AdamW(1e-3, weight_decay=0.5))
+        else:
+            net.fit(X, y, optimizer=SGD(1e-3), clip_norm=1e-3)
+        np.testing.assert_allclose(est.coefs_[0], net.parameters["W1"].T, rtol=1e-4, atol=1e-5)
+    dropped = fitted(small("MLPRegressor", dropout=0.5), X, y)
+    plain = fitted(small("MLPRegressor"), X, y)
+    assert not np.allclose(dropped.coefs_[0], plain.coefs_[0])
+    again = fitted(small("MLPRegressor", dropout=0.5), X, y)
+    np.testing.assert_array_equal(dropped.coefs_[0], again.coefs_[0])
+
+
+def test_options_that_do_not_go_together():
+    X, y = classes("binary")
+    with pytest.raises(ValueError, match="weight_decay needs the solver 'adam'"):
+        small(solver="sgd", weight_decay=0.1).fit(X, y)
+    with pytest.raises(ValueError, match="dropout needs a stochastic solver"):
+        small(solver="lbfgs", dropout=0.1).fit(X, y)
+    with pytest.raises(ValueError, match="one for each of 2 hidden layers"):
+        small(activation=["relu"]).fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_max_time(solver):
+    X, y = classes("binary")
+    est = fitted(small(solver=solver, max_time=1e-9, max_iter=1000), X, y)
+    assert est.n_iter_ == 1
+
+
+@pytest.mark.parametrize("activation", [*sorted(ours.NAMES), ["gelu", "elu"]], ids=str)
+def test_every_activation_has_its_gradient(activation):
+    X, y = numbers(1)
+    est = small("MLPRegressor", activation=activation, solver="sgd", momentum=0, max_iter=1)
+    est.set_params(batch_size=120, learning_rate_init=1e-6, alpha=0.1)
+    assert_descends(est, X, y)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"loss": "absolute_error"}, {"loss": "huber"}, {"loss": "quantile", "quantile": 0.9}],
+)
+def test_every_loss_has_its_gradient(options):
+    X, y = numbers(1)
+    est = small("MLPRegressor", solver="sgd", momentum=0, max_iter=1, **options)
+    est.set_params(batch_size=120, learning_rate_init=1e-6, alpha=0.1, activation="tanh")
+    assert_descends(est, X, y)
+
+
+def assert_descends(est, X, y):
+    """One step lowers the loss by rate times the square of the gradient."""
+    fitted(est, X, y)
+    first = est.loss_
+    before = [a.copy() for a in est.coefs_ + est.intercepts_]
+    est.partial_fit(X, y)
+    second = est.loss_  # of after the first step, as it is taken before the update
+    est.partial_fit(X, y)
+    after = est.coefs_ + est.intercepts_
+    moved = sum(((a - b) ** 2).sum() for a, b in zip(after, before, strict=True))
+    # over two steps the parameters move by 2 rate gradient, and the loss falls by half of it
+    np.testing.assert_allclose(first - second, moved / (4 * 1e-6), rtol=1e-2)
+
+
+def test_the_quantile_is_estimated():
+    X, y = numbers(1, m=400)
+    for quantile in (0.2, 0.8):
+        est = small("MLPRegressor", loss="quantile", quantile=quantile, max_iter=300)
+        share = (y < fitted(est, X, y).predict(X)).mean()
+        assert abs(share - quantile) < 0.08
+
+
+@pytest.mark.parametrize("way", ["warm_start", "partial_fit"])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_exact_resume(solver, way):
+    import pickle
+
+    X, y = classes("multiclass")
+    options = {"solver": solver, "shuffle": False, "batch_size": 30, "learning_rate": "adaptive"}
+    whole = fitted(small(**options, max_iter=12), X, y)
+    est = small(**options, max_iter=4, warm_start=way == "warm_start")
+    for _ in range(3 if way == "warm_start" else 12):
+        if way == "warm_start":
+            fitted(est, X, y)
+        else:
+            est.partial_fit(X, y, classes=np.unique(y))
+        est = pickle.loads(pickle.dumps(est))
+    for a, b in zip(est.coefs_, whole.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_verbose(capsys):
+    X, y = classes("binary")
+    fitted(small(max_iter=3, verbose=True), X, y)
+    assert capsys.readouterr().out.startswith("Iteration 1, loss = ")
+    fitted(small(max_iter=3, verbose="bar"), X, y)
+    said = capsys.readouterr()
+    assert not said.out
+    assert "Iteration 3, loss" in said.err
+    assert "#" * 30 in said.err
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_the_network_and_the_course_s_parameters_predict_the_same(dtype):
+    import fastdnn
+
+    X, y = classes("binary", dtype)
+    est = fitted(small(), X, y)
+    probability = est.predict_proba(X)[:, 1]
+    np.testing.assert_allclose(est.network_.predict(X)[:, 0], probability, rtol=1e-5)
+    AL, _ = fastdnn.L_model_forward(X.T, est.course_parameters())
+    np.testing.assert_allclose(AL[0], probability, rtol=1e-5)
+
+
+def test_assigned_weights_are_those_that_predict():
+    X, y = numbers(1)
+    est = fitted(small("MLPRegressor"), X, y)
+    before = est.predict(X)
+    est.coefs_[0][...] = 0
+    assert not np.allclose(est.predict(X), before)
+    est.coefs_ = [np.zeros_like(W) for W in est.coefs_]
+    est.intercepts_[-1] = np.array([5.0])
+    np.testing.assert_array_equal(est.predict(X), 5.0)
+
+
+def test_with_scikit_learn_s_tools():
+    from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    X, y = classes("binary")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = [
+            GridSearchCV(
+                make_pipeline(StandardScaler(), module.MLPClassifier(random_state=3, max_iter=20)),
+                {"mlpclassifier__alpha": [0.1, 1]},
+                cv=2,
+                n_jobs=2,
+            )
+            .fit(X, y)
+            .cv_results_["mean_test_score"]
+            for module in (ours, theirs)
+        ]
+        np.testing.assert_array_equal(*scores)
+        assert len(cross_val_predict(small(), X, y, cv=2)) == len(y)
+    assert clone(small(dropout=0.3)).dropout == 0.3
+    assert "MLPClassifier" in small()._repr_html_()
+
+
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"), reason="it has no callbacks"
+)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_of_scikit_learn(solver):
+    from sklearn.callback import ScoringMonitor
+
+    X, y = classes("binary")
+    monitor = ScoringMonitor(scoring="accuracy")
+    est = fitted(small(solver=solver, max_iter=5).set_callbacks(monitor), X, y)
+    scores = [row["accuracy"] for row in monitor.get_logs().data if "accuracy" in row]
+    assert len(scores) >= 5
+    assert scores[-1] == est.score(X, y)
+
+    class Stop:
+        seen = 0
+
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context):
+            self.seen += 1
+            return self.seen == 2
+
+    est = fitted(small(solver=solver, max_iter=9).set_callbacks(Stop()), X, y)
+    assert est.n_iter_ == 2
