@@ -4,6 +4,7 @@ import tracemalloc
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from time import perf_counter
 from typing import Any
@@ -71,7 +72,7 @@ def _compare(case: Case, dtype: str, rounds: int, threads: int) -> dict[str, Any
     times = np.empty((rounds, 2, 2))
     # the first fit of each warms the caches, and is the one whose memory is counted
     fitted = [_fit(module, case, X, y, threads) for module in modules]
-    memory = [_peak(lambda m=m: _fit(m, case, X, y, threads)) for m in modules]
+    memory = [_peak(partial(_fit, module, case, X, y, threads)) for module in modules]
     for i in range(rounds):
         for k in (0, 1) if i % 2 else (1, 0):
             start = perf_counter()

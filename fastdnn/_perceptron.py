@@ -28,6 +28,8 @@ from fastdnn._trainer import ACTIVATIONS, COSTS, Plan
 from fastdnn._training import mean_cost
 from fastdnn.network import Network
 
+# multiplications up to which BLAS asks no other thread either
+ALONE = 200_000
 # scikit-learn's names of the activations, and ours
 NAMES = {"logistic": "sigmoid"} | {name: name for name in ACTIVATIONS if name != "sigmoid"}
 
@@ -243,7 +245,7 @@ class Perceptron(CallbackSupportMixin):
                         # what sklearn.utils.shuffle draws, without its checks
                         drawn = np.arange(m)
                         self._random_state.shuffle(drawn)
-                        order = order[drawn]
+                        order = np.take(order, drawn, out=drawn, mode="clip")
                     self.loss_ = run.epoch(order if self.shuffle else None)
                     self.n_iter_ += 1
                     self.t_ += m
@@ -410,7 +412,10 @@ class Perceptron(CallbackSupportMixin):
         plan, params = self._bind()
         m = X.shape[0]
         AL = np.empty((m, len(self.intercepts_[-1])), params.dtype)
-        work = m * sum(W.size for W in self.coefs_)
+        work = m * params.size
+        if isinstance(X, np.ndarray) and work < ALONE:
+            plan.predict(X, AL, 0, m)
+            return AL.astype(np.result_type(X.dtype, params.dtype), copy=False)
         with Team(choose(self.n_threads, m, work, CALL)) as team:
             for first, rows in dense(X):
                 out = AL[first : first + len(rows)]

@@ -210,6 +210,15 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
             self._label_binarizer.fit(y if several else classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
+    def _predict(self, X: Any, check_input: bool = True) -> Array:
+        AL = self._forward_pass_fast(X, check_input=check_input)
+        kind = self._label_binarizer.y_type_
+        if kind == "multiclass":
+            return self.classes_[AL.argmax(axis=1)]
+        if kind == "binary" and len(self.classes_) > 1:
+            return self.classes_[(AL[:, 0] > 0.5).astype(np.intp)]
+        return self._label_binarizer.inverse_transform(AL[:, 0] if AL.shape[1] == 1 else AL)
+
     def _output_activation(self) -> str:
         several = self._label_binarizer.y_type_ == "multiclass"
         return "softmax" if several else "logistic"
