@@ -73,9 +73,8 @@ class Perceptron(CallbackSupportMixin):
         self.n_layers_ = len(layer_units)
         self.out_activation_ = self._output_activation()
         names = self._hidden_activations()
-        last = names[-1] if isinstance(self.activation, str) and names else self.activation
         self.coefs_, self.intercepts_ = [], []
-        for name, (n_prev, n) in zip([*names, last], pairwise(layer_units), strict=True):
+        for name, (n_prev, n) in zip([*names, self.activation], pairwise(layer_units), strict=True):
             bound = np.sqrt((2.0 if name == "logistic" else 6.0) / (n_prev + n))
             for shape, arrays in (((n_prev, n), self.coefs_), (n, self.intercepts_)):
                 drawn = self._random_state.uniform(-bound, bound, shape)
@@ -157,6 +156,8 @@ class Perceptron(CallbackSupportMixin):
         if first:
             self._initialize(y, [X.shape[1], *sizes, self.n_outputs_], X.dtype)
         self._fitted_activations = names
+        # the loss may be another than that of the last fit
+        self.__dict__.pop("_bound", None)
         validation = self._validation(X_val, y_val)
         # a call of partial_fit is no whole fit
         tasks: Any = None if incremental else Tasks(self, data, labels, sample_weight)

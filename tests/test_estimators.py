@@ -105,6 +105,7 @@ def name_of(options):
     return "-".join(str(value) for value in options.values())
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
@@ -121,6 +122,7 @@ def test_classifier_grid(kind, options, activation, early_stopping, dtype):
     )  # fmt: skip
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
@@ -459,6 +461,14 @@ def test_the_network_and_the_course_s_parameters_predict_the_same(dtype):
     np.testing.assert_allclose(est.network_.predict(X)[:, 0], probability, rtol=1e-5)
     AL, _ = fastdnn.L_model_forward(X.T, est.course_parameters())
     np.testing.assert_allclose(AL[0], probability, rtol=1e-5)
+
+
+def test_a_warm_start_takes_another_loss():
+    X, y = numbers(1)
+    est = fitted(small("MLPRegressor", warm_start=True, max_iter=1), X, y)
+    before = est.predict(X)
+    est.set_params(loss="absolute_error", alpha=0, batch_size=120)
+    assert fitted(est, X, y).loss_ == pytest.approx(np.abs(before - y).mean())
 
 
 def test_assigned_weights_are_those_that_predict():
