@@ -54,6 +54,7 @@ class Team:
     Parameters
     ----------
     n_threads : int
+        Fewer, where no more can be started: when the interpreter ends, say.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -63,6 +64,7 @@ class Team:
 
     def __enter__(self) -> "Team":
         global _before, _calls
+        self._hire()
         get, set_ = _blas()
         with _lock:
             if not _calls:
@@ -95,11 +97,11 @@ class Team:
         """
         if self._born != _births:
             # in a forked child, which has neither the threads nor BLAS's number
-            self._workers, self._born = [], _births
+            wanted, self._workers, self._born = self.n_threads, [], _births
             self.__enter__()
+            if self.n_threads < wanted:
+                raise RuntimeError(f"cannot start {wanted - 1} threads")
         try:
-            while len(self._workers) < self.n_threads - 1:
-                self._workers.append(_Worker(len(self._workers) + 1))
             for worker in self._workers:
                 worker.begin(task)
             first = task(0)
@@ -109,6 +111,13 @@ class Team:
         finally:
             _outlast(self._workers)
         return [first, *(worker.outcome() for worker in self._workers)]
+
+    def _hire(self) -> None:
+        while len(self._workers) < self.n_threads - 1:
+            try:
+                self._workers.append(_Worker(len(self._workers) + 1))
+            except RuntimeError:
+                self.n_threads = len(self._workers) + 1
 
     def share(self, size: int, task: Callable[[int, int], _T]) -> list[_T]:
         """Call task(first, stop) for even parts of so many things."""

@@ -144,7 +144,8 @@ def test_a_thread_that_outlives_the_main_one_goes_on():
     run = subprocess.run(
         [sys.executable, "-P", "-c", textwrap.dedent(code)], timeout=60, capture_output=True
     )
-    assert run.stdout.strip() == b"[0, 1]", run.stderr
+    # Python 3.12 and later start no thread then
+    assert run.stdout.strip() in {b"[0, 1]", b"[0]"}, run.stderr
 
 
 def test_an_error_of_another_thread_is_raised():
