@@ -540,3 +540,26 @@ def test_callbacks_of_scikit_learn(solver):
 
     est = fitted(small(solver=solver, max_iter=9).set_callbacks(Stop()), X, y)
     assert est.n_iter_ == 2
+
+
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"), reason="it has no callbacks"
+)
+def test_callbacks_in_a_search():
+    from sklearn.callback import ScoringMonitor
+    from sklearn.model_selection import GridSearchCV
+
+    X, y = classes("binary")
+    monitor = ScoringMonitor(scoring="accuracy")
+    est = small(max_iter=4).set_callbacks(monitor)
+    fitted(GridSearchCV(est, {"alpha": [0.1, 1]}, cv=2), X, y)
+    scores = [row for row in monitor.get_logs().data if "accuracy" in row]
+    # five fits of four iterations, and their ends
+    assert len(scores) == 5 * (4 + 1)
+
+
+def test_the_number_of_threads_changes_little():
+    X, y = numbers(2, m=400)
+    one, two = (fitted(small("MLPRegressor", n_threads=n), X, y) for n in (1, 2))
+    np.testing.assert_allclose(two.coefs_[0], one.coefs_[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(two.predict(X), one.predict(X), rtol=1e-9, atol=1e-12)
