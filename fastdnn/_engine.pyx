@@ -121,17 +121,17 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
         rows = min(job.batch, job.m - i)
         weight = rows if job.weights == NULL else _weight_of(job, tag, i, rows)
         counts = rows if job.scikit else weight
-        if thread == 0 and weight > 0:
+        if thread == 0 and weight != 0:
             _draw(job, rows)
         wait(&job.team)
         if job.interrupted:
             break
-        if weight > 0:
+        if weight != 0:
             _begin_step(job, &part, rows, weight)
             total += counts / weight * _step(job, &part, tag, i, weight, &finite)
         total_weight += counts
         i += rows
-        if weight > 0:
+        if weight != 0:
             # only then have all met since they looked whether the training was interrupted
             done += work * rows
         if thread == 0 and done >= PATIENCE:

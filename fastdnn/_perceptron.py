@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from itertools import pairwise
 from time import perf_counter
 from types import SimpleNamespace
@@ -18,7 +19,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.optimize import _check_optimize_result
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)  # fmt: skip
 
 from fastdnn._arrays import Array
 from fastdnn._runs import Optimizer, Run, SparseRun, dense, views
@@ -99,7 +106,7 @@ class Perceptron(CallbackSupportMixin):
             ]
         )
         dims = (len(self.coefs_[0]), *(len(b) for b in self.intercepts_))
-        output, cost, parameter = self._output(dtype)
+        output, cost, parameter = self._fitted_output
         plan = Plan(
             dims, tuple(ACTIVATIONS[NAMES[name]] for name in names), COSTS[output][cost],
             parameter, params,
@@ -151,11 +158,17 @@ class Perceptron(CallbackSupportMixin):
             sample_weight = weight if sample_weight is None else sample_weight * weight
         if y.ndim == 1:
             y = y.reshape((-1, 1))
+        if not first and y.shape[1] != len(self.intercepts_[-1]):
+            raise ValueError(
+                f"y has {y.shape[1]} outputs, but was fitted with {len(self.intercepts_[-1])}"
+            )
         self.n_outputs_ = y.shape[1]
         self._random_state = check_random_state(self.random_state)
         if first:
             self._initialize(y, [X.shape[1], *sizes, self.n_outputs_], X.dtype)
         self._fitted_activations = names
+        self.out_activation_ = self._output_activation()
+        self._fitted_output = self._output(self.coefs_[0].dtype)
         # the loss may be another than that of the last fit
         self.__dict__.pop("_bound", None)
         validation = self._validation(X_val, y_val)
@@ -182,7 +195,21 @@ class Perceptron(CallbackSupportMixin):
         X_val = validate_data(
             self, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
         )
-        return X_val, np.asarray(y_val)
+        y_val = y_val.toarray() if hasattr(y_val, "toarray") else np.asarray(y_val)
+        check_consistent_length(X_val, y_val)
+        outputs = y_val.shape[1] if y_val.ndim == 2 else 1
+        if is_classifier(self):
+            unknown = np.setdiff1d(y_val, self.classes_)
+            if len(unknown) and outputs == 1:
+                raise ValueError(f"y_val has classes that y has not: {unknown}")
+            several = self._label_binarizer.y_type_.startswith("multilabel")
+            fits = outputs == (self.n_outputs_ if several else 1)
+        else:
+            assert_all_finite(y_val, input_name="y_val")
+            fits = outputs == self.n_outputs_
+        if not fits:
+            raise ValueError(f"y_val has {outputs} outputs, but y has {self.n_outputs_}")
+        return X_val, y_val
 
     def _split(
         self, X: Any, y: Array, sample_weight: Any, validation: tuple[Any, Any] | None
@@ -190,7 +217,8 @@ class Perceptron(CallbackSupportMixin):
         """Set apart what early stopping looks at, as scikit-learn does: X, y, weights of either."""
         if validation is not None:
             return X, y, sample_weight, (*validation, None)
-        if not self.early_stopping:
+        # by itself it does nothing under "lbfgs", as in scikit-learn
+        if not self.early_stopping or (self.solver == "lbfgs" and self.scoring is None):
             return X, y, sample_weight, None
         arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
         parts = train_test_split(
@@ -218,9 +246,11 @@ class Perceptron(CallbackSupportMixin):
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         plan, params = self._bind()
-        if not hasattr(self, "_optimizer") or not (incremental or self.warm_start):
-            self._optimizer = Optimizer(self, params)
-        optimizer = self._optimizer
+        optimizer = getattr(self, "_optimizer", None)
+        if optimizer is None or not (
+            (incremental or self.warm_start) and optimizer.goes_on(self, params)
+        ):
+            optimizer = self._optimizer = Optimizer(self, params)
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
         m = X.shape[0]
         if self.batch_size == "auto":
@@ -315,7 +345,10 @@ class Perceptron(CallbackSupportMixin):
             return -self.validation_loss_curve_[-1]
         if self.scoring is not None:
             scorer = check_scoring(self, self.scoring)
-            options = {} if sample_weight is None else {"sample_weight": sample_weight}
+            options = {"sample_weight": sample_weight}
+            takes = signature(getattr(scorer, "_score_func", scorer)).parameters
+            if sample_weight is None or "sample_weight" not in takes:
+                options = {}
             with warnings.catch_warnings():
                 # the validation data has lost its names
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
@@ -373,7 +406,8 @@ class Perceptron(CallbackSupportMixin):
                 params[packed] = x
                 self.n_iter_ += 1
                 progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                self._judge(validation, params, progress)
+                if validation is not None:
+                    self._judge(validation, params, progress)
                 stop = tasks.end()
                 tasks.begin()
                 late = self.max_time is not None and perf_counter() - start >= self.max_time
@@ -428,7 +462,7 @@ class Perceptron(CallbackSupportMixin):
         """A `Network` with the parameters of now: single rows at full speed, and more training."""
         check_is_fitted(self)
         names = [NAMES[name] for name in self._fitted_activations]
-        output, cost, parameter = self._output(self.coefs_[0].dtype)
+        output, cost, parameter = self._fitted_output
         options = {"huber": "huber_delta", "quantile": "quantile"}
         network = Network(
             [len(self.coefs_[0]), *(len(b) for b in self.intercepts_)],

@@ -116,25 +116,29 @@ class SparseRun(Run):
         # the batch of L-BFGS, all examples, is taken apart
         self._step = DENSE if self._lbfgs else max(1, DENSE // self._batch) * self._batch
         self._ordered = self._estimator.shuffle and not self._lbfgs
-        self._trainers: dict[int, tuple[Trainer, list[Any]]] = {}
+        self._arrays: dict[int, list[Any]] = {}
+        self._trainers: dict[int, Trainer] = {}
         self._gradient = np.zeros_like(self._params)
 
     def _block(self, rows: Any) -> Trainer:
         """Fill the arrays that the trainer of so many rows reads."""
         X = self._X[rows].toarray()
-        if len(X) not in self._trainers:
+        m = len(X)
+        if m not in self._arrays:
             arrays: list[Any] = [np.empty(X.shape, self._params.dtype)]
-            arrays += [s if s is None else np.empty_like(s[: len(X)]) for s in self._sources]
-            batch = len(X) if self._lbfgs else min(self._batch, len(X))
-            alpha = 0.0 if self._lbfgs else self._estimator.alpha
-            X_, T, labels, w = arrays
-            self._trainers[len(X)] = self._begin(X_, T, labels, w, batch, False, alpha), arrays
-        trainer, arrays = self._trainers[len(X)]
+            arrays += [s if s is None else np.empty_like(s[:m]) for s in self._sources]
+            self._arrays[m] = arrays
+        arrays = self._arrays[m]
         arrays[0][...] = X
         for source, array in zip(self._sources, arrays[1:], strict=True):
             if source is not None:
                 array[...] = source[rows]
-        return trainer
+        if m not in self._trainers:
+            X_, T, labels, w = arrays
+            batch = m if self._lbfgs else min(self._batch, m)
+            alpha = 0.0 if self._lbfgs else self._estimator.alpha
+            self._trainers[m] = self._begin(X_, T, labels, w, batch, False, alpha)
+        return self._trainers[m]
 
     def epoch(self, order: Array | None) -> float:
         """Train on each example once, and compute scikit-learn's mean loss."""
@@ -179,9 +183,9 @@ class Optimizer:
     """What scikit-learn's stochastic optimisers keep from iteration to iteration."""
 
     def __init__(self, estimator: Any, params: Array) -> None:
-        self.learning_rate = float(estimator.learning_rate_init)
+        self.learning_rate = self._first_rate = float(estimator.learning_rate_init)
         self.steps = 0
-        kind = self.kind(estimator)
+        kind = self._kind = self.kind(estimator)
         self.m1 = None if kind == "sgd" else np.zeros_like(params)
         self.m2 = np.zeros_like(params) if kind == "adam" else None
 
@@ -193,6 +197,24 @@ class Optimizer:
         if not estimator.momentum:
             return "sgd"
         return "nesterov" if estimator.nesterovs_momentum else "momentum"
+
+    def goes_on(self, estimator: Any, params: Array) -> bool:
+        """Take up the estimator's parameters of now, if the moments fit them."""
+        for moment in (self.m1, self.m2):
+            if moment is not None and (
+                moment.dtype != params.dtype or moment.shape != params.shape
+            ):
+                return False
+        if self._kind != self.kind(estimator):
+            return False
+        # what was read from a memory map cannot be written
+        self.m1, self.m2 = (
+            m if m is None or m.flags.writeable else m.copy() for m in (self.m1, self.m2)
+        )
+        if self._first_rate != estimator.learning_rate_init:
+            self._first_rate = float(estimator.learning_rate_init)
+            self._set(self._first_rate)
+        return True
 
     def state(self) -> tuple[Array | None, Array | None, int]:
         """Take what the engine works on: the moments, and how many steps there were."""
@@ -236,7 +258,10 @@ def _mean_of_batches(x: Array, w: Any, batch: int) -> float:
     w = np.ones(len(x)) if w is None else w
     starts = np.arange(0, len(x), batch)
     rows = np.diff([*starts, len(x)])
-    means = np.add.reduceat(x * w, starts) / np.add.reduceat(w, starts)
+    weights = np.add.reduceat(w, starts)
+    sums = np.add.reduceat(x * w, starts)
+    # a batch that weighs nothing is left out
+    means = np.divide(sums, weights, out=np.zeros_like(sums, float), where=weights != 0)
     return float((means * rows).sum() / len(x))
 
 

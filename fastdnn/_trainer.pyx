@@ -93,6 +93,10 @@ cdef void *_address(object array) except? NULL:
     return data
 
 
+cdef bint _is_like(object array, object params, object shape) except -1:
+    return (array.dtype == params.dtype and array.shape == shape and array.flags.c_contiguous)
+
+
 def first_nonfinite(X, bint single):
     """The first row of a readable matrix that is not finite, in float32 if single; or -1."""
     cdef:
@@ -188,6 +192,7 @@ cdef class Plan:
             Job job
             double weight = stop - first
         self._check(X, &x)
+        self._check_targets(x.rows, T, labels, weights)
         if not 0 <= first <= stop <= x.rows:
             raise ValueError("the rows must be some of X")
         memset(&job, 0, sizeof(Job))
@@ -201,6 +206,20 @@ cdef class Plan:
     cdef int _check(self, X, Source *x) except -1:
         if not _read(X, x) or x.cols != self.layers[0].n_prev:
             raise ValueError(f"X must be readable, with {self.layers[0].n_prev} columns")
+        return 0
+
+    cdef int _check_targets(self, Py_ssize_t m, T, labels, weights) except -1:
+        cdef Py_ssize_t n_L = self.layers[self.L - 1].n
+        if (T is None) == (labels is None):
+            raise ValueError("either T or labels must be given")
+        if T is not None and not _is_like(T, self.params, (m, n_L)):
+            raise ValueError(f"T must be of the plan's type, of shape ({m}, {n_L})")
+        if weights is not None and not _is_like(weights, self.params, (m,)):
+            raise ValueError(f"weights must be of the plan's type, of shape ({m},)")
+        if labels is not None and not (
+                labels.dtype == numpy.int64 and labels.shape == (m,) and labels.flags.c_contiguous
+                and (m == 0 or 0 <= labels.min() <= labels.max() < n_L)):
+            raise ValueError(f"labels must be {m} class indices below {n_L}")
         return 0
 
     cdef double _run(
@@ -359,6 +378,12 @@ cdef class Trainer:
         job.L, job.layers = L, plan.layers
         job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
         plan._check(X, &job.X)
+        plan._check_targets(job.X.rows, T, labels, weights)
+        for needed, moments in (((MOMENTUM, NESTEROV, ADAM), m1), ((RMSPROP, ADAM), m2)):
+            if optimizer in needed and not (
+                    moments is not None and _is_like(moments, plan.params, plan.params.shape)
+                    and moments.flags.writeable):
+                raise ValueError("the moments must be arenas like the plan's")
         job.m, job.batch = job.X.rows, batch
         rows = job.X.col == 1 and job.X.row == job.X.cols
         cols = job.X.row == 1 and job.X.col == job.X.rows and batch == job.m

@@ -563,3 +563,99 @@ def test_the_number_of_threads_changes_little():
     one, two = (fitted(small("MLPRegressor", n_threads=n), X, y) for n in (1, 2))
     np.testing.assert_allclose(two.coefs_[0], one.coefs_[0], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(two.predict(X), one.predict(X), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "then", [{"solver": "adam"}, {"momentum": 0.9}, {"momentum": 0.0}, {"solver": "lbfgs"}]
+)
+def test_another_optimiser_begins_anew(then, way):
+    if way == "partial_fit" and "lbfgs" in then.values():
+        pytest.skip("it is not stochastic")
+    X, y = numbers(1)
+    start = {"momentum": 0.0 if then == {"momentum": 0.9} else 0.9}
+    est = small("MLPRegressor", solver="sgd", warm_start=True, max_iter=2, **start)
+    fitted(est, X, y).set_params(**then)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        getattr(est, way)(X, y)
+        est.set_params(solver="adam").partial_fit(X.astype("float32"), y)
+    assert np.isfinite(est.loss_)
+
+
+def test_a_warm_start_takes_another_learning_rate():
+    X, y = numbers(1)
+    found = []
+    for module in (ours, theirs):
+        est = module.MLPRegressor(
+            solver="sgd", momentum=0, warm_start=True, max_iter=3, random_state=3
+        )
+        fitted(fitted(est, X, y).set_params(learning_rate_init=0.05), X, y)
+        found.append(est.coefs_[0])
+    np.testing.assert_allclose(*found, rtol=1e-9)
+
+
+def test_what_does_not_fit_the_network_is_refused():
+    X, y = numbers(2)
+    est = fitted(small("MLPRegressor", warm_start=True), X, y)
+    with pytest.raises(ValueError, match="y has 1 outputs, but was fitted with 2"):
+        est.fit(X, y[:, 0])
+    for y_val, match in [
+        (y[:5], "inconsistent numbers of samples"),
+        (y[:9, 0], "y_val has 1 outputs"),
+        (np.full((9, 2), np.nan), "y_val contains NaN"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            est.fit(X, y, X_val=X[:9], y_val=y_val)
+    X, y = classes("multiclass")
+    with pytest.raises(ValueError, match="y_val has classes"):
+        small().fit(X, y, X_val=X[:9], y_val=np.full(9, y[0] * 2))
+
+
+@needs_modern
+def test_odd_weights():
+    X, y = classes("multiclass")
+    fit = {"sample_weight": -np.ones(120)}
+    assert_same("MLPClassifier", X, y, 5, fit, alpha=0)
+    weights = np.ones(120)
+    weights[:40] = 0
+    X, y = numbers(1, positive=True)
+    est = small("MLPRegressor", loss="poisson", batch_size=20, shuffle=False)
+    assert np.isfinite(fitted(est, X, y, weights).loss_curve_).all()
+
+
+def test_a_scorer_without_weights():
+    X, y = numbers(1)
+    est = small("MLPRegressor", scoring="neg_max_error", early_stopping=True)
+    fitted(est, X, y, np.ones(120))
+    assert len(est.validation_scores_) == est.n_iter_
+
+
+def test_early_stopping_alone_does_nothing_under_lbfgs():
+    assert_same("MLPClassifier", *classes("binary"), 20, solver="lbfgs", alpha=0.1)
+    X, y = classes("binary")
+    plain, early = (
+        fitted(small(solver="lbfgs", early_stopping=stops), X, y) for stops in (False, True)
+    )
+    np.testing.assert_array_equal(early.coefs_[0], plain.coefs_[0])
+
+
+def test_a_memory_mapped_estimator_goes_on(tmp_path):
+    import joblib
+
+    X, y = classes("binary")
+    est = fitted(small(), X, y)
+    joblib.dump(est, tmp_path / "est")
+    mapped = joblib.load(tmp_path / "est", mmap_mode="r").partial_fit(X, y)
+    np.testing.assert_array_equal(mapped.coefs_[0], est.partial_fit(X, y).coefs_[0])
+
+
+def test_another_loss_after_the_fit_does_not_change_predictions():
+    import copy
+
+    X, y = numbers(1, positive=True)
+    est = fitted(small("MLPRegressor"), X, y)
+    before = est.predict(X)
+    est.set_params(loss="poisson")
+    np.testing.assert_array_equal(copy.deepcopy(est).predict(X), before)
+    np.testing.assert_allclose(est.network_.predict(X)[:, 0], before, rtol=1e-12)
