@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from inspect import signature
 from itertools import pairwise
 from time import perf_counter
@@ -385,7 +385,8 @@ class Perceptron(CallbackSupportMixin):
     def _fit_lbfgs(
         self, X: Any, y: Array, sample_weight: Any, validation: Any, tasks: Tasks
     ) -> None:
-        plan, params = self._bind()
+        # in the type that the solver hands on, as in scikit-learn
+        plan, params = self._bind(None if _keeps_float32() else np.dtype(np.float64))
         self._no_improvement_count = self.n_iter_ = 0
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
         m, start = X.shape[0], perf_counter()
@@ -400,7 +401,7 @@ class Perceptron(CallbackSupportMixin):
                 params[packed] = x
                 self.loss_ = run.epoch(None)
                 run.gradient(gradient)
-                return self.loss_, gradient[packed]
+                return self.loss_, gradient[packed].astype(np.float64, copy=False)
 
             def iterated(x: Array) -> None:
                 params[packed] = x
@@ -533,6 +534,19 @@ class _progress:  # noqa: N801
     def __exit__(self, *_: object) -> None:
         if self._bar:
             print(file=sys.stderr)
+
+
+@cache
+def _keeps_float32() -> bool:
+    """Whether SciPy's L-BFGS evaluates float32 parameters in float32: older ones do not."""
+    seen = []
+
+    def objective(x: Array) -> tuple[float, Array]:
+        seen.append(x.dtype)
+        return float(x[0] ** 2), np.array([2.0 * x[0]])
+
+    scipy.optimize.minimize(objective, np.ones(1, np.float32), method="L-BFGS-B", jac=True)
+    return bool(seen[0] == np.float32)
 
 
 def _run(X: Any) -> type[Run]:

@@ -609,7 +609,7 @@ def test_what_does_not_fit_the_network_is_refused():
             est.fit(X, y, X_val=X[:9], y_val=y_val)
     X, y = classes("multiclass")
     with pytest.raises(ValueError, match="y_val has classes"):
-        small().fit(X, y, X_val=X[:9], y_val=np.full(9, y[0] * 2))
+        small().fit(X, y, X_val=X[:9], y_val=np.full(9, "z" if MODERN else 9))
 
 
 @needs_modern
