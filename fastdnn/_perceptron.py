@@ -386,7 +386,9 @@ class Perceptron(CallbackSupportMixin):
         self, X: Any, y: Array, sample_weight: Any, validation: Any, tasks: Tasks
     ) -> None:
         # in the type that the solver hands on, as in scikit-learn
-        plan, params = self._bind(None if _keeps_float32() else np.dtype(np.float64))
+        dtype = self.coefs_[0].dtype if _keeps_float32() else np.dtype(np.float64)
+        self._fitted_output = self._output(dtype)
+        plan, params = self._bind(dtype)
         self._no_improvement_count = self.n_iter_ = 0
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
         m, start = X.shape[0], perf_counter()
