@@ -25,7 +25,7 @@ from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     validate_data,
-)  # fmt: skip
+)
 
 from fastdnn._arrays import Array
 from fastdnn._runs import Optimizer, Run, SparseRun, dense, views
@@ -73,12 +73,11 @@ class Perceptron(CallbackSupportMixin):
                 raise ValueError(f"activation must name some of {sorted(NAMES)}, got {name!r}")
         return names
 
-    def _initialize(self, y: Array, layer_units: list[int], dtype: Any) -> None:
+    def _initialize(self, layer_units: list[int], dtype: Any) -> None:
         """Draw the parameters as scikit-learn does (Glorot-uniform, the biases too)."""
         self.n_iter_ = 0
         self.t_ = 0
         self.n_layers_ = len(layer_units)
-        self.out_activation_ = self._output_activation()
         names = self._hidden_activations()
         self.coefs_, self.intercepts_ = [], []
         for name, (n_prev, n) in zip([*names, self.activation], pairwise(layer_units), strict=True):
@@ -165,12 +164,13 @@ class Perceptron(CallbackSupportMixin):
         self.n_outputs_ = y.shape[1]
         self._random_state = check_random_state(self.random_state)
         if first:
-            self._initialize(y, [X.shape[1], *sizes, self.n_outputs_], X.dtype)
+            self._initialize([X.shape[1], *sizes, self.n_outputs_], X.dtype)
         self._fitted_activations = names
         self.out_activation_ = self._output_activation()
         self._fitted_output = self._output(self.coefs_[0].dtype)
-        # the loss may be another than that of the last fit
-        self.__dict__.pop("_bound", None)
+        # the loss may be another than that of the last fit, which may have been interrupted
+        for name in ("_bound", "_best"):
+            self.__dict__.pop(name, None)
         validation = self._validation(X_val, y_val)
         # a call of partial_fit is no whole fit
         tasks: Any = None if incremental else Tasks(self, data, labels, sample_weight)
@@ -303,7 +303,7 @@ class Perceptron(CallbackSupportMixin):
                         )
             except KeyboardInterrupt:
                 warnings.warn("Training interrupted by user.", stacklevel=4)
-        if self.early_stopping:
+        if hasattr(self, "_best"):
             params[:] = self._best
             del self._best
 
@@ -434,7 +434,7 @@ class Perceptron(CallbackSupportMixin):
         self.loss_ = float(result.fun)
         best = np.empty(params.size)
         best[packed] = result.x
-        if self.early_stopping and hasattr(self, "_best"):
+        if hasattr(self, "_best"):
             best = self._best
             del self._best
         # as scikit-learn, in float64 whatever X is

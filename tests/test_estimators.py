@@ -659,3 +659,16 @@ def test_another_loss_after_the_fit_does_not_change_predictions():
     est.set_params(loss="poisson")
     np.testing.assert_array_equal(copy.deepcopy(est).predict(X), before)
     np.testing.assert_allclose(est.network_.predict(X)[:, 0], before, rtol=1e-12)
+
+
+def test_an_interrupt_before_the_first_score_keeps_the_weights():
+    X, y = numbers(1)
+
+    def scoring(estimator, X, y):
+        raise KeyboardInterrupt
+
+    est = small("MLPRegressor", early_stopping=True, scoring=scoring)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        est.fit(X, y)
+    assert est.n_iter_ == 1
+    assert np.isfinite(est.predict(X)).all()
