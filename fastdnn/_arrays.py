@@ -12,6 +12,7 @@ the shapes do not fit.
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -281,6 +282,15 @@ def depth(parameters: Mapping[str, Any], name: str) -> int:
     if L == 0:
         raise ValueError(f"{name} must be a dict of W1, b1, ..., WL, bL, got {parameters!r}")
     return L
+
+
+@lru_cache
+def layer_names(L: int) -> tuple[tuple[str, str, str, str, str], ...]:
+    """Name W, b, dW, db and dA_prev of each of L layers.
+
+    Strings made once, whose hashes are known, cost a small network less than new ones a call.
+    """
+    return tuple((f"W{l}", f"b{l}", f"dW{l}", f"db{l}", f"dA{l - 1}") for l in range(1, L + 1))
 
 
 def _masked(value: object) -> bool:

@@ -19,7 +19,7 @@ ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "sigmoid": SIGMOID_Z}
 cdef enum:
     LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
     THREADED = 500_000  # multiplications of a product that one thread does as soon as two
-    THIN = 32           # rows or columns of a product that BLAS multiplies slowly
+    THIN = 32           # rows, columns or inner dimension that BLAS multiplies slowly
 
 cdef:
     object ndarray = numpy.ndarray
@@ -46,10 +46,10 @@ cdef inline void _product(
     bint trans_A, bint trans_B, bint trans_C, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
     floating alpha, const floating *A, const floating *B, floating beta, floating *C,
 ) noexcept nogil:
-    # as product, but what pays more threads is left to a BLAS that has them, and what is not thin
-    # is left to any: where operands and result are new to the caches it is as fast
-    if M * N * K > THREADED and (
-            min(M, N) > THIN or (blas_threads != NULL and blas_threads() > 1)):
+    # as product, but what pays more threads is left to a BLAS that has them: more than two for a
+    # product that it multiplies slowly
+    if M * N * K > THREADED and blas_threads != NULL and (
+            blas_threads() > (2 if min(M, N, K) <= THIN else 1)):
         _blas.product(trans_A, trans_B, trans_C, <blas_int> M, <blas_int> N, <blas_int> K,
                       alpha, A, <blas_int> M, B, beta, C)
     else:
@@ -80,7 +80,7 @@ cdef void linear_activation_backward(
     bint trans_dA_prev, floating *dA_prev, bint trans_dW, floating *dW, floating *db,
 ) noexcept nogil:
     # dZ := dA * act'(Z), db := sum of dZ / m, dW := dZ A_prev^T / m, dA_prev := W^T dZ
-    # with IDENTITY dZ is dA, and neither Z nor dZ is touched; with NULL dA_prev is not computed
+    # with IDENTITY dZ is dA, and neither Z nor dZ is touched
     cdef:
         bint unit_rows = _unit_rows(n, m, trans_dA)
         double scale = 1.0 / m
@@ -89,9 +89,8 @@ cdef void linear_activation_backward(
         act, unit_rows, n if unit_rows else m, m if unit_rows else n, scale, dA, Z, dZ, db)
     _product(trans_dA, not trans_A_prev, trans_dW, n, n_prev, m,
              <floating> scale, delta, A_prev, <floating> 0, dW)
-    if dA_prev != NULL:
-        _product(not trans_W, trans_dA, trans_dA_prev, n_prev, m, n,
-                 <floating> 1, W, delta, <floating> 0, dA_prev)
+    _product(not trans_W, trans_dA, trans_dA_prev, n_prev, m, n,
+             <floating> 1, W, delta, <floating> 0, dA_prev)
 
 
 # -------------------------------------------------------------------------------------------- doors
@@ -198,11 +197,10 @@ cdef void _backward(
         dA_prev.trans, <floating *> dA_prev.data, dW.trans, <floating *> dW.data, db)
 
 
-def layer_backward(int activation, dA, Z, A_prev, W, order="K"):
+def layer_backward(int activation, dA, Z, A_prev, W):
     """dA_prev, dW, db with dZ = dA * act'(Z), dA_prev = W^T dZ, dW = dZ A_prev^T / m, db = mean dZ.
 
-    With the identity dA is dZ, and Z is not read. The memory order of dA_prev is that of A_prev
-    ("K") or C ("C"), which BLAS fills sooner if A_prev is wide; None says not to compute dA_prev.
+    With the identity dA is dZ, and Z is not read.
     """
     cdef Matrix da, z, dz, a_prev, w, da_prev, dw, bias
     if not (_look(W, &w) and _look(A_prev, &a_prev)
@@ -213,10 +211,7 @@ def layer_backward(int activation, dA, Z, A_prev, W, order="K"):
         dz = da
     else:
         _dZ = _new(&da, da.rows, da.cols, da.trans, &dz)
-    dA_prev = None
-    da_prev.data = NULL
-    if order is not None:
-        dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, a_prev.trans and order == "K", &da_prev)
+    dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, a_prev.trans, &da_prev)
     dW = _new(&w, w.rows, w.cols, w.trans, &dw)
     db = _new(&w, w.rows, 1, False, &bias)
     with nogil:

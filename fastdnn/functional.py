@@ -29,6 +29,7 @@ from fastdnn._arrays import (
     entry,
     layer_arrays,
     layer_gradient_arrays,
+    layer_names,
     output_arrays,
 )
 
@@ -139,12 +140,11 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array,
     L = depth(parameters, "parameters")
     A: Any = X
     caches = []
-    for l in range(1, L + 1):
+    for l, (W_name, b_name, *_) in enumerate(layer_names(L), 1):
         try:
-            W, b = parameters[f"W{l}"], parameters[f"b{l}"]
+            W, b = parameters[W_name], parameters[b_name]
         except (KeyError, TypeError, IndexError):
-            W = entry(parameters, f"W{l}", "parameters")
-            b = entry(parameters, f"b{l}", "parameters")
+            W, b = entry(parameters, W_name, "parameters"), entry(parameters, b_name, "parameters")
         A, cache = layer_forward(RELU if l < L else SIGMOID, A, W, b, l)
         caches.append(cache)
     return A, caches
@@ -260,7 +260,7 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     -------
     grads : dict of ndarray
         ``dA0 .. dA(L-1)``, ``dW1 .. dWL`` and ``db1 .. dbL``. Each has the memory order of the
-        array in the caches that it belongs to, but for dA0, which is in C order.
+        array in the caches that it belongs to.
 
     Raises
     ------
@@ -276,14 +276,13 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     if dA is None:
         dA = _kernels.cross_entropy_backward(*output_arrays(AL, Y))
     grads = {}
+    names = layer_names(L)
     for l in range(L, 0, -1):
-        # no other layer will read dA0, so it may be in the order that BLAS fills sooner
-        dA, dW, db = layer_backward(
-            SIGMOID if l == L else RELU, dA, caches[l - 1], l, "K" if l > 1 else "C"
-        )
-        grads[f"dA{l - 1}"] = dA
-        grads[f"dW{l}"] = dW
-        grads[f"db{l}"] = db
+        _, _, dW_name, db_name, dA_name = names[l - 1]
+        dA, dW, db = layer_backward(SIGMOID if l == L else RELU, dA, caches[l - 1], l)
+        grads[dA_name] = dA
+        grads[dW_name] = dW
+        grads[db_name] = db
     return grads
 
 
@@ -415,21 +414,19 @@ def layer_forward(code: int, A_prev: Any, W: Any, b: Any, l: int = 0) -> tuple[A
     return A, ((A_prev, W, b), Z)
 
 
-def layer_backward(
-    code: int, dA: Any, cache: Any, l: int = 0, order: Literal["K", "C"] | None = "K"
-) -> tuple[Array, Array, Array]:
+def layer_backward(code: int, dA: Any, cache: Any, l: int = 0) -> tuple[Array, Array, Array]:
     """Compute the gradients of layer l of a model, or of a layer on its own if l is 0."""
     try:
         (A_prev, W, _), Z = cache
     except (TypeError, ValueError):
         raise _cache_error(code, cache, l) from None
-    results = _kernels.layer_backward(code, dA, Z, A_prev, W, order)
+    results = _kernels.layer_backward(code, dA, Z, A_prev, W)
     if results is None:
         of = f" of caches[{l - 1}]" if l else ""
         gradient = f"dA{l}" if l else "dZ" if code == IDENTITY else "dA"
         names = (gradient, "Z" + of, "A_prev" + of, "W" + of)
         arrays = layer_gradient_arrays(dA, Z, A_prev, W, names)
-        results = _kernels.layer_backward(code, *arrays, order)
+        results = _kernels.layer_backward(code, *arrays)
     return results
 
 

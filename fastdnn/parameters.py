@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastdnn import _kernels
-from fastdnn._arrays import Array, as_matrix, as_shaped, broadcast, depth, entry, integer, number
+from fastdnn._arrays import (
+    Array,
+    as_matrix,
+    as_shaped,
+    broadcast,
+    depth,
+    entry,
+    integer,
+    layer_names,
+    number,
+)
 
 Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
@@ -133,12 +143,12 @@ def update_parameters(
     learning_rate = number(learning_rate, "learning_rate")
     L = depth(params, "params")
     parameters = dict(params)
-    for l in range(1, L + 1):
-        for key in (f"W{l}", f"b{l}"):
+    for W_name, b_name, dW_name, db_name, _ in layer_names(L):
+        for key, gradient in ((W_name, dW_name), (b_name, db_name)):
             try:
-                P, dP = params[key], grads["d" + key]
+                P, dP = params[key], grads[gradient]
             except (KeyError, TypeError, IndexError):
-                P, dP = entry(params, key, "params"), entry(grads, "d" + key, "grads")
+                P, dP = entry(params, key, "params"), entry(grads, gradient, "grads")
             P_new = _kernels.descend(learning_rate, P, dP)
             if P_new is None:
                 P, dP = broadcast(P, dP, key)

@@ -1,6 +1,7 @@
 """The course's functions: their published digits, plain NumPy as the oracle, and gradients."""
 
 import copy
+import itertools
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 import fastdnn
 
@@ -193,6 +195,29 @@ def test_a_step_of_a_network_is_plain_numpy(dims, m, dtype, order):
         assert_close(updated[key], expected[key], dtype)
         np.testing.assert_array_equal(parameters[key], given_parameters[key])
         assert not np.shares_memory(updated[key], parameters[key])
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(
+    ("n", "n_prev", "m"),
+    [(7, 40, 300), (20, 700, 150), (24, 33, 257), (129, 300, 65), (200, 64, 530), (300, 20, 1030)],
+)
+def test_products_of_several_blocks_and_of_few_rows(n, n_prev, m, dtype):
+    # small integers, whose sums no order of summation rounds
+    random = np.random.default_rng(0)
+    A, W, dZ = (random.integers(-3, 4, shape) for shape in ((n_prev, m), (n, n_prev), (n, m)))
+    b = np.zeros((n, 1), dtype)
+    with threadpool_limits(1):
+        for orders in itertools.product("CF", repeat=3):
+            A, W, dZ = (
+                np.asarray(array, dtype, order)
+                for array, order in zip((A, W, dZ), orders, strict=True)
+            )
+            Z, cache = fastdnn.linear_forward(A, W, b)
+            np.testing.assert_array_equal(Z, W @ A)
+            dA_prev, dW, _ = fastdnn.linear_backward(dZ, cache)
+            np.testing.assert_array_equal(dA_prev, W.T @ dZ)
+            assert_close(dW, dZ @ A.T / m)
 
 
 def test_the_outputs_follow_the_memory_order_of_the_inputs():
