@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _LIMIT = 2**31 - 1
+_LINE = 64  # bytes
 
 
 def real(value: object, name: str) -> Array:
@@ -282,6 +283,14 @@ def depth(parameters: Mapping[str, Any], name: str) -> int:
     if L == 0:
         raise ValueError(f"{name} must be a dict of W1, b1, ..., WL, bL, got {parameters!r}")
     return L
+
+
+def arena(size: int, dtype: Any) -> Array:
+    """Make zeros that begin with a cache line: where a vector ends in the next, it costs twice."""
+    memory = np.zeros(size * np.dtype(dtype).itemsize + _LINE, np.uint8)
+    first = -memory.ctypes.data % _LINE
+    array: Array = memory[first : len(memory) - _LINE + first].view(dtype)
+    return array
 
 
 @lru_cache

@@ -59,24 +59,6 @@ cdef inline void _gemv(
                           &beta, y, &one)
 
 
-cdef inline void _outer(
-    Py_ssize_t M, Py_ssize_t N, floating alpha, const floating *x, const floating *y,
-    floating beta, floating *C,
-) noexcept nogil:
-    # C (M, N) := alpha x y^T + beta C; a product of inner dimension 1 costs gemm more than the loop
-    cdef:
-        Py_ssize_t i, j
-        floating a
-    for i in range(M):
-        a = alpha * x[i]
-        if beta == 0:
-            for j in range(N):
-                C[i * N + j] = a * y[j]
-        else:
-            for j in range(N):
-                C[i * N + j] = a * y[j] + beta * C[i * N + j]
-
-
 cdef inline void product(
     bint trans_A, bint trans_B, bint trans_C, blas_int M, blas_int N, blas_int K, floating alpha,
     const floating *A, blas_int M_A, const floating *B, floating beta, floating *C,
@@ -93,11 +75,6 @@ cdef inline void product(
             _gemv(False, N, K, alpha, B, K, A, beta, C)
         else:
             _gemv(True, K, N, alpha, B, N, A, beta, C)
-    elif K == 1:
-        if trans_C:
-            _outer(N, M, alpha, B, A, beta, C)
-        else:
-            _outer(M, N, alpha, A, B, beta, C)
     elif trans_C:
         gemm(not trans_B, not trans_A, N, M, K, alpha, B, N, A, beta, C)
     else:

@@ -158,6 +158,9 @@ cdef bint small_product(
         bint tall = whole and col_B == 1 and TILE < M <= FASTDNN_TALL and K > SHALLOW
         bint copies = (not whole or col_B != 1
                        or K * N * <Py_ssize_t> sizeof(floating) > FIRST_LEVEL)
+    if K == 1:
+        _outer(M, N, alpha, A, B, beta, C)
+        return True
     if tall:
         _add_in_place(1, M, N, K, alpha, A, row_A, col_A, B, row_B, beta, C)
         return True
@@ -180,6 +183,24 @@ cdef bint small_product(
             k += depth
         j += cols
     return True
+
+
+cdef inline void _outer(
+    Py_ssize_t M, Py_ssize_t N, floating alpha, const floating *x, const floating *y,
+    floating beta, floating *C,
+) noexcept nogil:
+    # C (M, N) := alpha x y^T + beta C
+    cdef:
+        Py_ssize_t i, j
+        floating a
+    for i in range(M):
+        a = alpha * x[i]
+        if beta == 0:
+            for j in range(N):
+                C[i * N + j] = a * y[j]
+        else:
+            for j in range(N):
+                C[i * N + j] = a * y[j] + beta * C[i * N + j]
 
 
 cdef inline void _add_in_place(

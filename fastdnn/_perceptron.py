@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from fastdnn._arrays import Array
+from fastdnn._arrays import Array, arena
 from fastdnn._runs import Optimizer, Run, SparseRun, dense, views
 from fastdnn._tasks import CallbackSupportMixin, Tasks
 from fastdnn._threads import CALL, STEP, Team, choose
@@ -97,13 +97,10 @@ class Perceptron(CallbackSupportMixin):
 
     def _plan(self, names: list[str], dtype: Any) -> tuple[Plan, Array]:
         """Gather the parameters in an arena, of which they become views."""
-        params = np.concatenate(
-            [
-                np.ravel(array).astype(dtype, copy=False)
-                for pair in zip(self.coefs_, self.intercepts_, strict=True)
-                for array in pair
-            ]
-        )
+        pairs = zip(self.coefs_, self.intercepts_, strict=True)
+        parts = [np.ravel(array) for pair in pairs for array in pair]
+        params = arena(sum(part.size for part in parts), dtype)
+        np.concatenate(parts, out=params, casting="unsafe")
         dims = (len(self.coefs_[0]), *(len(b) for b in self.intercepts_))
         output, cost, parameter = self._fitted_output
         plan = Plan(

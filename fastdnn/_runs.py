@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array
+from fastdnn._arrays import Array, arena
 from fastdnn._threads import Team
 from fastdnn._trainer import OPTIMIZERS, Plan, Trainer
 
@@ -186,8 +186,8 @@ class Optimizer:
         self.learning_rate = self._first_rate = float(estimator.learning_rate_init)
         self.steps = 0
         kind = self._kind = self.kind(estimator)
-        self.m1 = None if kind == "sgd" else np.zeros_like(params)
-        self.m2 = np.zeros_like(params) if kind == "adam" else None
+        self.m1 = None if kind == "sgd" else arena(params.size, params.dtype)
+        self.m2 = arena(params.size, params.dtype) if kind == "adam" else None
 
     @staticmethod
     def kind(estimator: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, in_range
+from fastdnn._arrays import Array, arena, in_range
 from fastdnn._gram import Gram, pays
 from fastdnn._threads import CALL, STEP, Team, choose
 from fastdnn._trainer import OPTIMIZERS, Trainer
@@ -220,7 +220,8 @@ def _start(network: "Network", kind: str, optimizer: Optimizer) -> None:
     if network._kind is None or MOMENTS[kind] != MOMENTS[network._kind]:
         network._steps = 0
         network._moments = tuple(
-            np.zeros_like(network._params) if i in MOMENTS[kind] else None for i in (1, 2)
+            arena(network._params.size, network.dtype) if i in MOMENTS[kind] else None
+            for i in (1, 2)
         )  # type: ignore[assignment]
     network._kind = kind
 

@@ -10,7 +10,16 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastdnn._arrays import Array, class_indices, examples, in_range, integer, targets, weights
+from fastdnn._arrays import (
+    Array,
+    arena,
+    class_indices,
+    examples,
+    in_range,
+    integer,
+    targets,
+    weights,
+)
 from fastdnn._gram import NAMES
 from fastdnn._threads import CALL, Team, choose
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan, first_nonfinite
@@ -124,9 +133,9 @@ class Network:
         self._optimizer: Optimizer = Adam()
         self._moments: tuple[Array | None, Array | None] = (None, None)
         self._gram_state: dict[str, Any] | None = None
-        self._params = np.concatenate(
-            [a.T.ravel() for l in range(1, L + 1) for a in (drawn[f"W{l}"], drawn[f"b{l}"])]
-        )
+        parts = [a.T.ravel() for l in range(1, L + 1) for a in (drawn[f"W{l}"], drawn[f"b{l}"])]
+        self._params = arena(sum(part.size for part in parts), parts[0].dtype)
+        np.concatenate(parts, out=self._params)
         self._prepare()
 
     def _prepare(self) -> None:
