@@ -1,4 +1,4 @@
-# Matrix products of a size that BLAS spends much of its time on packing.
+# Matrix products of sizes at which they are faster than BLAS's: _pays knows which.
 #
 # The compiler keeps sums in registers only where they are written as vectors, of the width that its
 # instruction set has, and fused where it can be, as in BLAS: the levels may differ in the last bit.
@@ -125,23 +125,23 @@ cdef enum:
     REPAID = 16                           # rows of A for which B is worth a copy
     LARGE = 1048576                       # bytes of a B that some more rows shall repay
     SHALLOW = 32                          # inner dimension of which BLAS makes little
-    SURE = 1_000_000                      # multiplications up to which any form pays, ...
-    SKILLED = 1_000_000                   # or OpenBLAS has kernels of its own, for AVX-512
+    SMALL = 1_000_000                     # multiplications
 
 
 cdef inline bint _pays(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_A, bint trans_B,
     bint copies,
 ) noexcept nogil:
-    # whether it is faster than BLAS, as measured; a matrix is transposed if it is row-major not
+    # whether a product is faster than BLAS's, as measured
     cdef Py_ssize_t w = FASTDNN_WIDTH // size, work = M * N * K
     if work > FASTDNN_MOST or (copies and (
             M < REPAID or N < w // 2 or (M < 4 * REPAID and K * N * size > LARGE))):
         return False
     if FASTDNN_WIDTH == 64:
-        return work > SKILLED or (trans_B and not trans_A)
+        # OpenBLAS has kernels for small products with AVX-512, in all forms but this one
+        return work > SMALL or (trans_B and not trans_A)
     # of doubles a panel has half the columns, and A passes twice as often
-    return size == 4 or work <= SURE or K <= SHALLOW or (N <= 32 and not trans_A)
+    return size == 4 or work <= SMALL or K <= SHALLOW or (N <= 32 and not trans_A)
 
 
 cdef bint small_product(
