@@ -42,8 +42,9 @@ ARROWS = {
     },
     "_runs": {"_arrays", "_threads", "_trainer", "numpy"},
     "_tasks": set(),
+    "_judged": {"_arrays", "_runs", "_training", "numpy"},
     "_perceptron": {
-        *("_arrays", "_runs", "_tasks", "_threads", "_trainer", "_training", "network"),
+        *("_arrays", "_judged", "_runs", "_tasks", "_threads", "_trainer", "network"),
         *("numpy", "scipy"),
     },
     "estimators": {"_arrays", "_perceptron", "numpy", "scipy"},
@@ -113,7 +114,7 @@ def test_python_imports(file):
     tree = ast.parse(file.read_text(encoding="utf-8"))
     used = {room(name) for name in python_imports(tree)} - {room(f"fastdnn.{file.stem}")}
     assert used <= ARROWS[file.stem] | OPTIONAL | set(sys.stdlib_module_names)
-    if file.stem in {"estimators", "_perceptron", "_tasks"}:
+    if file.stem in {"estimators", "_judged", "_perceptron", "_tasks"}:
         return  # themselves imported by who asks for them
     at_import = {room(name) for name in python_imports(tree, everywhere=False)}
     assert not at_import & OPTIONAL, "import it in the function that needs it"

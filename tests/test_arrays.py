@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastdnn
+from fastdnn._arrays import arena
 
 A, W, B = np.ones((3, 5)), np.ones((4, 3)), np.zeros((4, 1))
 Z = np.ones((4, 5))
@@ -279,3 +280,15 @@ def test_other_options_of_initialize_parameters():
     for bad in ("int64", "float16", "foo"):
         with pytest.raises(ValueError, match="^dtype must be float32 or float64, got"):
             fastdnn.initialize_parameters(3, 2, 1, dtype=bad)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_arena_begins_with_a_cache_line(dtype):
+    for size in (1, 7, 1000, 300_000):
+        array = arena(size, dtype)
+        assert array.shape == (size,)
+        assert array.dtype == dtype
+        assert array.ctypes.data % 64 == 0
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert not array.any()
