@@ -228,10 +228,10 @@ cdef inline void _add_block(
     # with zeros
     cdef:
         char memory[SECOND_LEVEL + 64]
-        char last[2 * ROWS * FASTDNN_WIDTH]
+        char last[2 * TILE * FASTDNN_WIDTH]
         floating *copy = <floating *> (memory + 64 - <size_t> &memory[0] % 64)
         floating *narrow = <floating *> &last[0]
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, j = 0, v, r, n, rows = ROWS
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, j = 0, at, v, r, n, rows = ROWS
     while j < N:
         n = 2 * w if N - j > w else w
         _copy_panel(n, min(n, N - j), K, B + j * col_B, row_B, col_B, copy + j * K)
@@ -249,12 +249,15 @@ cdef inline void _add_block(
                 _add_panel(<int> (n // w), rows, K, alpha, A + i * row_A, row_A, col_A,
                            copy + j * K, n, beta, C + i * row_C + j, row_C)
             else:
-                _add_panel(<int> (n // w), rows, K, alpha, A + i * row_A, row_A, col_A,
-                           copy + j * K, n, <floating> 0, narrow, n)
-                for r in range(rows):
+                for r in range(i, i + rows):
+                    if (r - i) % TILE == 0:
+                        _add_panel(<int> (n // w), min(<Py_ssize_t> TILE, i + rows - r), K, alpha,
+                                   A + r * row_A, row_A, col_A, copy + j * K, n,
+                                   <floating> 0, narrow, n)
+                    at = r * row_C + j
                     for v in range(N - j):
-                        C[(i + r) * row_C + j + v] = narrow[r * n + v] + (
-                            0 if beta == 0 else beta * C[(i + r) * row_C + j + v])
+                        C[at + v] = narrow[(r - i) % TILE * n + v] + (
+                            0 if beta == 0 else beta * C[at + v])
             j += n
         i += rows
 
