@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 
@@ -285,11 +285,12 @@ def depth(parameters: Mapping[str, Any], name: str) -> int:
     return L
 
 
-def arena(size: int, dtype: Any) -> Array:
-    """Make zeros that begin with a cache line: where a vector ends in the next, it costs twice."""
-    memory = np.zeros(size * np.dtype(dtype).itemsize + _LINE, np.uint8)
+def arena(size: int, dtype: Any, values: ArrayLike = 0.0) -> Array:
+    """Make memory from a cache line on: a vector that lies across two of them costs twice."""
+    memory = np.empty(size * np.dtype(dtype).itemsize + _LINE, np.uint8)
     first = -memory.ctypes.data % _LINE
     array: Array = memory[first : len(memory) - _LINE + first].view(dtype)
+    array[:] = values
     return array
 
 

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache, partial
 from itertools import pairwise
 from time import perf_counter
@@ -41,6 +42,7 @@ class Perceptron(Judged, CallbackSupportMixin):
     if TYPE_CHECKING:
         coefs_: list[Array]
         intercepts_: list[Array]
+        _optimizer: Any
 
         # the parameters, and what scikit-learn's class has
         def __getattr__(self, name: str) -> Any: ...
@@ -84,26 +86,30 @@ class Perceptron(Judged, CallbackSupportMixin):
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
 
-    def _plan(self, names: list[str], dtype: Any) -> tuple[Plan, Array]:
-        """Gather the parameters in an arena, of which they become views."""
+    def _type(self) -> np.dtype[Any]:
+        """Find the type to compute in, whatever was assigned to the parameters."""
+        char = np.result_type(*self.coefs_, *self.intercepts_).char
+        return np.dtype(np.float32 if char in "ef" else np.float64)
+
+    def _plan(self, dtype: Any) -> tuple[Plan, Array]:
+        """Gather the parameters in an arena."""
         pairs = zip(self.coefs_, self.intercepts_, strict=True)
         parts = [np.ravel(array) for pair in pairs for array in pair]
         params = arena(sum(part.size for part in parts), dtype)
         np.concatenate(parts, out=params, casting="unsafe")
-        dims = (len(self.coefs_[0]), *(len(b) for b in self.intercepts_))
+        dims = (len(self.coefs_[0]), *map(len, self.intercepts_))
         output, cost, parameter = self._fitted_output
         plan = Plan(
-            dims, tuple(ACTIVATIONS[NAMES[name]] for name in names), COSTS[output][cost],
-            parameter, params,
+            dims, tuple(ACTIVATIONS[NAMES[name]] for name in self._fitted_activations),
+            COSTS[output][cost], parameter, params,
         )  # fmt: skip
-        self.coefs_, self.intercepts_ = views(params, dims)
-        self._bound = SimpleNamespace(
-            plan=plan, params=params, views=[*self.coefs_, *self.intercepts_]
-        )
         return plan, params
 
-    def _bind(self, dtype: Any = None) -> tuple[Plan, Array]:
-        """Find the plan whose arena the parameters are in; make it where they were assigned."""
+    def _bind(self, dtype: Any = None, keep: bool = True) -> tuple[Plan, Array]:
+        """Find the plan whose arena the parameters are in; make it where they were assigned.
+
+        They become views of the arena, if it is to be kept.
+        """
         bound = getattr(self, "_bound", None)
         arrays = [*self.coefs_, *self.intercepts_]
         if (
@@ -112,11 +118,25 @@ class Perceptron(Judged, CallbackSupportMixin):
             and all(a is b for a, b in zip(arrays, bound.views, strict=True))
         ):
             return bound.plan, bound.params
-        return self._plan(self._fitted_activations, dtype or arrays[0].dtype)
+        plan, params = self._plan(dtype or self._type())
+        if keep:
+            dims = (len(self.coefs_[0]), *map(len, self.intercepts_))
+            self.coefs_, self.intercepts_ = views(params, dims)
+            kept = [*self.coefs_, *self.intercepts_]
+            self._bound = SimpleNamespace(plan=plan, params=params, views=kept)
+        return plan, params
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_bound"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # of a shallow copy too
+        if hasattr(self, "_optimizer"):
+            self._optimizer = deepcopy(self._optimizer)
+        if hasattr(self, "_fitted_output"):
+            self._bind()
 
     # -------------------------------------------------------------------------------------- fit
 
@@ -141,6 +161,8 @@ class Perceptron(Judged, CallbackSupportMixin):
         if class_weight is not None:
             weight = compute_sample_weight(class_weight, labels)
             sample_weight = weight if sample_weight is None else sample_weight * weight
+        if y.dtype.kind not in "biuf":
+            raise TypeError(f"y must hold numbers, got element type {y.dtype}")
         if y.ndim == 1:
             y = y.reshape((-1, 1))
         if not first and y.shape[1] != len(self.intercepts_[-1]):
@@ -153,7 +175,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             self._initialize([X.shape[1], *sizes, self.n_outputs_], X.dtype)
         self._fitted_activations = names
         self.out_activation_ = self._output_activation()
-        self._fitted_output = self._output(self.coefs_[0].dtype)
+        self._fitted_output = self._output(self._type())
         # the loss may be another than that of the last fit, which may have been interrupted
         for name in ("_bound", "_best"):
             self.__dict__.pop(name, None)
@@ -252,7 +274,7 @@ class Perceptron(Judged, CallbackSupportMixin):
         self, X: Any, y: Array, sample_weight: Any, validation: Any, tasks: Tasks
     ) -> None:
         # in the type that the solver hands on, as in scikit-learn
-        dtype = self.coefs_[0].dtype if _keeps_float32() else np.dtype(np.float64)
+        dtype = self._type() if _keeps_float32() else np.dtype(np.float64)
         self._fitted_output = self._output(dtype)
         plan, params = self._bind(dtype)
         self._no_improvement_count = self.n_iter_ = 0
@@ -313,7 +335,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         if X.dtype not in (np.float32, np.float64):
             X = X.astype(np.float64)
-        plan, params = self._bind()
+        plan, params = self._bind(keep=False)
         m = X.shape[0]
         AL = np.empty((m, len(self.intercepts_[-1])), params.dtype)
         work = m * params.size
@@ -338,7 +360,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             names,
             output,
             cost=cost,
-            dtype=self.coefs_[0].dtype,
+            dtype=self._type(),
             init=0.0,
             rng=0,
             **({options[cost]: parameter} if cost in options else {}),

@@ -189,6 +189,17 @@ class Optimizer:
         self.m1 = None if kind == "sgd" else arena(params.size, params.dtype)
         self.m2 = arena(params.size, params.dtype) if kind == "adam" else None
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take memory of its own: what was read from a memory map cannot be written."""
+        self.__dict__.update(state)
+        self._take(None)
+
+    def _take(self, dtype: Any) -> None:
+        self.m1, self.m2 = (
+            m if m is None or m.dtype == dtype else arena(m.size, dtype or m.dtype, m)
+            for m in (self.m1, self.m2)
+        )
+
     @staticmethod
     def kind(estimator: Any) -> str:
         """Name the engine's optimiser."""
@@ -201,16 +212,12 @@ class Optimizer:
     def goes_on(self, estimator: Any, params: Array) -> bool:
         """Take up the estimator's parameters of now, if the moments fit them."""
         for moment in (self.m1, self.m2):
-            if moment is not None and (
-                moment.dtype != params.dtype or moment.shape != params.shape
-            ):
+            if moment is not None and moment.shape != params.shape:
                 return False
         if self._kind != self.kind(estimator):
             return False
-        # what was read from a memory map cannot be written
-        self.m1, self.m2 = (
-            m if m is None or m.flags.writeable else m.copy() for m in (self.m1, self.m2)
-        )
+        # of what was assigned to the parameters meanwhile
+        self._take(params.dtype)
         if self._first_rate != estimator.learning_rate_init:
             self._first_rate = float(estimator.learning_rate_init)
             self._set(self._first_rate)

@@ -379,6 +379,8 @@ cdef class Trainer:
         job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
         plan._check(X, &job.X)
         plan._check_targets(job.X.rows, T, labels, weights)
+        if not plan.params.flags.writeable:
+            raise ValueError("the plan's params must be writeable")
         for needed, moments in (((MOMENTUM, NESTEROV, ADAM), m1), ((RMSPROP, ADAM), m2)):
             if optimizer in needed and not (
                     moments is not None and _is_like(moments, plan.params, plan.params.shape)

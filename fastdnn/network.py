@@ -454,6 +454,7 @@ class Network:
             self._epochs = kept["epochs"]
             for name in _STATE[1:]:
                 setattr(self, f"_{name}", kept[name])
+            self._moments = _own(self._moments)
 
     def _checked(self, state: Any) -> dict[str, Any]:
         """Copy a state, of which every entry is what the engine relies on."""
@@ -524,8 +525,11 @@ class Network:
         return {k: v for k, v in self.__dict__.items() if k not in ("_plan", "_fitting")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make it."""
+        """Make it, in memory of its own: what was read from a memory map cannot be written."""
         self.__dict__.update(state)
+        self._params = arena(self._params.size, self.dtype, self._params)
+        self._moments = _own(self._moments)
+        self._gram_state = deepcopy(self._gram_state)
         self._prepare()
 
 
@@ -533,6 +537,11 @@ _STATE = ("params", "moments", "kind", "optimizer", "steps", "gram_state", "rng"
 
 
 # ----------------------------------------------------------------------------------------- helpers
+
+
+def _own(moments: tuple[Array | None, Array | None]) -> tuple[Array | None, Array | None]:
+    m1, m2 = (m if m is None else arena(m.size, m.dtype, m) for m in moments)
+    return m1, m2
 
 
 class _Exclusive:

@@ -482,6 +482,52 @@ def test_assigned_weights_are_those_that_predict():
     np.testing.assert_array_equal(est.predict(X), 5.0)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", ">f8", "longdouble", "int64"])
+def test_assigned_weights_of_any_type(dtype):
+    X, y = numbers(1)
+    one, other = (
+        fitted(module.MLPRegressor(hidden_layer_sizes=9, random_state=0, max_iter=5), X, y)
+        for module in (ours, theirs)
+    )
+    one.coefs_ = [(5 * W).astype(dtype) for W in one.coefs_]
+    # the same numbers in the type that it is computed in: the biases are of float64
+    other.coefs_ = [W.astype(float) for W in one.coefs_]
+    np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-9)
+    assert one.coefs_[0].dtype == dtype
+    # the optimiser goes on
+    predictions = [est.partial_fit(X, y).predict(X) for est in (one, other)]
+    np.testing.assert_allclose(*predictions, rtol=1e-9)
+    assert one.coefs_[0].dtype == "float64"
+
+
+def test_predictions_leave_assigned_weights_where_they_are():
+    X, y = numbers(1)
+    est = fitted(small("MLPRegressor"), X, y)
+    W = np.zeros_like(est.coefs_[-1])
+    est.coefs_[-1] = W
+    np.testing.assert_array_equal(est.predict(X), est.intercepts_[-1][0])
+    assert est.coefs_[-1] is W
+    W[...] = 1
+    assert len(np.unique(est.predict(X))) > 1
+
+
+def test_a_copy_of_any_depth_goes_on_by_itself():
+    import copy
+
+    X, y = classes("binary")
+    est, twin = (fitted(small(), X, y) for _ in range(2))
+    for other in (copy.copy(est), copy.deepcopy(est)):
+        other.partial_fit(X, y)
+    np.testing.assert_array_equal(est.partial_fit(X, y).coefs_[0], twin.partial_fit(X, y).coefs_[0])
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_numbers_as_strings_are_no_targets_of_a_regressor(method):
+    X, y = numbers(1)
+    with pytest.raises(TypeError, match="y must hold numbers"):
+        getattr(small("MLPRegressor"), method)(X, y.astype(str))
+
+
 def test_with_scikit_learn_s_tools():
     from sklearn.base import clone
     from sklearn.model_selection import GridSearchCV, cross_val_predict
