@@ -294,6 +294,13 @@ def arena(size: int, dtype: Any, values: ArrayLike = 0.0) -> Array:
     return array
 
 
+def as_arena(array: Array | None, dtype: Any = None) -> Array | None:
+    """Copy an array, where there is one, into an arena: of its type, if of no other."""
+    if array is None:
+        return None
+    return arena(array.size, array.dtype if dtype is None else dtype, array)
+
+
 @lru_cache
 def layer_names(L: int) -> tuple[tuple[str, str, str, str, str], ...]:
     """Name W, b, dW, db and dA_prev of each of L layers.

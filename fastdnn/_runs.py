@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, arena
+from fastdnn._arrays import Array, arena, as_arena
 from fastdnn._threads import Team
 from fastdnn._trainer import OPTIMIZERS, Plan, Trainer
 
@@ -192,13 +192,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take memory of its own: what was read from a memory map cannot be written."""
         self.__dict__.update(state)
-        self._take(None)
-
-    def _take(self, dtype: Any) -> None:
-        self.m1, self.m2 = (
-            m if m is None or m.dtype == dtype else arena(m.size, dtype or m.dtype, m)
-            for m in (self.m1, self.m2)
-        )
+        self.m1, self.m2 = as_arena(self.m1), as_arena(self.m2)
 
     @staticmethod
     def kind(estimator: Any) -> str:
@@ -216,8 +210,11 @@ class Optimizer:
                 return False
         if self._kind != self.kind(estimator):
             return False
-        # of what was assigned to the parameters meanwhile
-        self._take(params.dtype)
+        # parameters of another type may have been assigned
+        self.m1, self.m2 = (
+            m if m is None or m.dtype == params.dtype else as_arena(m, params.dtype)
+            for m in (self.m1, self.m2)
+        )
         if self._first_rate != estimator.learning_rate_init:
             self._first_rate = float(estimator.learning_rate_init)
             self._set(self._first_rate)

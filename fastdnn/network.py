@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastdnn._arrays import (
     Array,
     arena,
+    as_arena,
     class_indices,
     examples,
     in_range,
@@ -454,7 +455,8 @@ class Network:
             self._epochs = kept["epochs"]
             for name in _STATE[1:]:
                 setattr(self, f"_{name}", kept[name])
-            self._moments = _own(self._moments)
+            m1, m2 = kept["moments"]
+            self._moments = as_arena(m1), as_arena(m2)
 
     def _checked(self, state: Any) -> dict[str, Any]:
         """Copy a state, of which every entry is what the engine relies on."""
@@ -528,7 +530,8 @@ class Network:
         """Make it, in memory of its own: what was read from a memory map cannot be written."""
         self.__dict__.update(state)
         self._params = arena(self._params.size, self.dtype, self._params)
-        self._moments = _own(self._moments)
+        m1, m2 = self._moments
+        self._moments = as_arena(m1), as_arena(m2)
         self._gram_state = deepcopy(self._gram_state)
         self._prepare()
 
@@ -537,11 +540,6 @@ _STATE = ("params", "moments", "kind", "optimizer", "steps", "gram_state", "rng"
 
 
 # ----------------------------------------------------------------------------------------- helpers
-
-
-def _own(moments: tuple[Array | None, Array | None]) -> tuple[Array | None, Array | None]:
-    m1, m2 = (m if m is None else arena(m.size, m.dtype, m) for m in moments)
-    return m1, m2
 
 
 class _Exclusive:

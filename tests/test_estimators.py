@@ -692,7 +692,11 @@ def test_a_memory_mapped_estimator_goes_on(tmp_path):
     X, y = classes("binary")
     est = fitted(small(), X, y)
     joblib.dump(est, tmp_path / "est")
-    mapped = joblib.load(tmp_path / "est", mmap_mode="r").partial_fit(X, y)
+    mapped = joblib.load(tmp_path / "est", mmap_mode="r")
+    for array in (mapped.coefs_[0], mapped._optimizer.m1, mapped._optimizer.m2):
+        assert array.flags.writeable
+        assert array.ctypes.data % 64 == 0
+    mapped.partial_fit(X, y)
     np.testing.assert_array_equal(mapped.coefs_[0], est.partial_fit(X, y).coefs_[0])
 
 
