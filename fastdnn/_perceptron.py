@@ -88,7 +88,9 @@ class Perceptron(Judged, CallbackSupportMixin):
 
     def _type(self) -> np.dtype[Any]:
         """Find the type to compute in, whatever was assigned to the parameters."""
-        char = np.result_type(*self.coefs_, *self.intercepts_).char
+        # a few types of perhaps more arrays than NumPy takes arguments
+        types = {array.dtype for array in [*self.coefs_, *self.intercepts_]}
+        char = np.result_type(*types).char
         return np.dtype(np.float32 if char in "ef" else np.float64)
 
     def _plan(self, dtype: Any) -> tuple[Plan, Array]:

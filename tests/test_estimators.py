@@ -500,6 +500,11 @@ def test_assigned_weights_of_any_type(dtype):
     assert one.coefs_[0].dtype == "float64"
 
 
+def test_more_layers_than_numpy_takes_arguments():
+    X, y = classes("binary")
+    assert_same("MLPClassifier", X, y, hidden_layer_sizes=(3,) * 40, max_iter=3)
+
+
 def test_predictions_leave_assigned_weights_where_they_are():
     X, y = numbers(1)
     est = fitted(small("MLPRegressor"), X, y)
