@@ -47,7 +47,7 @@ cdef inline void _product(
     floating alpha, const floating *A, const floating *B, floating beta, floating *C,
 ) noexcept nogil:
     # as product, but what pays more threads is left to a BLAS that has them: more than two for a
-    # product that it multiplies slowly
+    # product that it multiplies slowly, and none where the inner dimension is 1
     if K > 1 and M * N * K > THREADED and blas_threads != NULL and (
             blas_threads() > (2 if min(M, N, K) <= THIN else 1)):
         _blas.product(trans_A, trans_B, trans_C, <blas_int> M, <blas_int> N, <blas_int> K,

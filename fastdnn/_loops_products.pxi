@@ -132,7 +132,7 @@ cdef inline bint _pays(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_A, bint trans_B,
     bint copies,
 ) noexcept nogil:
-    # whether a product is faster than BLAS's, as measured
+    # whether a product that no tall tile does is faster than BLAS's, as measured
     cdef Py_ssize_t w = FASTDNN_WIDTH // size, work = M * N * K
     if work > FASTDNN_MOST or (copies and (
             M < REPAID or N < w // 2 or (M < 4 * REPAID and K * N * size > LARGE))):
