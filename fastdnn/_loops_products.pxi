@@ -38,30 +38,31 @@ cdef extern from *:
         FASTDNN_CONTRACT \\
         typedef fastdnn_##T##_vector vector; \\
         const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T); \\
-        vector p[24], q[24], b, c = {0}; \\
-        FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
-            p[r] = q[r] = c; \\
-            __builtin_prefetch(C + r * row_C, 1); \\
-            if (V == 2) __builtin_prefetch(C + r * row_C + w, 1); \\
-        } \\
+        vector p[24], b[4]; \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                p[r * V + v] = (vector) {0}; \\
+                __builtin_prefetch(C + r * row_C + v * w, 1); \\
+            } \\
         for (Py_ssize_t k = 0; k < K; k++, A += col, B += row_B) { \\
-            b = *(const vector *) B; \\
-            if (V == 2) c = *(const vector *) (B + w); \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                b[v] = *(const vector *) (B + v * w); \\
+                if (R < 5 && V > 2) FASTDNN_KEEP(b[v]); \\
+            } \\
             if (ahead) __builtin_prefetch(B + ahead * row_B); \\
             FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
                 const T a = A[r * row]; \\
-                p[r] += a * b; \\
-                if (V == 2) q[r] += a * c; \\
+                FASTDNN_UNROLL for (int v = 0; v < V; v++) p[r * V + v] += a * b[v]; \\
             } \\
         } \\
-        FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) { \\
-            vector *const C0 = (vector *) C, *const C1 = (vector *) (C + w); \\
-            *C0 = beta == 0 ? alpha * p[r] : alpha * p[r] + beta * *C0; \\
-            if (V == 2) *C1 = beta == 0 ? alpha * q[r] : alpha * q[r] + beta * *C1; \\
-        } \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                vector *const c = (vector *) (C + v * w); \\
+                *c = beta == 0 ? alpha * p[r * V + v] : alpha * p[r * V + v] + beta * *c; \\
+            } \\
     } \\
-    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C; V 2 or 1, R up to 6, or, */ \\
-    /* with one vector, up to FASTDNN_TALL: then B is read but once, and fetched ahead */ \\
+    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C; V up to FASTDNN_VECTORS, R */ \\
+    /* up to 6, or, with one vector, to FASTDNN_TALL: then B is read but once, and fetched ahead */ \\
     FASTDNN_FUSED static void fastdnn_##T##_tile( \\
             int R, int V, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
@@ -69,7 +70,7 @@ cdef extern from *:
         switch (32 * V + R) { \\
         FASTDNN_CASES(T, 2, 0, 1, 2, 3) FASTDNN_CASES(T, 2, 0, 4, 5, 6) \\
         FASTDNN_CASES(T, 1, 0, 1, 2, 3) FASTDNN_CASES(T, 1, 0, 4, 5, 6) \\
-        FASTDNN_TALL_CASES(T) \\
+        FASTDNN_MORE_CASES(T) \\
         } \\
     }
     #define FASTDNN_CASE(T, R, V, ahead) case 32 * V + R: fastdnn_##T##_tile_of( \\
@@ -78,18 +79,27 @@ cdef extern from *:
         FASTDNN_CASE(T, R, V, ahead) FASTDNN_CASE(T, S, V, ahead) FASTDNN_CASE(T, U, V, ahead)
     /* AVX-512 has the registers */
     #ifdef __AVX512F__
+    #define FASTDNN_VECTORS 4
     #define FASTDNN_TALL 24
-    #define FASTDNN_TALL_CASES(T) \\
+    #define FASTDNN_MORE_CASES(T) \\
+        FASTDNN_CASES(T, 4, 0, 1, 2, 3) FASTDNN_CASES(T, 4, 0, 4, 5, 6) \\
+        FASTDNN_CASES(T, 3, 0, 1, 2, 3) FASTDNN_CASES(T, 3, 0, 4, 5, 6) \\
         FASTDNN_CASES(T, 1, 16, 7, 8, 9) FASTDNN_CASES(T, 1, 16, 10, 11, 12) \\
         FASTDNN_CASES(T, 1, 16, 13, 14, 15) FASTDNN_CASES(T, 1, 16, 16, 17, 18) \\
         FASTDNN_CASES(T, 1, 16, 19, 20, 21) FASTDNN_CASES(T, 1, 16, 22, 23, 24)
+    /* the compiler would read it again for each of a few rows */
+    #define FASTDNN_KEEP(x) __asm__("" : "+v"(x))
     #else
+    #define FASTDNN_VECTORS 2
     #define FASTDNN_TALL 0
-    #define FASTDNN_TALL_CASES(T)
+    #define FASTDNN_MORE_CASES(T)
+    #define FASTDNN_KEEP(x) ((void) 0)
     #endif
     FASTDNN_TILES(float)
     FASTDNN_TILES(double)
+    #define fastdnn_fetch(p) __builtin_prefetch(p)
     #else
+    #define FASTDNN_VECTORS 2
     #define FASTDNN_TALL 0
     #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
     #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
@@ -106,8 +116,10 @@ cdef extern from *:
     """
     enum:
         FASTDNN_WIDTH
+        FASTDNN_VECTORS
         FASTDNN_TALL
         FASTDNN_MOST
+    void fastdnn_fetch(const void *) noexcept nogil
     void fastdnn_float_tile(
         int R, int V, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
         const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C) noexcept nogil
@@ -119,7 +131,8 @@ cdef extern from *:
 cdef enum:
     FIRST_LEVEL = 24576                   # bytes of the first-level cache that are for B
     SECOND_LEVEL = 65536                  # bytes of the second-level cache for a copy of some of B
-    DEPTH = SECOND_LEVEL // (8 * FASTDNN_WIDTH)  # rows of it, where it has four panels
+    COLUMNS = 8                           # vectors of columns of it
+    DEPTH = SECOND_LEVEL // (COLUMNS * FASTDNN_WIDTH)  # rows of it
     ROWS = 128                            # of A that stay in the second-level cache meanwhile
     TILE = 6                              # rows of A that a tile multiplies
     REPAID = 16                           # rows of A for which B is worth a copy
@@ -154,32 +167,32 @@ cdef bint small_product(
     # False if it is left to BLAS.
     cdef:
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), cols, depth, j = 0, k
-        bint whole = N >= w and (N % w == 0 or beta == 0)  # vectors, the last may overlap
-        bint tall = whole and col_B == 1 and TILE < M <= FASTDNN_TALL and K > SHALLOW
-        bint copies = (not whole or col_B != 1
-                       or K * N * <Py_ssize_t> sizeof(floating) > FIRST_LEVEL)
+        Py_ssize_t bytes = K * N * <Py_ssize_t> sizeof(floating)
+        bint tall = col_B == 1 and N >= w and TILE < M <= FASTDNN_TALL and K > SHALLOW
+        bint in_place = tall or (col_B == 1 and N >= w and (bytes <= FIRST_LEVEL or (
+            FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= 1024 and bytes <= 4 * LARGE)))
+        bint copies = not in_place or bytes > FIRST_LEVEL
     if K == 1:
         _outer(M, N, alpha, A, B, beta, C)
         return True
-    if tall:
-        _add_in_place(1, M, N, K, alpha, A, row_A, col_A, B, row_B, beta, C)
-        return True
-    if not _pays(M, N, K, sizeof(floating), col_A != 1, col_B != 1, copies):
+    if not tall and not _pays(M, N, K, sizeof(floating), col_A != 1, col_B != 1, copies):
         return False
-    if not copies:
-        _add_in_place(2, M, N, K, alpha, A, row_A, col_A, B, row_B, beta, C)
-        return True
-    # as many panels of B as fit the first-level cache, four at least
-    depth = min(K, <Py_ssize_t> DEPTH)
-    cols = 2 * w * max(<Py_ssize_t> 4, FIRST_LEVEL // (2 * FASTDNN_WIDTH * depth))
+    if in_place:
+        # the last vectors may overlap those before, if nothing is added
+        j = N if beta == 0 else N // w * w
+        _add_block(M, j, K, alpha, A, row_A, col_A, B, row_B, beta, C, N)
     while j < N:
-        cols = min(cols, N - j)
+        depth = min(K, <Py_ssize_t> DEPTH)
+        cols = w * max(<Py_ssize_t> COLUMNS, FIRST_LEVEL // (FASTDNN_WIDTH * depth))
+        cols = min(cols, (N - j + w - 1) // w * w)
+        if N - j < cols <= N and beta == 0:
+            j = N - cols
         k = 0
         while k < K:
             depth = min(<Py_ssize_t> DEPTH, K - k)
-            _add_block(M, cols, depth, alpha, A + k * col_A, row_A, col_A,
-                       B + k * row_B + j * col_B, row_B, col_B,
-                       beta if k == 0 else <floating> 1, C + j, N)
+            _add_copied(M, cols, min(cols, N - j), depth, alpha, A + k * col_A, row_A, col_A,
+                        B + k * row_B + j * col_B, row_B, col_B,
+                        beta if k == 0 else <floating> 1, C + j, N)
             k += depth
         j += cols
     return True
@@ -203,87 +216,89 @@ cdef inline void _outer(
                 C[i * N + j] = a * y[j] + beta * C[i * N + j]
 
 
-cdef inline void _add_in_place(
-    int vectors, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
-    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
-    const floating *B, Py_ssize_t row_B, floating beta, floating *C,
-) noexcept nogil:
-    # so many vectors of B's columns at a time, as they lie, the last overlapping those before
-    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0
-    while j < N:
-        if N - j < vectors * w:
-            vectors = 1
-            j = min(j, N - w)
-        _add_panel(vectors, M, K, alpha, A, row_A, col_A, B + j, row_B, beta, C + j, N)
-        j += vectors * w
-
-
 cdef inline void _add_block(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
+    floating beta, floating *C, Py_ssize_t row_C,
+) noexcept nogil:
+    # C := alpha A B + beta C by some vectors of B's columns at a time, the last overlapping those
+    # before, for some rows of A that stay in the second-level cache
+    cdef:
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, j, n, rows
+        Py_ssize_t height = _height(N, K, sizeof(floating)), blocks = (M + height - 1) // height
+    while i < M:
+        rows = (M - i + blocks - 1) // blocks
+        blocks -= 1
+        j = 0
+        while j < N:
+            n = min(max(<Py_ssize_t> 1, (N - j) // w), <Py_ssize_t> FASTDNN_VECTORS)
+            j = min(j, N - w)
+            _add_panel(<int> n, rows, K, alpha, A + i * row_A, row_A, col_A, B + j, row_B,
+                       beta, C + i * row_C + j, row_C)
+            j += n * w
+        i += rows
+
+
+cdef inline Py_ssize_t _height(Py_ssize_t N, Py_ssize_t K, Py_ssize_t size) noexcept nogil:
+    # From the first-level cache all of B serves a tile's rows, which are written side by side; else
+    # some of its columns are brought there for many.
+    return TILE if N * K * size <= FIRST_LEVEL else ROWS
+
+
+cdef inline void _add_copied(
+    Py_ssize_t M, Py_ssize_t width, Py_ssize_t N, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C, Py_ssize_t row_C,
 ) noexcept nogil:
-    # C := alpha A B + beta C by a copy of B, two columns of vectors a panel, the last filled up
-    # with zeros
+    # the same by a copy of B, so many whole vectors wide, the last filled up with zeros
     cdef:
         char memory[SECOND_LEVEL + 64]
-        char last[2 * TILE * FASTDNN_WIDTH]
+        char last[TILE * FASTDNN_WIDTH]
         floating *copy = <floating *> (memory + 64 - <size_t> &memory[0] % 64)
         floating *narrow = <floating *> &last[0]
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, j = 0, at, v, r, n, rows = ROWS
-    while j < N:
-        n = 2 * w if N - j > w else w
-        _copy_panel(n, min(n, N - j), K, B + j * col_B, row_B, col_B, copy + j * K)
-        j += n
-    # from the first-level cache all panels serve a tile's rows, which are written side by side;
-    # else a panel is brought there for many
-    if N * K * <Py_ssize_t> sizeof(floating) <= FIRST_LEVEL:
-        rows = TILE
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), whole = N // w * w, i = 0, j, r, rows
+        Py_ssize_t height = _height(N, K, sizeof(floating))
+        floating *c
+    _copy_block(width, N, K, B, row_B, col_B, copy)
     while i < M:
-        rows = min(rows, M - i)
-        j = 0
-        while j < N:
-            n = 2 * w if N - j > w else w
-            if N - j >= n:
-                _add_panel(<int> (n // w), rows, K, alpha, A + i * row_A, row_A, col_A,
-                           copy + j * K, n, beta, C + i * row_C + j, row_C)
-            else:
-                for r in range(i, i + rows):
-                    if (r - i) % TILE == 0:
-                        _add_panel(<int> (n // w), min(<Py_ssize_t> TILE, i + rows - r), K, alpha,
-                                   A + r * row_A, row_A, col_A, copy + j * K, n,
-                                   <floating> 0, narrow, n)
-                    at = r * row_C + j
-                    for v in range(N - j):
-                        C[at + v] = narrow[(r - i) % TILE * n + v] + (
-                            0 if beta == 0 else beta * C[at + v])
-            j += n
+        rows = min(height, M - i)
+        if whole > 0:
+            _add_block(rows, whole, K, alpha, A + i * row_A, row_A, col_A, copy, width,
+                       beta, C + i * row_C, row_C)
+        for r in range(rows if whole < N else 0):
+            if r % TILE == 0:
+                _add_panel(1, min(<Py_ssize_t> TILE, rows - r), K, alpha, A + (i + r) * row_A,
+                           row_A, col_A, copy + whole, width, <floating> 0, narrow, w)
+            c = C + (i + r) * row_C + whole
+            for j in range(N - whole):
+                c[j] = narrow[r % TILE * w + j] + (0 if beta == 0 else beta * c[j])
         i += rows
 
 
-cdef inline void _copy_panel(
-    Py_ssize_t n, Py_ssize_t cols, Py_ssize_t K, const floating *B, Py_ssize_t row_B,
-    Py_ssize_t col_B, floating *copy,
+cdef inline void _copy_block(
+    Py_ssize_t width, Py_ssize_t N, Py_ssize_t K,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating *copy,
 ) noexcept nogil:
-    # copy (K, n), one or two vectors a row, := B (K, cols), and zeros
-    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), k, u, v
-    if cols < n or n % 4 != 0:
+    # copy (K, width) := B (K, N), and zeros
+    cdef Py_ssize_t k0, k, j, u
+    if N < width:
         for k in range(K):
-            for v in range(n):
-                copy[k * n + v] = B[k * row_B + v * col_B] if v < cols else 0
-    elif col_B != 1:
-        # a few columns at a time, so that their lines stay in the cache
-        for v in range(0, n, 4):
-            for k in range(K):
-                for u in range(4):
-                    copy[k * n + v + u] = B[k * row_B + (v + u) * col_B]
-    elif n == w:
+            for j in range(width):
+                copy[k * width + j] = B[k * row_B + j * col_B] if j < N else 0
+    elif col_B == 1:
         for k in range(K):
-            memcpy(copy + k * w, B + k * row_B, FASTDNN_WIDTH)
+            memcpy(copy + k * width, B + k * row_B, width * sizeof(floating))
     else:
-        for k in range(K):
-            memcpy(copy + k * 2 * w, B + k * row_B, 2 * FASTDNN_WIDTH)
+        # some rows at a time, whose lines stay in the cache
+        for k0 in range(0, K, 16):
+            for j in range(0, width, 4):
+                for u in range(4):
+                    fastdnn_fetch(B + k0 + 16 + (j + u) * col_B)
+                    fastdnn_fetch(B + k0 + 24 + (j + u) * col_B)
+                for k in range(k0, min(k0 + 16, K)):
+                    for u in range(4):
+                        copy[k * width + j + u] = B[k + (j + u) * col_B]
 
 
 cdef inline void _add_panel(
