@@ -28,6 +28,8 @@ cdef extern from *:
     #define FASTDNN_CONTRACT
     #define FASTDNN_UNROLL _Pragma("GCC unroll 24")
     #endif
+    /* elements between rows that the processor does not foresee */
+    #define FASTDNN_FAR 1024
     #define FASTDNN_TILES(T) \\
     typedef T fastdnn_##T##_vector \\
         __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)), may_alias)); \\
@@ -42,7 +44,7 @@ cdef extern from *:
         FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
                 p[r * V + v] = (vector) {0}; \\
-                __builtin_prefetch(C + r * row_C + v * w, 1); \\
+                if (row_C > FASTDNN_FAR) __builtin_prefetch(C + r * row_C + v * w, 1); \\
             } \\
         for (Py_ssize_t k = 0; k < K; k++, A += col, B += row_B) { \\
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
@@ -57,8 +59,10 @@ cdef extern from *:
         } \\
         FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) \\
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
-                vector *const c = (vector *) (C + v * w); \\
-                *c = beta == 0 ? alpha * p[r * V + v] : alpha * p[r * V + v] + beta * *c; \\
+                vector *const c = (vector *) (C + v * w), sum = p[r * V + v]; \\
+                if (alpha != 1) sum *= alpha; \\
+                if (beta != 0) sum += beta * *c; \\
+                *c = sum; \\
             } \\
     } \\
     /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C; V up to FASTDNN_VECTORS, R */ \\
