@@ -289,12 +289,19 @@ cdef double _output_delta(
             job, first + part.first, part.rows, <floating *> job.T_batch + at)
         const floating *weights = <const floating *> job.weights
         floating *w = <floating *> job.w_batch + part.first
+        const Slot *slot = &job.slots[job.L - 1]
     if weights != NULL:
         for i in range(part.rows):
             w[i] = weights[_example(job, first + part.first + i)]
+    if job.single:
+        return _loops.relu_and_output(
+            job.cost, part.rows, job.layers[job.L - 2].n, job.cost_parameter, 1 / weight,
+            w if weights != NULL else NULL, T, <const floating *> slot[-1].b,
+            <const floating *> slot.W, (<const floating *> slot.b)[0], <floating *> slot[-1].A,
+            <floating *> slot[-1].db, <floating *> slot.dW, <floating *> slot.db)
     return _loops.output_delta(
         job.cost, part.rows, n_L, job.cost_parameter, 1 / weight, w if weights != NULL else NULL,
-        T, <floating *> job.slots[job.L - 1].A + at)
+        T, <floating *> slot.A + at)
 
 
 cdef inline Py_ssize_t _example(const Job *job, Py_ssize_t i) noexcept nogil:
@@ -337,7 +344,8 @@ cdef inline bint _in_unit_rows(const Job *job, Py_ssize_t l, Py_ssize_t rows) no
         return job.trans_X
     # dropout draws one example a row, whatever the number of threads
     return (job.team.n_threads == 1 and _unit_rows(l, job.L, rows, job.layers[l].n)
-            and job.slots[l].keep == 1 and not (l == 0 and job.gram))
+            and job.slots[l].keep == 1 and not (l == 0 and job.gram)
+            and not (l == job.L - 2 and job.single))
 
 
 cdef void _forward(Job *job, const Part *part, const floating *X) noexcept nogil:
@@ -364,6 +372,8 @@ cdef void _forward(Job *job, const Part *part, const floating *X) noexcept nogil
             rows_of_product(
                 part.batch, trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
                 <floating> 1, A_prev, <const floating *> slot.W, <floating> 0, Z)
+        if job.single and l == job.L - 2:
+            return
         _bias_activate(layer.act, unit_rows, rows, layer.n, <const floating *> slot.b, Z, A)
         if slot.keep < 1:
             if A == Z:
@@ -387,6 +397,10 @@ cdef void _backward(Job *job, const Part *part, const floating *X) noexcept nogi
         layer, slot = &job.layers[l], &job.slots[l]
         n, at = layer.n, part.first * layer.n
         dZ_next, dZ = dZ, <floating *> slot.dZ + at
+        if job.single and l >= job.L - 2:
+            if l == job.L - 2:
+                _update_layer(job, part, l + 1, X)
+            continue
         if l == job.L - 1:
             _bias_activate_backward(IDENTITY, False, part.rows, n, dZ, dZ,
                                     <floating *> slot.db + part.thread * n)
@@ -420,7 +434,7 @@ cdef void _update_layer(
         const Slot *slot = &job.slots[l]
         bint gram = l == 0 and job.gram, trans_A_prev = _in_unit_rows(job, l - 1, part.batch)
         bint updates = job.clip_norm == 0 and job.optimizer != NONE
-        bint fused = job.fused and not gram
+        bint single = job.single and l == job.L - 1, fused = job.fused and not gram and not single
         Py_ssize_t t, i = _first_row(job, l, part.thread), at = i * layer.n
         Py_ssize_t rows = _first_row(job, l, part.thread + 1) - i
         const floating *A_prev = X if l == 0 else <const floating *> job.slots[l - 1].A
@@ -452,9 +466,10 @@ cdef void _update_layer(
         if part.thread == 0:
             _gram_update(job, part.step.rate)
     else:
-        rows_of_product(
-            layer.n_prev, not trans_A_prev, _in_unit_rows(job, l, part.batch), False,
-            rows, layer.n, part.batch, <floating> 1, A_prev, dZ, <floating> 0, dW)
+        if not single:
+            rows_of_product(
+                layer.n_prev, not trans_A_prev, _in_unit_rows(job, l, part.batch), False,
+                rows, layer.n, part.batch, <floating> 1, A_prev, dZ, <floating> 0, dW)
         if updates:
             _update(job, part, rows * layer.n, 1, part.l2, dW, <floating *> slot.m1_W + at,
                     <floating *> slot.m2_W + at, W)

@@ -36,6 +36,11 @@ cdef enum Optimizer:
     ADAM
 
 
+cdef enum:
+    # elements of a block that stays in the first-level cache between the loops that share it
+    BLOCK = 1024
+
+
 cdef struct Step:
     # the numbers of one step of an optimiser
     double rate     # what multiplies the direction
@@ -78,6 +83,14 @@ cdef struct LoopTable:
     double (*output_delta_d)(
         Cost, Py_ssize_t, Py_ssize_t, double, double,
         const double *, const double *, double *) noexcept nogil
+    double (*relu_and_output_f)(
+        Cost, Py_ssize_t, Py_ssize_t, double, double,
+        const float *, const float *, const float *, const float *, float,
+        float *, float *, float *, float *) noexcept nogil
+    double (*relu_and_output_d)(
+        Cost, Py_ssize_t, Py_ssize_t, double, double,
+        const double *, const double *, const double *, const double *, double,
+        double *, double *, double *, double *) noexcept nogil
     void (*softmax_f)(Py_ssize_t, Py_ssize_t, float *) noexcept nogil
     void (*softmax_d)(Py_ssize_t, Py_ssize_t, double *) noexcept nogil
     void (*exp_in_place_f)(Py_ssize_t, float *) noexcept nogil
@@ -186,6 +199,19 @@ cdef inline double output_delta(
         return loops.output_delta_f(cost, rows, cols, parameter, scale, w, T, Z)
     else:
         return loops.output_delta_d(cost, rows, cols, parameter, scale, w, T, Z)
+
+
+cdef inline double relu_and_output(
+    Cost cost, Py_ssize_t rows, Py_ssize_t n, double parameter, double scale,
+    const floating *w, const floating *T, const floating *b, const floating *W, floating b_L,
+    floating *Z, floating *db, floating *dW, floating *db_L,
+) noexcept nogil:
+    if floating is float:
+        return loops.relu_and_output_f(
+            cost, rows, n, parameter, scale, w, T, b, W, b_L, Z, db, dW, db_L)
+    else:
+        return loops.relu_and_output_d(
+            cost, rows, n, parameter, scale, w, T, b, W, b_L, Z, db, dW, db_L)
 
 
 cdef inline void softmax(Py_ssize_t rows, Py_ssize_t cols, floating *Z) noexcept nogil:

@@ -13,7 +13,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from cython cimport floating
 
 from fastdnn._loops cimport (
-    ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
+    ABSOLUTE_ERROR, ADAM, BLOCK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, POISSON,
     QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SIGMOID_Z, SILU,
     SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, LoopTable, Optimizer,
     Step,
@@ -23,11 +23,6 @@ include "_loops_points.pxi"
 
 
 # -------------------------------------------------------------------------------------------- loops
-
-cdef enum:
-    # elements of a block that stays in the first-level cache between the loops that share it
-    BLOCK = 1024
-
 
 cdef void activate(Activation act, Py_ssize_t size, const floating *Z, floating *A) noexcept nogil:
     # A := act(Z)
@@ -301,6 +296,7 @@ cdef void descend(
 
 include "_loops_training.pxi"
 include "_loops_products.pxi"
+include "_loops_output.pxi"
 
 
 # -------------------------------------------------------------------------------------------- table
@@ -323,6 +319,8 @@ TABLE.descend_f = descend[float]
 TABLE.descend_d = descend[double]
 TABLE.output_delta_f = output_delta[float]
 TABLE.output_delta_d = output_delta[double]
+TABLE.relu_and_output_f = relu_and_output[float]
+TABLE.relu_and_output_d = relu_and_output[double]
 TABLE.softmax_f = softmax[float]
 TABLE.softmax_d = softmax[double]
 TABLE.exp_in_place_f = exp_in_place[float]

@@ -18,7 +18,7 @@ from fastdnn._engine cimport (
     REGIONS, SHARES, BitGenerator, Job, Layer, Share, Slot, epoch, needs_Z, predict, targets,
 )
 from fastdnn._loops cimport (
-    ABSOLUTE_ERROR, ADAM, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, NONE,
+    ABSOLUTE_ERROR, ADAM, BLOCK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, NONE,
     POISSON, QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
     SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
 )
@@ -418,6 +418,10 @@ cdef class Trainer:
             slot.m1_b = <char *> slot.m1_W + itemsize * at
             slot.m2_b = <char *> slot.m2_W + itemsize * at
             slot.keep = keep[l + 1] if l < L - 1 else 1.0
+        if n_threads == 1 and L > 1:
+            layer = &plan.layers[L - 2]
+            job.single = (layer[1].n == 1 and layer.act == RELU and 16 <= layer.n <= BLOCK
+                          and job.slots[L - 2].keep == 1 and (batch > 32 or batch >= layer.n))
         if gram is not None:
             job.gram = True
             job.K, job.Z0, job.ZV0 = _address(gram.K), _address(gram.Z0), _address(gram.ZV0)
@@ -497,6 +501,10 @@ cdef class Trainer:
         for l in range(job.L - 1):
             job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
                                else _take(&at, batch * job.layers[l].n * itemsize))
+        if job.single:
+            job.slots[job.L - 2].dZ = job.slots[job.L - 2].A
+        if job.fused and job.single:
+            job.slots[job.L - 1].dW = _take(&at, job.layers[job.L - 1].n_prev * itemsize)
         if job.clip_norm > 0 or job.optimizer == NONE:
             for l in range(job.L):
                 job.slots[l].dW = _take(

@@ -1,0 +1,170 @@
+# The last hidden layer, of relu, with an output of one unit: forward and backward in one go.
+#
+# As in the products, vectors are written out, and a product and a sum may be one instruction.
+
+from libc.string cimport memset
+
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define FASTDNN_ROWS(T) \\
+    typedef __typeof__((fastdnn_##T##_vector) {0} > 0) fastdnn_##T##_truth; \\
+    /* A (R, n) := relu(A + b), z (R) := A W + b_L; W_last are W's last elements, but 0 where the */ \\
+    /* vectors before had them too */ \\
+    FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_output_of( \\
+            const int R, Py_ssize_t n, const T *b, const T *W, const T *W_last, T b_L, \\
+            T *A, T *z) { \\
+        FASTDNN_CONTRACT \\
+        typedef fastdnn_##T##_vector vector; \\
+        typedef fastdnn_##T##_truth truth; \\
+        const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T), whole = n / w * w; \\
+        vector sum[4], last[4], a, c; \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+            sum[r] = (vector) {0}; \\
+            last[r] = *(const vector *) (A + r * n + n - w); \\
+        } \\
+        for (Py_ssize_t j = 0; j < whole; j += w) { \\
+            c = *(const vector *) (W + j); \\
+            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                a = *(vector *) (A + r * n + j) + *(const vector *) (b + j); \\
+                a = (vector) (~(truth) (a <= 0) & (truth) a); \\
+                *(vector *) (A + r * n + j) = a; \\
+                sum[r] += a * c; \\
+            } \\
+        } \\
+        if (whole < n) { \\
+            c = *(const vector *) W_last; \\
+            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                a = last[r] + *(const vector *) (b + n - w); \\
+                a = (vector) (~(truth) (a <= 0) & (truth) a); \\
+                *(vector *) (A + r * n + n - w) = a; \\
+                sum[r] += a * c; \\
+            } \\
+        } \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+            T t[FASTDNN_WIDTH / sizeof(T)]; \\
+            *(vector *) t = sum[r]; \\
+            FASTDNN_UNROLL for (Py_ssize_t h = w / 2; h > 0; h /= 2) \\
+                FASTDNN_UNROLL for (Py_ssize_t k = 0; k < h; k++) t[k] += t[k + h]; \\
+            z[r] = t[0] + b_L; \\
+        } \\
+    } \\
+    /* sum_W += A^T dz, A := dz W^T where A > 0, else 0, sum_b += its sum over the rows; the sums' */ \\
+    /* last vector is that of the last elements, whatever the vectors before had of them */ \\
+    FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_deltas_of( \\
+            const int R, Py_ssize_t n, const T *dz, const T *W, T *A, T *sum_W, T *sum_b) { \\
+        FASTDNN_CONTRACT \\
+        typedef fastdnn_##T##_vector vector; \\
+        typedef fastdnn_##T##_truth truth; \\
+        const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T), whole = n / w * w; \\
+        vector last[4], a, c, s, t; \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
+            last[r] = *(const vector *) (A + r * n + n - w); \\
+        for (Py_ssize_t j = 0; j < n; j += w) { \\
+            const Py_ssize_t at = j < whole ? j : n - w; \\
+            c = *(const vector *) (W + at); \\
+            s = *(vector *) (sum_W + j); \\
+            t = *(vector *) (sum_b + j); \\
+            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                a = j < whole ? *(vector *) (A + r * n + j) : last[r]; \\
+                s += dz[r] * a; \\
+                a = (vector) (~(truth) (a <= 0) & (truth) (dz[r] * c)); \\
+                *(vector *) (A + r * n + at) = a; \\
+                t += a; \\
+            } \\
+            *(vector *) (sum_W + j) = s; \\
+            *(vector *) (sum_b + j) = t; \\
+        } \\
+    } \\
+    FASTDNN_FUSED static void fastdnn_##T##_output( \\
+            Py_ssize_t rows, Py_ssize_t n, const T *b, const T *W, const T *W_last, T b_L, \\
+            T *A, T *z) { \\
+        for (; rows >= 4; rows -= 4, A += 4 * n, z += 4) \\
+            fastdnn_##T##_output_of(4, n, b, W, W_last, b_L, A, z); \\
+        for (; rows > 0; rows--, A += n, z++) \\
+            fastdnn_##T##_output_of(1, n, b, W, W_last, b_L, A, z); \\
+    } \\
+    FASTDNN_FUSED static void fastdnn_##T##_deltas( \\
+            Py_ssize_t rows, Py_ssize_t n, const T *dz, const T *W, T *A, T *sum_W, T *sum_b) { \\
+        for (; rows >= 4; rows -= 4, A += 4 * n, dz += 4) \\
+            fastdnn_##T##_deltas_of(4, n, dz, W, A, sum_W, sum_b); \\
+        for (; rows > 0; rows--, A += n, dz++) \\
+            fastdnn_##T##_deltas_of(1, n, dz, W, A, sum_W, sum_b); \\
+    }
+    FASTDNN_ROWS(float)
+    FASTDNN_ROWS(double)
+    #else
+    #define fastdnn_float_output(rows, n, b, W, W_last, b_L, A, z) ((void) 0)
+    #define fastdnn_double_output(rows, n, b, W, W_last, b_L, A, z) ((void) 0)
+    #define fastdnn_float_deltas(rows, n, dz, W, A, sum_W, sum_b) ((void) 0)
+    #define fastdnn_double_deltas(rows, n, dz, W, A, sum_W, sum_b) ((void) 0)
+    #endif
+    """
+    void fastdnn_float_output(
+        Py_ssize_t rows, Py_ssize_t n, const float *b, const float *W, const float *W_last,
+        float b_L, float *A, float *z) noexcept nogil
+    void fastdnn_double_output(
+        Py_ssize_t rows, Py_ssize_t n, const double *b, const double *W, const double *W_last,
+        double b_L, double *A, double *z) noexcept nogil
+    void fastdnn_float_deltas(
+        Py_ssize_t rows, Py_ssize_t n, const float *dz, const float *W, float *A,
+        float *sum_W, float *sum_b) noexcept nogil
+    void fastdnn_double_deltas(
+        Py_ssize_t rows, Py_ssize_t n, const double *dz, const double *W, double *A,
+        double *sum_W, double *sum_b) noexcept nogil
+
+
+cdef enum:
+    TOGETHER = 32  # rows that stay in the first-level cache
+
+
+cdef double relu_and_output(
+    Cost cost, Py_ssize_t rows, Py_ssize_t n, double parameter, double scale,
+    const floating *w, const floating *T, const floating *b, const floating *W, floating b_L,
+    floating *Z, floating *db, floating *dW, floating *db_L,
+) noexcept nogil:
+    # Some rows at a time,
+    #     A = relu(Z + b), z = A W + b_L, dz = the cost's gradient by z, dW = A^T dz,
+    #     db_L = sum of dz, Z := dz W^T * relu'(A), db = sum of that,
+    # and the cost is returned, as by output_delta, whose arguments come first. n is from 16 to BLOCK.
+    # The sums of the blocks are carried in double.
+    cdef:
+        Py_ssize_t lanes = FASTDNN_WIDTH // sizeof(floating), whole = n // lanes * lanes
+        Py_ssize_t i = 0, j, at, h
+        floating z[TOGETHER]
+        floating W_last[16]
+        floating sums[2][BLOCK + 16]
+        double totals[2][BLOCK + 16]
+        double total = 0, total_b_L = 0
+    for j in range(lanes):
+        W_last[j] = W[n - lanes + j] if j >= lanes - (n - whole) else 0
+    memset(totals[0], 0, (n + lanes) * sizeof(double))
+    memset(totals[1], 0, (n + lanes) * sizeof(double))
+    while i < rows:
+        h = min(<Py_ssize_t> TOGETHER, rows - i)
+        if floating is float or i == 0:
+            memset(sums[0], 0, (n + lanes) * sizeof(floating))
+            memset(sums[1], 0, (n + lanes) * sizeof(floating))
+        if floating is float:
+            fastdnn_float_output(h, n, b, W, W_last, b_L, Z + i * n, z)
+        else:
+            fastdnn_double_output(h, n, b, W, W_last, b_L, Z + i * n, z)
+        total += output_delta(
+            cost, h, 1, parameter, scale, NULL if w == NULL else w + i, T + i, z)
+        if floating is float:
+            fastdnn_float_deltas(h, n, z, W, Z + i * n, sums[0], sums[1])
+        else:
+            fastdnn_double_deltas(h, n, z, W, Z + i * n, sums[0], sums[1])
+        if floating is float or i + h == rows:
+            for j in range(n + lanes):
+                totals[0][j] += sums[0][j]
+                totals[1][j] += sums[1][j]
+        total_b_L += sum_(h, <const floating *> z)
+        i += h
+    for j in range(n):
+        at = j if j < whole else j + lanes - (n - whole)
+        dW[j] = <floating> totals[0][at]
+        db[j] = <floating> totals[1][at]
+    db_L[0] = <floating> total_b_L
+    return total
