@@ -71,6 +71,7 @@ SHARED = (
     "_loops_points.pxi",
     "_loops_training.pxi",
     "_loops_products.pxi",
+    "_loops_output.pxi",
     "_products.pxd",
     "_source.pxd",
     "_team.pxd",

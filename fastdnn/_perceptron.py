@@ -232,15 +232,14 @@ class Perceptron(Judged, CallbackSupportMixin):
                     if tasks is not None:
                         tasks.begin()
                     if self.shuffle:
-                        # what sklearn.utils.shuffle draws, without its checks
-                        drawn = np.arange(m)
-                        self._random_state.shuffle(drawn)
-                        order = order.take(drawn, out=drawn, mode="clip")
+                        # what sklearn.utils.shuffle draws and returns, without its checks
+                        self._random_state.shuffle(order)
                     self.loss_ = run.epoch(order if self.shuffle else None)
                     self.n_iter_ += 1
                     self.t_ += m
                     self.loss_curve_.append(self.loss_)
-                    progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                    if self.verbose:
+                        progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                     self._judge(validation, params, progress)
                     optimizer.end_iteration(self)
                     if tasks is not None and tasks.end():
