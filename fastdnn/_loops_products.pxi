@@ -284,9 +284,9 @@ cdef inline void _copy_block(
     Py_ssize_t width, Py_ssize_t N, Py_ssize_t K,
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating *copy,
 ) noexcept nogil:
-    # copy (K, width) := B (K, N), and zeros
+    # copy (K, width) := B (K, N), and zeros; row_B or col_B is 1
     cdef Py_ssize_t k0, k, j, u
-    if N < width:
+    if N < width or (col_B != 1 and width % 4 != 0):
         for k in range(K):
             for j in range(width):
                 copy[k * width + j] = B[k * row_B + j * col_B] if j < N else 0

@@ -418,10 +418,12 @@ cdef class Trainer:
             slot.m1_b = <char *> slot.m1_W + itemsize * at
             slot.m2_b = <char *> slot.m2_W + itemsize * at
             slot.keep = keep[l + 1] if l < L - 1 else 1.0
-        if n_threads == 1 and L > 1:
-            layer = &plan.layers[L - 2]
-            job.single = (layer[1].n == 1 and layer.act == RELU and 16 <= layer.n <= BLOCK
-                          and job.slots[L - 2].keep == 1 and (batch > 32 or batch >= layer.n))
+        # as relu_and_output needs it; few examples of many units lie one unit a row
+        layer = &plan.layers[L - 2 if L > 1 else 0]
+        job.single = (
+            n_threads == 1 and L > 1 and plan.layers[L - 1].n == 1 and layer.act == RELU
+            and 16 <= layer.n <= BLOCK and (batch > 32 or batch >= layer.n)
+            and job.slots[L - 2].keep == 1 and _loops.loops.relu_and_output_f != NULL)
         if gram is not None:
             job.gram = True
             job.K, job.Z0, job.ZV0 = _address(gram.K), _address(gram.Z0), _address(gram.ZV0)

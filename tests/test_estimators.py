@@ -122,6 +122,16 @@ def test_classifier_grid(kind, options, activation, early_stopping, dtype):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("options", SOLVERS, ids=name_of)
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_relu_under_an_output_of_one(name, options, dtype):
+    # what the engine takes together: 16 units or more, and more than 32 examples
+    X, y = classes("binary", dtype) if name == "MLPClassifier" else numbers(1, dtype)
+    epochs = 30 if dtype == "float64" else 10
+    assert_same(name, X, y, epochs, hidden_layer_sizes=(7, 19), batch_size=45, **options)
+
+
 @pytest.mark.grid
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("early_stopping", [False, True])

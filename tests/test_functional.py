@@ -200,7 +200,10 @@ def test_a_step_of_a_network_is_plain_numpy(dims, m, dtype, order):
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize(
     ("n", "n_prev", "m"),
-    [(7, 40, 300), (20, 700, 150), (24, 33, 257), (129, 300, 65), (200, 64, 530), (300, 20, 1030)],
+    [
+        *[(7, 40, 300), (20, 700, 150), (24, 33, 257), (50, 34, 130), (66, 1100, 98)],
+        *[(129, 300, 65), (200, 64, 530), (300, 20, 1030)],
+    ],
 )
 def test_products_of_several_blocks_and_of_few_rows(n, n_prev, m, dtype):
     # small integers, whose sums no order of summation rounds

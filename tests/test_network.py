@@ -152,6 +152,31 @@ def test_many_shapes(seed, dtype):
     np.testing.assert_allclose(net.predict(X), Z[-1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("options", [{}, {"l2": 0.1}, {"clip_norm": 0.2}], ids=str)
+@pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(0.1, 0.9), Adam(0.01)], ids=str)
+def test_relu_under_an_output_of_one(optimizer, options, weighted, dtype):
+    # one loop: for 16 units to 1024, in batches of over 32 examples, or of as many as units
+    for output in ("sigmoid", "identity", "exp"):
+        for n, m, batch in [(16, 71, 33), (17, 61, 40), (31, 64, 64), (32, 70, 32), (100, 69, 69)]:
+            X, Y, T = problem(output, m, n_L=1, dtype=dtype, seed=n)
+            if weighted:
+                weights = np.random.default_rng(n).integers(0, 4, m).astype(dtype)
+                options = {**options, "sample_weight": weights}
+            net = Network([5, 9, n, 1], ["tanh", "relu"], output, dtype=dtype, rng=n)
+            scatter_biases(net)
+            assert_trains_alike(net, X, Y, T, optimizer, epochs=3, batch=batch, **options)
+
+
+@pytest.mark.parametrize("n", [15, 1024, 1025])
+@pytest.mark.parametrize("first_layer", ["direct", "gram"])
+def test_relu_under_an_output_of_one_in_the_first_layer(first_layer, n):
+    X, Y, T = problem("sigmoid", 90, n_L=1)
+    net = Network([5, n, 1], "relu", "sigmoid", rng=0)
+    assert_trains_alike(net, X, Y, T, SGD(0.5), batch=90, l2=0.01, first_layer=first_layer)
+
+
 def test_wide_layers_and_many_rows():
     # beyond a block of the loops in both directions
     X, Y, T = problem("softmax", m=300, n_0=30, n_L=260)
@@ -627,8 +652,11 @@ def test_when_the_gram_form_is_taken(monkeypatch):
 
 @pytest.mark.parametrize("form", ["direct", "gram"])
 @pytest.mark.parametrize("optimizer", [SGD(1e8), SGD(1e8, momentum=0.9)], ids=str)
+@pytest.mark.parametrize("units", [6, 18])
 @pytest.mark.parametrize("dtype", TYPES)
-def test_divergence_names_the_epoch_and_keeps_the_last_finite_parameters(dtype, optimizer, form):
+def test_divergence_names_the_epoch_and_keeps_the_last_finite_parameters(
+    dtype, units, optimizer, form
+):
     random = np.random.default_rng(0)
     X, Y = random.normal(size=(8, 20)), random.normal(size=8)
     seen = []
@@ -636,7 +664,7 @@ def test_divergence_names_the_epoch_and_keeps_the_last_finite_parameters(dtype, 
     def callback(state):
         seen.append(state.network._params.copy())
 
-    net = Network([20, 6, 1], "relu", "identity", dtype=dtype, rng=0)
+    net = Network([20, units, 1], "relu", "identity", dtype=dtype, rng=0)
     with pytest.raises(FloatingPointError, match="diverged in epoch") as error:
         net.fit(X, Y, optimizer=optimizer, epochs=500, first_layer=form, callbacks=[callback])
     assert f"diverged in epoch {len(seen) + 1}:" in str(error.value)
@@ -1035,6 +1063,18 @@ def test_a_team_computes_what_one_thread_does(options, order, activation, n_thre
         net.predict(X, n_threads=n_threads), one.predict(X), rtol=tolerance, atol=tolerance
     )
     np.testing.assert_allclose(net.cost(X, Y, n_threads=n_threads), one.cost(X, Y), rtol=tolerance)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.5), Adam(0.01)], ids=str)
+def test_a_team_computes_an_output_of_one_as_one_thread_does(optimizer):
+    X, Y, _ = problem("sigmoid", m=150, n_L=1)
+    nets = [Network([5, 20, 1], "relu", "sigmoid", rng=0) for _ in range(2)]
+    costs = [
+        net.fit(X, Y, optimizer=optimizer, batch_size=40, epochs=4, shuffle=False, n_threads=n)
+        for n, net in enumerate(nets, 1)
+    ]
+    np.testing.assert_allclose(nets[1]._params, nets[0]._params, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(costs[1].costs, costs[0].costs, rtol=1e-10)
 
 
 def test_a_team_is_the_same_to_the_last_bit_each_time():
