@@ -87,7 +87,7 @@ cdef struct Job:
     # the optimiser
     Optimizer optimizer
     Step step
-    bint single          # the last hidden layer and an output of one unit are taken together
+    bint joint           # the last hidden layer and an output of one unit are taken together
     bint fused           # plain gradient descent: the product updates W itself
     bint bias_corrected
     double learning_rate

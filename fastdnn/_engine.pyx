@@ -282,7 +282,8 @@ cdef const floating *_inputs(
 cdef double _output_delta(
     Job *job, const Part *part, const floating *tag, Py_ssize_t first, double weight,
 ) noexcept nogil:
-    # dZ[L], which replaces the logits; returns the sum of the weighted costs
+    # dZ[L], which replaces the logits; returns the sum of the weighted costs. Where the last hidden
+    # layer and the output are joint, the former's logits become its dZ, and dW[L] and db are made.
     cdef:
         Py_ssize_t i, n_L = job.layers[job.L - 1].n, at = part.first * n_L
         const floating *T = targets(
@@ -293,7 +294,7 @@ cdef double _output_delta(
     if weights != NULL:
         for i in range(part.rows):
             w[i] = weights[_example(job, first + part.first + i)]
-    if job.single:
+    if job.joint:
         return _loops.relu_and_output(
             job.cost, part.rows, job.layers[job.L - 2].n, job.cost_parameter, 1 / weight,
             w if weights != NULL else NULL, T, <const floating *> slot[-1].b,
@@ -345,7 +346,7 @@ cdef inline bint _in_unit_rows(const Job *job, Py_ssize_t l, Py_ssize_t rows) no
     # dropout draws one example a row, whatever the number of threads
     return (job.team.n_threads == 1 and _unit_rows(l, job.L, rows, job.layers[l].n)
             and job.slots[l].keep == 1 and not (l == 0 and job.gram)
-            and not (l == job.L - 2 and job.single))
+            and not (l == job.L - 2 and job.joint))
 
 
 cdef void _forward(Job *job, const Part *part, const floating *X) noexcept nogil:
@@ -372,7 +373,8 @@ cdef void _forward(Job *job, const Part *part, const floating *X) noexcept nogil
             rows_of_product(
                 part.batch, trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
                 <floating> 1, A_prev, <const floating *> slot.W, <floating> 0, Z)
-        if job.single and l == job.L - 2:
+        if job.joint and l == job.L - 2:
+            # the rest is _output_delta's
             return
         _bias_activate(layer.act, unit_rows, rows, layer.n, <const floating *> slot.b, Z, A)
         if slot.keep < 1:
@@ -397,7 +399,8 @@ cdef void _backward(Job *job, const Part *part, const floating *X) noexcept nogi
         layer, slot = &job.layers[l], &job.slots[l]
         n, at = layer.n, part.first * layer.n
         dZ_next, dZ = dZ, <floating *> slot.dZ + at
-        if job.single and l >= job.L - 2:
+        if job.joint and l >= job.L - 2:
+            # _output_delta has made dZ, db and dW of these
             if l == job.L - 2:
                 _update_layer(job, part, l + 1, X)
             continue
@@ -434,7 +437,7 @@ cdef void _update_layer(
         const Slot *slot = &job.slots[l]
         bint gram = l == 0 and job.gram, trans_A_prev = _in_unit_rows(job, l - 1, part.batch)
         bint updates = job.clip_norm == 0 and job.optimizer != NONE
-        bint single = job.single and l == job.L - 1, fused = job.fused and not gram and not single
+        bint joint = job.joint and l == job.L - 1, fused = job.fused and not gram and not joint
         Py_ssize_t t, i = _first_row(job, l, part.thread), at = i * layer.n
         Py_ssize_t rows = _first_row(job, l, part.thread + 1) - i
         const floating *A_prev = X if l == 0 else <const floating *> job.slots[l - 1].A
@@ -466,7 +469,7 @@ cdef void _update_layer(
         if part.thread == 0:
             _gram_update(job, part.step.rate)
     else:
-        if not single:
+        if not joint:
             rows_of_product(
                 layer.n_prev, not trans_A_prev, _in_unit_rows(job, l, part.batch), False,
                 rows, layer.n, part.batch, <floating> 1, A_prev, dZ, <floating> 0, dW)

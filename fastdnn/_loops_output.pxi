@@ -1,6 +1,6 @@
 # The last hidden layer, of relu, with an output of one unit: forward and backward in one go.
 #
-# As in the products, vectors are written out, and a product and a sum may be one instruction.
+# As in the products, vectors are written out, and the levels may differ in the last bit.
 
 from libc.string cimport memset
 
@@ -10,7 +10,7 @@ cdef extern from *:
     #if defined(__GNUC__) || defined(__clang__)
     #define FASTDNN_ROWS(T) \\
     typedef __typeof__((fastdnn_##T##_vector) {0} > 0) fastdnn_##T##_truth; \\
-    /* A (R, n) := relu(A + b), z (R) := A W + b_L; W_last are W's last elements, but 0 where the */ \\
+    /* A (R, n) := relu(A + b), z (R) := A W + b_L; W_last are the last of W, but 0 where the */ \\
     /* vectors before had them too */ \\
     FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_output_of( \\
             const int R, Py_ssize_t n, const T *b, const T *W, const T *W_last, T b_L, \\
@@ -50,8 +50,8 @@ cdef extern from *:
             z[r] = t[0] + b_L; \\
         } \\
     } \\
-    /* sum_W += A^T dz, A := dz W^T where A > 0, else 0, sum_b += its sum over the rows; the sums' */ \\
-    /* last vector is that of the last elements, whatever the vectors before had of them */ \\
+    /* sum_W += A^T dz, A := dz W^T where A > 0, else 0, sum_b += its sum over the rows; the */ \\
+    /* last vector of the sums is that of the last elements, whatever those before had */ \\
     FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_deltas_of( \\
             const int R, Py_ssize_t n, const T *dz, const T *W, T *A, T *sum_W, T *sum_b) { \\
         FASTDNN_CONTRACT \\
@@ -127,7 +127,7 @@ cdef double relu_and_output(
     # Some rows at a time,
     #     A = relu(Z + b), z = A W + b_L, dz = the cost's gradient by z, dW = A^T dz,
     #     db_L = sum of dz, Z := dz W^T * relu'(A), db = sum of that,
-    # and the cost is returned, as by output_delta, whose arguments come first. n is from 16 to BLOCK.
+    # and the cost is returned, as by output_delta, whose arguments come first; n from 16 to BLOCK.
     # The sums of the blocks are carried in double.
     cdef:
         Py_ssize_t lanes = FASTDNN_WIDTH // sizeof(floating), whole = n // lanes * lanes

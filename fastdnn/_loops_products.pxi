@@ -34,7 +34,7 @@ cdef extern from *:
     typedef T fastdnn_##T##_vector \\
         __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)), may_alias)); \\
     FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
-            const int R, const int V, const int ahead, Py_ssize_t K, T alpha, \\
+            const int R, const int V, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
             T beta, T *C, Py_ssize_t row_C) { \\
         FASTDNN_CONTRACT \\
@@ -51,7 +51,6 @@ cdef extern from *:
                 b[v] = *(const vector *) (B + v * w); \\
                 if (R < 5 && V > 2) FASTDNN_KEEP(b[v]); \\
             } \\
-            if (ahead) __builtin_prefetch(B + ahead * row_B); \\
             FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
                 const T a = A[r * row]; \\
                 FASTDNN_UNROLL for (int v = 0; v < V; v++) p[r * V + v] += a * b[v]; \\
@@ -65,37 +64,28 @@ cdef extern from *:
                 *c = sum; \\
             } \\
     } \\
-    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C; V up to FASTDNN_VECTORS, R */ \\
-    /* up to 6, or, with one vector, to FASTDNN_TALL: then B is read but once, and fetched ahead */ \\
+    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C, V up to FASTDNN_VECTORS */ \\
     FASTDNN_FUSED static void fastdnn_##T##_tile( \\
             int R, int V, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
             T beta, T *C, Py_ssize_t row_C) { \\
-        switch (32 * V + R) { \\
-        FASTDNN_CASES(T, 2, 0, 1, 2, 3) FASTDNN_CASES(T, 2, 0, 4, 5, 6) \\
-        FASTDNN_CASES(T, 1, 0, 1, 2, 3) FASTDNN_CASES(T, 1, 0, 4, 5, 6) \\
-        FASTDNN_MORE_CASES(T) \\
+        switch (8 * V + R) { \\
+        FASTDNN_CASES(T, 1) FASTDNN_CASES(T, 2) FASTDNN_MORE_CASES(T) \\
         } \\
     }
-    #define FASTDNN_CASE(T, R, V, ahead) case 32 * V + R: fastdnn_##T##_tile_of( \\
-        R, V, ahead, K, alpha, A, row, col, B, row_B, beta, C, row_C); break;
-    #define FASTDNN_CASES(T, V, ahead, R, S, U) \\
-        FASTDNN_CASE(T, R, V, ahead) FASTDNN_CASE(T, S, V, ahead) FASTDNN_CASE(T, U, V, ahead)
-    /* AVX-512 has the registers */
+    #define FASTDNN_CASE(T, R, V) case 8 * V + R: fastdnn_##T##_tile_of( \\
+        R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C); break;
+    #define FASTDNN_CASES(T, V) \\
+        FASTDNN_CASE(T, 1, V) FASTDNN_CASE(T, 2, V) FASTDNN_CASE(T, 3, V) \\
+        FASTDNN_CASE(T, 4, V) FASTDNN_CASE(T, 5, V) FASTDNN_CASE(T, 6, V)
     #ifdef __AVX512F__
+    /* it has the registers */
     #define FASTDNN_VECTORS 4
-    #define FASTDNN_TALL 24
-    #define FASTDNN_MORE_CASES(T) \\
-        FASTDNN_CASES(T, 4, 0, 1, 2, 3) FASTDNN_CASES(T, 4, 0, 4, 5, 6) \\
-        FASTDNN_CASES(T, 3, 0, 1, 2, 3) FASTDNN_CASES(T, 3, 0, 4, 5, 6) \\
-        FASTDNN_CASES(T, 1, 16, 7, 8, 9) FASTDNN_CASES(T, 1, 16, 10, 11, 12) \\
-        FASTDNN_CASES(T, 1, 16, 13, 14, 15) FASTDNN_CASES(T, 1, 16, 16, 17, 18) \\
-        FASTDNN_CASES(T, 1, 16, 19, 20, 21) FASTDNN_CASES(T, 1, 16, 22, 23, 24)
+    #define FASTDNN_MORE_CASES(T) FASTDNN_CASES(T, 3) FASTDNN_CASES(T, 4)
     /* the compiler would read it again for each of a few rows */
     #define FASTDNN_KEEP(x) __asm__("" : "+v"(x))
     #else
     #define FASTDNN_VECTORS 2
-    #define FASTDNN_TALL 0
     #define FASTDNN_MORE_CASES(T)
     #define FASTDNN_KEEP(x) ((void) 0)
     #endif
@@ -104,7 +94,6 @@ cdef extern from *:
     #define fastdnn_fetch(p) __builtin_prefetch(p)
     #else
     #define FASTDNN_VECTORS 2
-    #define FASTDNN_TALL 0
     #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
     #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
     #endif
@@ -121,7 +110,6 @@ cdef extern from *:
     enum:
         FASTDNN_WIDTH
         FASTDNN_VECTORS
-        FASTDNN_TALL
         FASTDNN_MOST
     void fastdnn_fetch(const void *) noexcept nogil
     void fastdnn_float_tile(
@@ -142,23 +130,34 @@ cdef enum:
     REPAID = 16                           # rows of A for which B is worth a copy
     LARGE = 1048576                       # bytes of a B that some more rows shall repay
     SHALLOW = 32                          # inner dimension of which BLAS makes little
+    DEEP = 1024                           # inner dimension beyond which A's rows are far apart
     SMALL = 1_000_000                     # multiplications
 
 
 cdef inline bint _pays(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_A, bint trans_B,
-    bint copies,
+    bint in_place,
 ) noexcept nogil:
-    # whether a product that no tall tile does is faster than BLAS's, as measured
+    # whether a product is faster than BLAS's, as measured
     cdef Py_ssize_t w = FASTDNN_WIDTH // size, work = M * N * K
-    if work > FASTDNN_MOST or (copies and (
+    if work > FASTDNN_MOST or (not in_place and (
             M < REPAID or N < w // 2 or (M < 4 * REPAID and K * N * size > LARGE))):
         return False
     if FASTDNN_WIDTH == 64:
-        # OpenBLAS has kernels for small products with AVX-512, in all forms but this one
-        return work > SMALL or (trans_B and not trans_A)
+        # OpenBLAS has kernels for small products with AVX-512, but not for all forms, and slower
+        # ones for few rows
+        return work > SMALL or (trans_B and not trans_A) or (in_place and M < REPAID)
     # of doubles a panel has half the columns, and A passes twice as often
     return size == 4 or work <= SMALL or K <= SHALLOW or (N <= 32 and not trans_A)
+
+
+cdef inline bint _in_place(
+    Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_B,
+) noexcept nogil:
+    # whether B is read where it lies: from the first-level cache, or by tiles of four vectors
+    cdef Py_ssize_t w = FASTDNN_WIDTH // size, B_size = K * N * size
+    return not trans_B and N >= w and (B_size <= FIRST_LEVEL or (
+        FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= DEEP and B_size <= 4 * LARGE))
 
 
 cdef bint small_product(
@@ -167,19 +166,15 @@ cdef bint small_product(
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C,
 ) noexcept nogil:
-    # C (M, N) := alpha A (M, K) B (K, N) + beta C; C row-major, A and B with any strides.
+    # C (M, N) := alpha A (M, K) B (K, N) + beta C; C row-major, A and B too, or transposed.
     # False if it is left to BLAS.
     cdef:
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), cols, depth, j = 0, k
-        Py_ssize_t bytes = K * N * <Py_ssize_t> sizeof(floating)
-        bint tall = col_B == 1 and N >= w and TILE < M <= FASTDNN_TALL and K > SHALLOW
-        bint in_place = tall or (col_B == 1 and N >= w and (bytes <= FIRST_LEVEL or (
-            FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= 1024 and bytes <= 4 * LARGE)))
-        bint copies = not in_place or bytes > FIRST_LEVEL
+        bint in_place = _in_place(N, K, sizeof(floating), col_B != 1)
     if K == 1:
         _outer(M, N, alpha, A, B, beta, C)
         return True
-    if not tall and not _pays(M, N, K, sizeof(floating), col_A != 1, col_B != 1, copies):
+    if not _pays(M, N, K, sizeof(floating), col_A != 1, col_B != 1, in_place):
         return False
     if in_place:
         # the last vectors may overlap those before, if nothing is added
@@ -315,9 +310,8 @@ cdef inline void _add_panel(
         Py_ssize_t i = 0, tiles = (M + TILE - 1) // TILE
         int rows
     while i < M:
-        # tiles of even height, or one that is tall
-        rows = <int> (M - i if TILE < M <= FASTDNN_TALL and vectors == 1 else
-                      (M - i + tiles - 1) // tiles)
+        # tiles of even height
+        rows = <int> ((M - i + tiles - 1) // tiles)
         tiles -= 1
         if floating is float:
             fastdnn_float_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,

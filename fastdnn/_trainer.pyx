@@ -420,7 +420,7 @@ cdef class Trainer:
             slot.keep = keep[l + 1] if l < L - 1 else 1.0
         # as relu_and_output needs it; few examples of many units lie one unit a row
         layer = &plan.layers[L - 2 if L > 1 else 0]
-        job.single = (
+        job.joint = (
             n_threads == 1 and L > 1 and plan.layers[L - 1].n == 1 and layer.act == RELU
             and 16 <= layer.n <= BLOCK and (batch > 32 or batch >= layer.n)
             and job.slots[L - 2].keep == 1 and _loops.loops.relu_and_output_f != NULL)
@@ -503,9 +503,9 @@ cdef class Trainer:
         for l in range(job.L - 1):
             job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
                                else _take(&at, batch * job.layers[l].n * itemsize))
-        if job.single:
+        if job.joint:
             job.slots[job.L - 2].dZ = job.slots[job.L - 2].A
-        if job.fused and job.single:
+        if job.fused and job.joint:
             job.slots[job.L - 1].dW = _take(&at, job.layers[job.L - 1].n_prev * itemsize)
         if job.clip_norm > 0 or job.optimizer == NONE:
             for l in range(job.L):
