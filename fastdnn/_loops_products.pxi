@@ -50,6 +50,7 @@ cdef extern from *:
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
                 b[v] = *(const vector *) (B + v * w); \\
                 if (R < 5 && V > 2) FASTDNN_KEEP(b[v]); \\
+                if (row_B > FASTDNN_FAR) __builtin_prefetch(B + 16 * row_B + v * w); \\
             } \\
             FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
                 const T a = A[r * row]; \\
@@ -127,6 +128,7 @@ cdef enum:
     DEPTH = SECOND_LEVEL // (COLUMNS * FASTDNN_WIDTH)  # rows of it
     ROWS = 128                            # of A that stay in the second-level cache meanwhile
     TILE = 6                              # rows of A that a tile multiplies
+    FEW = 24                              # rows of A that never repay a copy of a larger B
     REPAID = 16                           # rows of A for which B is worth a copy
     LARGE = 1048576                       # bytes of a B that some more rows shall repay
     SHALLOW = 32                          # inner dimension of which BLAS makes little
@@ -152,12 +154,13 @@ cdef inline bint _pays(
 
 
 cdef inline bint _in_place(
-    Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_B,
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_B,
 ) noexcept nogil:
     # whether B is read where it lies: from the first-level cache, or by tiles of four vectors
     cdef Py_ssize_t w = FASTDNN_WIDTH // size, B_size = K * N * size
     return not trans_B and N >= w and (B_size <= FIRST_LEVEL or (
-        FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= DEEP and B_size <= 4 * LARGE))
+        FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= DEEP
+        and (B_size <= 4 * LARGE or (M <= FEW and size == 4))))
 
 
 cdef bint small_product(
@@ -170,7 +173,7 @@ cdef bint small_product(
     # False if it is left to BLAS.
     cdef:
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), cols, depth, j = 0, k
-        bint in_place = _in_place(N, K, sizeof(floating), col_B != 1)
+        bint in_place = _in_place(M, N, K, sizeof(floating), col_B != 1)
     if K == 1:
         _outer(M, N, alpha, A, B, beta, C)
         return True
