@@ -283,24 +283,25 @@ cdef inline void _copy_block(
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating *copy,
 ) noexcept nogil:
     # copy (K, width) := B (K, N), and zeros; row_B or col_B is 1
-    cdef Py_ssize_t k0, k, j, u
-    if N < width or (col_B != 1 and width % 4 != 0):
+    cdef Py_ssize_t fours = N // 4 * 4, k0, k, j, u
+    if col_B == 1:
         for k in range(K):
-            for j in range(width):
-                copy[k * width + j] = B[k * row_B + j * col_B] if j < N else 0
-    elif col_B == 1:
-        for k in range(K):
-            memcpy(copy + k * width, B + k * row_B, width * sizeof(floating))
-    else:
-        # some rows at a time, whose lines stay in the cache
-        for k0 in range(0, K, 16):
-            for j in range(0, width, 4):
+            memcpy(copy + k * width, B + k * row_B, N * sizeof(floating))
+            for j in range(N, width):
+                copy[k * width + j] = 0
+        return
+    # some rows at a time, whose lines stay in the cache
+    for k0 in range(0, K, 16):
+        for j in range(0, fours, 4):
+            for u in range(4):
+                fastdnn_fetch(B + k0 + 16 + (j + u) * col_B)
+                fastdnn_fetch(B + k0 + 24 + (j + u) * col_B)
+            for k in range(k0, min(k0 + 16, K)):
                 for u in range(4):
-                    fastdnn_fetch(B + k0 + 16 + (j + u) * col_B)
-                    fastdnn_fetch(B + k0 + 24 + (j + u) * col_B)
-                for k in range(k0, min(k0 + 16, K)):
-                    for u in range(4):
-                        copy[k * width + j + u] = B[k + (j + u) * col_B]
+                    copy[k * width + j + u] = B[k + (j + u) * col_B]
+    for j in range(fours, width):
+        for k in range(K):
+            copy[k * width + j] = B[k + j * col_B] if j < N else 0
 
 
 cdef inline void _add_panel(
