@@ -1,6 +1,7 @@
 # The last hidden layer, of relu, with an output of one unit: forward and backward in one go.
 #
-# As in the products, vectors are written out, and the levels may differ in the last bit.
+# As in the products, vectors are written out, and so is their relu; the levels may differ in the
+# last bit.
 
 from libc.string cimport memset
 

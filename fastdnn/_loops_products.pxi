@@ -95,6 +95,7 @@ cdef extern from *:
     #define fastdnn_fetch(p) __builtin_prefetch(p)
     #else
     #define FASTDNN_VECTORS 2
+    #define fastdnn_fetch(p) ((void) 0)
     #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
     #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
     #endif
