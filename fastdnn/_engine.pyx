@@ -10,7 +10,8 @@
 # A team's threads each take some rows of the batch from X to dZ[1], wait for each other, and then
 # each make and update some rows of every W. Alone, a thread updates a W as soon as it can.
 #
-# Nothing here allocates or touches an object, but that Ctrl-C is looked for after a batch.
+# Nothing here allocates or touches an object, but that Ctrl-C is looked for after a batch. An epoch
+# takes subnormal numbers as zero.
 
 from cython cimport floating
 from libc.math cimport NAN, sqrt
@@ -19,6 +20,7 @@ from libc.string cimport memcpy
 
 from fastdnn cimport _loops
 from fastdnn._loops cimport GELU, IDENTITY, MOMENTUM, NONE, SGD, SILU, Activation, Step
+from fastdnn._modes cimport flush_subnormals, restore_modes
 from fastdnn._products cimport product, rows_of_product
 from fastdnn._source cimport gather
 from fastdnn._team cimport share, wait
@@ -101,6 +103,7 @@ cdef struct Part:
     int64_t steps     # this one included
     double l2
     Step step
+    uint64_t modes    # of its processor, as they were found
 
 
 cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nogil:
@@ -109,10 +112,19 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
     # returned; if Ctrl-C was pressed, the exception is set. The tag says the element type.
     cdef:
         Part part
-        Py_ssize_t rows, l, i = 0
+        double total
+    part.thread, part.steps, part.step = thread, job.steps, job.step
+    part.modes = flush_subnormals()
+    total = _train(job, &part, tag)
+    restore_modes(part.modes)
+    return total
+
+
+cdef double _train(Job *job, Part *part, const floating *tag) noexcept nogil:
+    cdef:
+        Py_ssize_t rows, l, thread = part.thread, i = 0
         double total = 0, weight, total_weight = 0, work = 0, done = 0, counts
         bint finite = True
-    part.thread, part.steps, part.step = thread, job.steps, job.step
     if thread == 0 and job.guarded:
         _save(job)
     for l in range(job.L):
@@ -127,8 +139,8 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
         if job.interrupted:
             break
         if weight != 0:
-            _begin_step(job, &part, rows, weight)
-            total += counts / weight * _step(job, &part, tag, i, weight, &finite)
+            _begin_step(job, part, rows, weight)
+            total += counts / weight * _step(job, part, tag, i, weight, &finite)
         total_weight += counts
         i += rows
         if weight != 0:
@@ -136,7 +148,7 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
             done += work * rows
         if thread == 0 and done >= PATIENCE:
             done = 0
-            _look_for_signals(job)
+            _look_for_signals(job, part)
     wait(&job.team)
     if thread > 0:
         return 0
@@ -145,12 +157,16 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
         return NAN
     job.steps = part.steps
     if not job.interrupted:
-        _look_for_signals(job)
+        _look_for_signals(job, part)
     return total / total_weight if total_weight > 0 else 0.0
 
 
-cdef void _look_for_signals(Job *job) noexcept with gil:
-    job.interrupted = PyErr_CheckSignals() != 0
+cdef void _look_for_signals(Job *job, Part *part) noexcept nogil:
+    # with the modes that the handlers expect, and may change
+    restore_modes(part.modes)
+    with gil:
+        job.interrupted = PyErr_CheckSignals() != 0
+    part.modes = flush_subnormals()
 
 
 cdef void _save(Job *job) noexcept nogil:

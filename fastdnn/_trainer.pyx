@@ -7,7 +7,7 @@ from cpython.buffer cimport (
 )
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport auto_pickle, floating
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -22,6 +22,7 @@ from fastdnn._loops cimport (
     POISSON, QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
     SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
 )
+from fastdnn._modes cimport flush_subnormals, restore_modes
 from fastdnn._products cimport rows_of_product
 from fastdnn._source cimport Source, first_nonfinite_row, gather
 from fastdnn._team cimport abandon
@@ -256,9 +257,11 @@ cdef class Plan:
             const floating *w = NULL
             Activation act = IDENTITY
             double total = 0
+            uint64_t modes
         if job == NULL and self.cost == SIGMOID_CROSS_ENTROPY:
             act = SIGMOID
         with nogil:
+            modes = flush_subnormals()
             while i < stop:
                 rows = min(chunk, stop - i)
                 if in_place:
@@ -281,6 +284,7 @@ cdef class Plan:
                 elif self.cost == POISSON:
                     _loops.exp_in_place(rows * n_L, out)
                 i += rows
+            restore_modes(modes)
         return total
 
 
@@ -291,14 +295,17 @@ def multiply(A, B, C, double alpha, double beta):
     """
     cdef:
         Source a, b, c
+        uint64_t modes
     if not (_read(A, &a) and _read(B, &b) and _read(C, &c) and a.type == b.type == c.type
             and a.cols == b.rows and a.rows == c.rows and b.cols == c.cols):
         raise ValueError("A, B and C must be readable, and their shapes must fit")
     with nogil:
+        modes = flush_subnormals()
         if a.type == b'f':
             _multiply(&a, &b, &c, alpha, beta, <float *> c.data)
         else:
             _multiply(&a, &b, &c, alpha, beta, <double *> c.data)
+        restore_modes(modes)
 
 
 cdef void _multiply(
