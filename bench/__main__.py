@@ -10,10 +10,11 @@ from datetime import datetime
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import fastdnn
-from bench import estimators, training
+from bench import estimators, orders, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -23,6 +24,8 @@ TITLE = "fastdnn against NumPy as the course writes it"
 HEADER = ("network", "dtype", "function", "NumPy, µs", "fastdnn, µs", "times faster", "quartiles")
 WIDTHS = (8, 7, 34, 10, 11, 12, 13)
 LEFT = 3  # columns of words, before those of numbers
+# tables of their own, by the command's first word
+TABLES: dict[str, ModuleType] = {"estimators": estimators, "orders": orders}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     rounds = options.rounds or (3 if options.quick else 5 if options.what else 30)
     if options.what and (options.peers or options.growth or options.plot):
-        parser.error("estimators goes with neither --peers, --growth nor --plot")
+        parser.error(f"{options.what} goes with neither --peers, --growth nor --plot")
     _pin(options.threads)
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
@@ -41,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with controller.limit(limits=options.threads, user_api="blas"):
         caption = _caption(controller.info(), rounds)
         measure = _measure_training if options.peers or options.growth else _measure_functions
-        if options.what == "estimators":
-            measure = _measure_estimators
+        if options.what:
+            measure = _measure_table
         rows = measure(options, caption, rounds)
     if options.json:
         text = json.dumps({"caption": caption, "rows": rows}, indent=1, allow_nan=False)
@@ -89,17 +92,20 @@ def _measure_training(
     return training.run(chosen, names, options.threads, rounds, seconds, show)
 
 
-def _measure_estimators(
+def _measure_table(
     options: argparse.Namespace, caption: dict[str, str], rounds: int
 ) -> list[dict[str, Any]]:
+    table = TABLES[options.what]
     caption["threads"] = str(options.threads)
-    caption["sklearn"] = version("scikit-learn")
-    _print_head(estimators.TITLE, estimators.HEADER, estimators.WIDTHS, caption, options.markdown)
+    if table is estimators:
+        caption["sklearn"] = version("scikit-learn")
+    _print_head(table.TITLE, table.HEADER, table.WIDTHS, caption, options.markdown)
 
     def show(cells: Sequence[str]) -> None:
-        print(_line(cells, estimators.WIDTHS, options.markdown), flush=True)
+        print(_line(cells, table.WIDTHS, options.markdown), flush=True)
 
-    return estimators.run(options.quick, rounds, show, options.threads)
+    rows: list[dict[str, Any]] = table.run(options.quick, rounds, show, options.threads)
+    return rows
 
 
 def _pin(threads: int) -> None:
@@ -118,7 +124,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Pin the threads and keep the machine quiet: another job costs more than it looks.",
     )
     parser.add_argument(
-        "what", nargs="?", choices=("estimators",), help="the estimators beside scikit-learn's"
+        "what",
+        nargs="?",
+        choices=tuple(TABLES),
+        help="the estimators beside scikit-learn's, or the functions in every mix of memory orders",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)
@@ -135,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds",
         type=_positive,
         metavar="N",
-        help="samples of each side (30, estimators 5; 3 if --quick)",
+        help="samples of each side (30, other tables 5; 3 if --quick)",
     )
     parser.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="threads of BLAS (1)"

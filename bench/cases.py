@@ -77,7 +77,7 @@ def cases(
             for function, call in fastdnn_calls.items():
                 if function.split()[0] in functions:
                     case = Case(function, network, dtype, numpy_calls[function], call)
-                    if not _agree(case.numpy(), case.fastdnn()):
+                    if not agree(case.numpy(), case.fastdnn()):
                         raise ValueError(f"{function} on {network} in {dtype}: the results differ")
                     yield case
 
@@ -154,11 +154,11 @@ def _draw(initialize: Callable[..., Parameters], arguments: tuple[Any, ...], dty
     return lambda: {key: P.astype(np.float32) for key, P in initialize(*arguments).items()}
 
 
-def _agree(a: Any, b: Any) -> bool:
+def agree(a: Any, b: Any) -> bool:
     """Whether two results are the same, up to a relu that rounding lets fall on the other side."""
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_agree(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(agree(a[key], b[key]) for key in a)
     if isinstance(a, (tuple, list)):
-        return len(a) == len(b) and all(map(_agree, a, b))
+        return len(a) == len(b) and all(map(agree, a, b))
     same = a.shape == b.shape and a.dtype == b.dtype
     return same and bool(np.linalg.norm(a - b) <= 0.01 * np.linalg.norm(a))

@@ -5,6 +5,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cython cimport floating
+from libc.string cimport memcpy
 
 import numpy
 
@@ -19,6 +20,9 @@ ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "sigmoid": SIGMOID_Z}
 cdef enum:
     LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
     THREADED = 500_000  # multiplications of a product that one thread does as soon as two
+    TILE = 1024         # elements that are brought into another order at a time
+    TILE_COLS = 256     # that many of a row
+    SHORT = 16          # elements of a row below which rows are not worth a loop each
     THIN = 32           # rows, columns or inner dimension that BLAS multiplies slowly
 
 cdef:
@@ -99,12 +103,16 @@ cdef void linear_activation_backward(
 # fifth of a memoryview argument. Where they are all NumPy arrays that the kernels can read, of one
 # element type, and fit each other, it allocates the results, computes them, and returns them; else
 # it returns None, and its caller has _arrays.py convert the arguments or say what is wrong.
+# What lies in another memory order than its loop reads, or is a part of a larger array, is copied.
 
 cdef struct Matrix:
-    char type   # b'f' float32, b'd' float64
-    bint trans  # the memory holds the transposed matrix, row-major; never of a vector
+    char type    # b'f' float32, b'd' float64
+    bint trans   # the memory holds the transposed matrix, row-major; never of a vector
+    bint whole   # and nothing else lies between
     Py_ssize_t rows
     Py_ssize_t cols
+    Py_ssize_t row  # bytes from a row to the next
+    Py_ssize_t col
     void *data
 
 
@@ -124,12 +132,17 @@ cdef bint _look(object array, Matrix *matrix) except -1:
     fits = (buffer.ndim == 2 and buffer.format[0] in b"fd" and buffer.format[1] == 0
             and 0 < buffer.shape[0] <= LIMIT and 0 < buffer.shape[1] <= LIMIT)
     if fits:
-        matrix.trans = not PyBuffer_IsContiguous(&buffer, b'C')
-        fits = not matrix.trans or PyBuffer_IsContiguous(&buffer, b'F')
         matrix.type = buffer.format[0]
         matrix.rows = buffer.shape[0]
         matrix.cols = buffer.shape[1]
+        matrix.row = buffer.strides[0]
+        matrix.col = buffer.strides[1]
         matrix.data = buffer.buf
+        matrix.trans = not PyBuffer_IsContiguous(&buffer, b'C')
+        matrix.whole = not matrix.trans or PyBuffer_IsContiguous(&buffer, b'F')
+        if not matrix.whole:
+            matrix.trans = (
+                matrix.rows > 1 and matrix.cols > 1 and abs(matrix.row) < abs(matrix.col))
     PyBuffer_Release(&buffer)
     return fits
 
@@ -140,10 +153,6 @@ cdef bint _look_like(object array, const Matrix *like, Py_ssize_t rows, Py_ssize
             and matrix.rows == rows and matrix.cols == cols)
 
 
-cdef bint _look_same(object array, const Matrix *like, Matrix *matrix) except -1:
-    return (_look_like(array, like, like.rows, like.cols, matrix) and matrix.trans == like.trans)
-
-
 cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint trans, Matrix *matrix):
     # an array of the element type of another one
     shape = (rows, cols)
@@ -152,6 +161,50 @@ cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint tran
     if not _look_like(array, like, rows, cols, matrix):
         raise SystemError("numpy.empty returned another array than it was asked for")
     return array
+
+
+cdef object _laid(object array, Matrix *matrix, bint trans):
+    # the array, or a copy of it, with nothing between and in this memory order
+    cdef Matrix copy
+    if matrix.whole and matrix.trans == trans:
+        return array
+    array = _new(matrix, matrix.rows, matrix.cols, trans, &copy)
+    _lay(matrix, &copy)
+    matrix[0] = copy
+    return array
+
+
+cdef void _lay(const Matrix *matrix, const Matrix *copy) noexcept:
+    # into memory of the same element type and shape
+    cdef:
+        bint trans = copy.trans
+        Py_ssize_t rows = copy.cols if trans else copy.rows
+        Py_ssize_t cols = copy.rows if trans else copy.cols
+        Py_ssize_t row = matrix.col if trans else matrix.row
+        Py_ssize_t col = matrix.row if trans else matrix.col
+        const char *x = <const char *> matrix.data
+    with nogil:
+        if copy.type == b'f':
+            _copy(rows, cols, x, row, col, <float *> copy.data)
+        else:
+            _copy(rows, cols, x, row, col, <double *> copy.data)
+
+
+cdef void _copy(
+    Py_ssize_t rows, Py_ssize_t cols, const char *x, Py_ssize_t row, Py_ssize_t col, floating *y,
+) noexcept nogil:
+    # y (rows, cols), row-major, := x of these strides, by blocks whose lines stay in the cache
+    cdef Py_ssize_t i0, i, j0, j, j1
+    if col == sizeof(floating) and cols >= SHORT:
+        for i in range(rows):
+            memcpy(y + i * cols, x + i * row, cols * sizeof(floating))
+        return
+    for i0 in range(0, rows, 16):
+        for j0 in range(0, cols, 16):
+            j1 = min(cols, j0 + 16)
+            for i in range(i0, min(rows, i0 + 16)):
+                for j in range(j0, j1):
+                    y[i * cols + j] = (<const floating *> (x + i * row + j * col))[0]
 
 
 cdef void _forward(
@@ -170,6 +223,9 @@ def layer_forward(int activation, A_prev, W, b):
             and a_prev.type == w.type and a_prev.rows == w.cols
             and _look_like(b, &w, w.rows, 1, &bias)):
         return None
+    A_prev = _laid(A_prev, &a_prev, a_prev.trans)
+    W = _laid(W, &w, w.trans)
+    b = _laid(b, &bias, False)
     Z = _new(&a_prev, w.rows, a_prev.cols, a_prev.trans, &z)
     A = Z
     if activation == IDENTITY:
@@ -205,12 +261,21 @@ def layer_backward(int activation, dA, Z, A_prev, W):
     cdef Matrix da, z, dz, a_prev, w, da_prev, dw, bias
     if not (_look(W, &w) and _look(A_prev, &a_prev)
             and a_prev.type == w.type and a_prev.rows == w.cols
-            and _look_like(dA, &w, w.rows, a_prev.cols, &da) and _look_same(Z, &da, &z)):
+            and _look_like(dA, &w, w.rows, a_prev.cols, &da)
+            and _look_like(Z, &da, da.rows, da.cols, &z)):
         return None
+    A_prev = _laid(A_prev, &a_prev, a_prev.trans)
+    W = _laid(W, &w, w.trans)
     if activation == IDENTITY:
+        dA = _laid(dA, &da, da.trans)
         dz = da
     else:
-        _dZ = _new(&da, da.rows, da.cols, da.trans, &dz)
+        Z = _laid(Z, &z, z.trans)
+        _dZ = _new(&z, z.rows, z.cols, z.trans, &dz)
+        if not da.whole or da.trans != z.trans:
+            # in the memory of dZ, which is then computed in place
+            _lay(&da, &dz)
+            da = dz
     dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, a_prev.trans, &da_prev)
     dW = _new(&w, w.rows, w.cols, w.trans, &dw)
     db = _new(&w, w.rows, 1, False, &bias)
@@ -229,6 +294,7 @@ def activate(int activation, Z):
     cdef Matrix z, a
     if not _look(Z, &z):
         return None
+    Z = _laid(Z, &z, z.trans)
     A = _new(&z, z.rows, z.cols, z.trans, &a)
     with nogil:
         if z.type == b'f':
@@ -242,62 +308,112 @@ def activate(int activation, Z):
 
 def activate_backward(int activation, dA, Z):
     """dZ = dA * act'(Z)."""
-    cdef Matrix da, z, dz
-    if not (_look(Z, &z) and _look_same(dA, &z, &da)):
-        return None
-    dZ = _new(&z, z.rows, z.cols, z.trans, &dz)
-    with nogil:
-        if z.type == b'f':
-            _loops.activate_backward(<Activation> activation, z.rows * z.cols,
-                                     <float *> da.data, <float *> z.data, <float *> dz.data)
-        else:
-            _loops.activate_backward(<Activation> activation, z.rows * z.cols,
-                                     <double *> da.data, <double *> z.data, <double *> dz.data)
-    return dZ
+    return _paired(DERIVE, activation, 0, Z, dA)
 
 
 def cross_entropy(AL, Y):
     """Sum of -(Y log(AL) + (1 - Y) log(1 - AL)), divided by the number of columns."""
-    cdef:
-        Matrix al, y
-        double total
-    if not (_look(AL, &al) and _look_same(Y, &al, &y)):
-        return None
-    with nogil:
-        if al.type == b'f':
-            total = _loops.cross_entropy(al.rows * al.cols, <float *> al.data, <float *> y.data)
-        else:
-            total = _loops.cross_entropy(al.rows * al.cols, <double *> al.data, <double *> y.data)
-    return numpy.array(total / al.cols, float32 if al.type == b'f' else float64)
+    return _paired(CROSS_ENTROPY, IDENTITY, 0, AL, Y)
 
 
 def cross_entropy_backward(AL, Y):
     """dAL = -(Y / AL - (1 - Y) / (1 - AL))."""
-    cdef Matrix al, y, dal
-    if not (_look(AL, &al) and _look_same(Y, &al, &y)):
-        return None
-    dAL = _new(&al, al.rows, al.cols, al.trans, &dal)
-    with nogil:
-        if al.type == b'f':
-            _loops.cross_entropy_backward(
-                al.rows * al.cols, <float *> al.data, <float *> y.data, <float *> dal.data)
-        else:
-            _loops.cross_entropy_backward(
-                al.rows * al.cols, <double *> al.data, <double *> y.data, <double *> dal.data)
-    return dAL
+    return _paired(CROSS_ENTROPY_BACKWARD, IDENTITY, 0, AL, Y)
 
 
 def descend(double learning_rate, P, dP):
     """P - learning_rate * dP."""
-    cdef Matrix p, dp, p_new
-    if not (_look(P, &p) and _look_same(dP, &p, &dp)):
+    return _paired(DESCEND, IDENTITY, learning_rate, P, dP)
+
+
+# ---------------------------------------------------------------------------- two arrays, one shape
+
+cdef enum Pairing:
+    DERIVE
+    CROSS_ENTROPY
+    CROSS_ENTROPY_BACKWARD
+    DESCEND
+
+
+cdef double _pair(
+    Pairing pairing, Activation act, double rate, Py_ssize_t size,
+    const floating *x, const floating *y, floating *out,
+) noexcept nogil:
+    if pairing == DERIVE:
+        _loops.activate_backward(act, size, y, x, out)
+    elif pairing == CROSS_ENTROPY:
+        return _loops.cross_entropy(size, x, y)
+    elif pairing == CROSS_ENTROPY_BACKWARD:
+        _loops.cross_entropy_backward(size, x, y, out)
+    else:
+        _loops.descend(size, <floating> rate, x, y, out)
+    return 0
+
+
+cdef double _pair_laid(
+    Pairing pairing, Activation act, double rate, const Matrix *x, const Matrix *y, floating *out,
+) noexcept nogil:
+    # By memory rows of x, whose elements are contiguous, into an out that is whole. Where those of
+    # y are not, it is brought into the order of x by tiles that stay in the first-level cache.
+    cdef:
+        floating tile[TILE]
+        Py_ssize_t rows = x.cols if x.trans else x.rows, cols = x.rows if x.trans else x.cols
+        Py_ssize_t row_x = x.col if x.trans else x.row
+        Py_ssize_t row_y = y.col if x.trans else y.row, col_y = y.row if x.trans else y.col
+        Py_ssize_t width = min(cols, <Py_ssize_t> TILE_COLS), height = TILE // width
+        Py_ssize_t i, i0 = 0, j0, h, w
+        const char *x_row = <const char *> x.data
+        const char *y_row = <const char *> y.data
+        double total = 0
+    if x.whole and y.whole and x.trans == y.trans:
+        return _pair(pairing, act, rate, rows * cols, <const floating *> x.data,
+                     <const floating *> y.data, out)
+    if col_y == sizeof(floating) and cols >= SHORT:
+        for i in range(rows):
+            total += _pair(pairing, act, rate, cols, <const floating *> (x_row + i * row_x),
+                           <const floating *> (y_row + i * row_y), out + i * cols)
+        return total
+    while i0 < rows:
+        h = min(height, rows - i0)
+        j0 = 0
+        while j0 < cols:
+            w = min(width, cols - j0)
+            _copy(h, w, y_row + i0 * row_y + j0 * col_y, row_y, col_y, tile)
+            if x.whole and w == cols:
+                total += _pair(pairing, act, rate, h * w, <const floating *> x.data + i0 * cols,
+                               <const floating *> tile, out + i0 * cols)
+            else:
+                for i in range(h):
+                    total += _pair(
+                        pairing, act, rate, w,
+                        <const floating *> (x_row + (i0 + i) * row_x) + j0,
+                        <const floating *> tile + i * w, out + (i0 + i) * cols + j0)
+            j0 += w
+        i0 += h
+    return total
+
+
+cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
+    # what the pairing makes of X and Y, in the order of X
+    cdef:
+        Matrix x, y, out
+        double total
+    if not (_look(X, &x) and _look_like(Y, &x, x.rows, x.cols, &y)):
         return None
-    P_new = _new(&p, p.rows, p.cols, p.trans, &p_new)
+    if ((x.row if x.trans else x.col) != (4 if x.type == b'f' else 8)
+            or (x.rows if x.trans else x.cols) < SHORT):
+        X = _laid(X, &x, x.trans)
+    if pairing == CROSS_ENTROPY:
+        out.data = x.data  # which is not written to
+    else:
+        made = _new(&x, x.rows, x.cols, x.trans, &out)
     with nogil:
-        if p.type == b'f':
-            _loops.descend(p.rows * p.cols, <float> learning_rate,
-                           <float *> p.data, <float *> dp.data, <float *> p_new.data)
+        if x.type == b'f':
+            total = _pair_laid(pairing, <Activation> activation, rate, &x, &y,
+                               <float *> out.data)
         else:
-            _loops.descend(p.rows * p.cols, learning_rate,
-                           <double *> p.data, <double *> dp.data, <double *> p_new.data)
-    return P_new
+            total = _pair_laid(pairing, <Activation> activation, rate, &x, &y,
+                               <double *> out.data)
+    if pairing == CROSS_ENTROPY:
+        return numpy.array(total / x.cols, float32 if x.type == b'f' else float64)
+    return made

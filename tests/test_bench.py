@@ -178,3 +178,20 @@ def test_estimators(tmp_path):
         assert row["loss"] == pytest.approx(row["sklearn_loss"], rel=1e-3)
         assert row["megabytes"] > 0
     assert bench("estimators", "--peers").returncode == 2
+
+
+def test_orders(tmp_path):
+    numbers = tmp_path / "bench.json"
+    run = bench("orders", "--quick", "--rounds", 1, "--json", numbers)
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(numbers.read_text(encoding="utf-8"))["rows"]
+    assert {"relu_backward", "compute_cost", "L_model_backward", "update_parameters"} <= {
+        row["function"] for row in rows
+    }
+    assert {row["mix"] for row in rows if row["function"] == "relu_backward"} == {
+        *("CC", "CF", "FC", "FF", "SS", "SC")
+    }
+    for row in rows:
+        assert math.isfinite(row["ratio"])
+        assert row["ratio"] > 0
+    assert bench("orders", "--growth").returncode == 2
