@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import fastdnn
-from bench import estimators, orders, training
+from bench import estimators, lasting, orders, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -25,7 +25,7 @@ HEADER = ("network", "dtype", "function", "NumPy, µs", "fastdnn, µs", "times f
 WIDTHS = (8, 7, 34, 10, 11, 12, 13)
 LEFT = 3  # columns of words, before those of numbers
 # tables of their own, by the command's first word
-TABLES: dict[str, ModuleType] = {"estimators": estimators, "orders": orders}
+TABLES: dict[str, ModuleType] = {"estimators": estimators, "orders": orders, "lasting": lasting}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,6 +99,8 @@ def _measure_table(
     caption["threads"] = str(options.threads)
     if table is estimators:
         caption["sklearn"] = version("scikit-learn")
+    if table is lasting:
+        caption["peers"] = training.versions()
     _print_head(table.TITLE, table.HEADER, table.WIDTHS, caption, options.markdown)
 
     def show(cells: Sequence[str]) -> None:
@@ -127,7 +129,8 @@ def _parser() -> argparse.ArgumentParser:
         "what",
         nargs="?",
         choices=tuple(TABLES),
-        help="the estimators beside scikit-learn's, or the functions in every mix of memory orders",
+        help="the estimators beside scikit-learn's, the functions in every mix of memory orders, "
+        "or a step early and late in a long fit",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

@@ -167,6 +167,16 @@ def test_tells_to_install(elsewhere):
     assert run.stderr.count("\n") == 1
 
 
+def test_lasting(tmp_path):
+    numbers = tmp_path / "bench.json"
+    run = bench("lasting", "--quick", "--json", numbers)
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(numbers.read_text(encoding="utf-8"))["rows"]
+    assert [row["who"] for row in rows][:3] == ["fastdnn", "NumPy", "scikit-learn"]
+    for row in rows:
+        assert min(row["early_us"], row["late_us"], row["ratio"]) > 0
+
+
 def test_estimators(tmp_path):
     numbers = tmp_path / "bench.json"
     run = bench("estimators", "--quick", "--rounds", 1, "--json", numbers)
