@@ -8,10 +8,19 @@ if find_spec("fastdnn._kernels") is None:
         "where the installed package is found, or build it in place: pip install -e ."
     )
 
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastdnn._config import __version__, show_config
+try:
+    from fastdnn._config import __version__, show_config
+except ImportError as error:
+    # the command's own module comes after this one, too late to say it in a line
+    name = Path(sys.argv[0]).stem if getattr(sys, "argv", None) else ""
+    if name == "fastdnn" or (name == "-m" and "fastdnn" in sys.orig_argv):
+        raise SystemExit(f"fastdnn: error: {error}") from None
+    raise
 from fastdnn._training import History, State
 from fastdnn.application import (
     L_layer_model,
@@ -85,3 +94,12 @@ def __getattr__(name: str) -> Any:
     if name in ("MLPClassifier", "MLPRegressor"):
         return getattr(import_module("fastdnn.estimators"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _compiled() -> None:
+    """Import what the compiled modules import by themselves, and who reads imports cannot see.
+
+    Never called: a processor may lack the instructions of some. It is for the tools that make an
+    executable of a program.
+    """
+    from fastdnn import _engine, _loops_base, _loops_v3, _loops_v4  # noqa: F401

@@ -50,8 +50,8 @@ ARROWS = {
     },
     "estimators": {"_arrays", "_perceptron", "numpy", "scipy"},
     "__init__": {
-        *("_config", "_training", "application", "functional", "images", "network"),
-        *("optimizers", "parameters"),
+        *("_config", "_engine", "_loops", "_training", "application", "functional", "images"),
+        *("network", "optimizers", "parameters"),
     },
     "_demo": {"_arrays", "application", "images", "parameters", "numpy"},
     "__main__": {"__init__", "_demo"},

@@ -15,7 +15,7 @@ import sklearn.datasets
 
 import fastdnn
 from fastdnn import __main__ as command
-from fastdnn import _demo
+from fastdnn import _demo, _loops
 from fastdnn._demo import train_in_numpy
 from fastdnn.parameters import initialize_parameters_deep
 
@@ -252,6 +252,44 @@ def test_missing_package_names_the_extra(module, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, module, None)
     assert command.main(["demo", *QUICK]) == 1
     assert_one_line(capsys.readouterr().err, module, 'pip install "fastdnn[demo]"')
+
+
+# A program that the entry point of the command begins as; argv[0] is its name.
+SCRIPT = "import sys; sys.argv = ['/usr/bin/fastdnn', 'info']; from fastdnn.__main__ import main"
+
+
+@pytest.mark.parametrize("start", [("-m", "fastdnn", "info"), ("-c", SCRIPT)])
+@pytest.mark.parametrize(
+    ("level", "word"),
+    [
+        ("avx", "FASTDNN_SIMD must be one of base, v3, v4, got 'avx'"),
+        ("V4", "got 'V4'"),
+        (" ", "got ' '"),
+        pytest.param(
+            "v4", "this processor lacks",
+            marks=pytest.mark.skipif("v4" in _loops.available, reason="it lacks none"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_level_that_cannot_be(level, word, start):
+    run = subprocess.run(
+        [sys.executable, "-P", *start], env={**os.environ, "FASTDNN_SIMD": level},
+        capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr.startswith("fastdnn: error: ")
+    assert word in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_program_gets_the_error():
+    code = "import sys\ntry: import fastdnn\nexcept ImportError as error: print(error)"
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code, "fastdnn"], env={**os.environ, "FASTDNN_SIMD": "avx"},
+        capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert run.stdout == "FASTDNN_SIMD must be one of base, v3, v4, got 'avx'\n"
 
 
 @pytest.mark.parametrize(
