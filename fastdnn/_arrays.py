@@ -209,13 +209,16 @@ def targets(
 
 
 def class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
-    """Take the class indices of m examples, (m,) or (m, 1); None for a matrix of n_L columns."""
+    """Take the class indices of m examples, (m,) or (m, 1); None for a matrix of n_L columns.
+
+    They are copied and only then judged: nobody else can change the copy.
+    """
     array = real(value, name)
     if array.shape == (m, n_L):
         return None
     if array.shape not in ((m,), (m, 1)):
         raise ValueError(f"{name} must have shape {(m,)} or {(m, n_L)}, got {array.shape}")
-    flat = array.ravel()
+    flat = array.flatten()
     wrong = ~((flat >= 0) & (flat < n_L) & (flat == np.floor(flat)))
     if wrong.any():
         row = int(wrong.argmax())
@@ -224,12 +227,12 @@ def class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
 
 
 def weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
-    """Take the weights of m examples, (m,)."""
+    """Take the weights of m examples, (m,): a copy."""
     array = real(value, name)
     if array.shape not in ((m,), (m, 1)):
         raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
     with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array.ravel(), dtype)
+        array = array.flatten().astype(dtype, copy=False)
         total = array.sum(dtype=np.float64)
     # no sum that overflows, and none whose reciprocal does
     above = array[array > 0]

@@ -62,6 +62,10 @@ cdef struct Job:
     Team team
     Share *shares
     bint interrupted     # by a signal, whose exception the first thread has
+    # the batch that all take next, as the first thread has decided; without rows there is none
+    Py_ssize_t first
+    Py_ssize_t rows
+    double weight
     Py_ssize_t L
     const Layer *layers
     Slot *slots

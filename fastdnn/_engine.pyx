@@ -107,9 +107,10 @@ cdef struct Part:
 
 
 cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nogil:
-    # A thread's part of one pass over the data. The first thread returns the mean cost before each
-    # update: if that or a parameter is not finite, a guarded job is as it was before, and NaN
-    # returned; if Ctrl-C was pressed, the exception is set. The tag says the element type.
+    # A thread's part of one pass over the data. The first thread decides what all do next, and
+    # returns the mean cost before each update: if that or a parameter is not finite, a guarded job
+    # is as it was before, and NaN returned; if Ctrl-C was pressed amidst the batches, the exception
+    # is set. The tag says the element type.
     cdef:
         Part part
         double total
@@ -122,43 +123,60 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
 
 cdef double _train(Job *job, Part *part, const floating *tag) noexcept nogil:
     cdef:
-        Py_ssize_t rows, l, thread = part.thread, i = 0
-        double total = 0, weight, total_weight = 0, work = 0, done = 0, counts
+        Py_ssize_t l, first, thread = part.thread
+        double total = 0, total_weight = 0, work = 0, done = 0, weight, counts
         bint finite = True
-    if thread == 0 and job.guarded:
-        _save(job)
-    for l in range(job.L):
-        work += <double> job.layers[l].n_prev * job.layers[l].n
-    while i < job.m and finite:
-        rows = min(job.batch, job.m - i)
-        weight = rows if job.weights == NULL else _weight_of(job, tag, i, rows)
-        counts = rows if job.scikit else weight
-        if thread == 0 and weight != 0:
-            _draw(job, rows)
-        wait(&job.team)
-        if job.interrupted:
+    if thread == 0:
+        job.first = job.rows = 0
+        if job.guarded:
+            _save(job)
+        for l in range(job.L):
+            work += <double> job.layers[l].n_prev * job.layers[l].n
+    while True:
+        if thread == 0:
+            _choose_batch(job, part, tag, finite, work, &done, &total_weight)
+        if not wait(&job.team) or job.rows == 0:
             break
-        if weight != 0:
-            _begin_step(job, part, rows, weight)
-            total += counts / weight * _step(job, part, tag, i, weight, &finite)
-        total_weight += counts
-        i += rows
-        if weight != 0:
-            # only then have all met since they looked whether the training was interrupted
-            done += work * rows
-        if thread == 0 and done >= PATIENCE:
-            done = 0
-            _look_for_signals(job, part)
-    wait(&job.team)
+        # the first thread goes on to the next batch while others end this one
+        first, weight = job.first, job.weight
+        counts = job.rows if job.scikit else weight
+        _begin_step(job, part, job.rows, weight)
+        total += counts / weight * _step(job, part, tag, first, weight, &finite)
     if thread > 0:
         return 0
     if job.guarded and not (finite and _is_finite(job, tag)):
         _restore(job)
         return NAN
     job.steps = part.steps
-    if not job.interrupted:
-        _look_for_signals(job, part)
     return total / total_weight if total_weight > 0 else 0.0
+
+
+cdef void _choose_batch(
+    Job *job, Part *part, const floating *tag, bint finite, double work, double *done,
+    double *total_weight,
+) noexcept nogil:
+    # The next batch that weighs something, if the training goes on; its dropout is drawn. Who
+    # waits for whom hangs on this, so that it is decided once, and not looked up by each thread.
+    job.first += job.rows
+    job.weight = 0
+    while finite and job.weight == 0:
+        if done[0] >= PATIENCE:
+            done[0] = 0
+            _look_for_signals(job, part)
+        if job.interrupted:
+            break
+        job.rows = min(job.batch, job.m - job.first)
+        if job.rows == 0:
+            return
+        job.weight = job.rows if job.weights == NULL else _weight_of(job, tag)
+        total_weight[0] += job.rows if job.scikit else job.weight
+        if job.weight != 0:
+            done[0] += work * job.rows
+            _draw(job, job.rows)
+            return
+        done[0] += job.rows
+        job.first += job.rows
+    job.rows = 0
 
 
 cdef void _look_for_signals(Job *job, Part *part) noexcept nogil:
@@ -268,7 +286,9 @@ cdef double _step(
     if job.l2 > 0:
         mine.squares += _sum_of_squares(job, part.thread, tag)
     _backward(job, part, X)
-    wait(&job.team)
+    if not wait(&job.team):
+        finite[0] = False
+        return NAN
     for t in range(job.team.n_threads):
         total += job.shares[t].cost
         squares += job.shares[t].squares
@@ -344,13 +364,12 @@ cdef const floating *targets(
     return out
 
 
-cdef double _weight_of(
-    const Job *job, const floating *tag, Py_ssize_t first, Py_ssize_t rows,
-) noexcept nogil:
+cdef double _weight_of(const Job *job, const floating *tag) noexcept nogil:
+    # of the next batch
     cdef:
         Py_ssize_t i
         double total = 0
-    for i in range(first, first + rows):
+    for i in range(job.first, job.first + job.rows):
         total += (<const floating *> job.weights)[_example(job, i)]
     return total
 
@@ -536,7 +555,8 @@ cdef void _clip_and_update(Job *job, const Part *part, const floating *tag) noex
         if thread == 0:
             squares += _loops.dot(layer.n, db, db)
     job.shares[thread].gradient_squares = squares
-    wait(&job.team)
+    if not wait(&job.team):
+        return
     squares = 0
     for t in range(job.team.n_threads):
         squares += job.shares[t].gradient_squares

@@ -138,6 +138,8 @@ class SparseRun(Run):
             batch = m if self._lbfgs else min(self._batch, m)
             alpha = 0.0 if self._lbfgs else self._estimator.alpha
             self._trainers[m] = self._begin(X_, T, labels, w, batch, False, alpha)
+        else:
+            self._trainers[m].take(*arrays[1:])
         return self._trainers[m]
 
     def epoch(self, order: Array | None) -> float:

@@ -30,18 +30,22 @@ cdef extern from *:
         long abandoned;
     } fastdnn_team;
 
-    /* Wait until all have come. A thread that computes beside this one comes soon; for one that has
-       no processor we leave ours, and when we wake are given another if there is one. */
-    static inline void fastdnn_wait(fastdnn_team *team) {
-        if (team->n_threads == 1) return;
+    /* Wait until all have come; 0 if one never will. A thread that computes beside this one comes
+       soon; for one that has no processor we leave ours, and when we wake are given another if
+       there is one. */
+    static inline int fastdnn_wait(fastdnn_team *team) {
+        if (team->n_threads == 1) return 1;
         const long left = FASTDNN_LOAD(&team->left);
         if (FASTDNN_ADD(&team->arrived, 1) == team->n_threads) {
             FASTDNN_ADD(&team->arrived, -team->n_threads);
             FASTDNN_ADD(&team->left, 1);
-            return;
+            return 1;
         }
-        for (long i = 0; FASTDNN_LOAD(&team->left) == left && !FASTDNN_LOAD(&team->abandoned); i++)
+        for (long i = 0; FASTDNN_LOAD(&team->left) == left; i++) {
+            if (FASTDNN_LOAD(&team->abandoned)) return 0;
             if (i < 3000) FASTDNN_PAUSE(); else FASTDNN_SLEEP();
+        }
+        return 1;
     }
 
     static inline void fastdnn_abandon(fastdnn_team *team) {
@@ -53,7 +57,7 @@ cdef extern from *:
         long arrived
         long left
         long abandoned
-    void wait "fastdnn_wait"(Team *team) noexcept nogil
+    bint wait "fastdnn_wait"(Team *team) noexcept nogil
     void abandon "fastdnn_abandon"(Team *team) noexcept nogil
 
 

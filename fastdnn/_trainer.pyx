@@ -95,7 +95,27 @@ cdef void *_address(object array) except? NULL:
 
 
 cdef bint _is_like(object array, object params, object shape) except -1:
-    return (array.dtype == params.dtype and array.shape == shape and array.flags.c_contiguous)
+    # whether the memory of an array is all that the engine takes it for
+    return (isinstance(array, ndarray) and array.dtype == params.dtype and array.shape == shape
+            and array.flags.c_contiguous and array.flags.aligned)
+
+
+cdef bint _take_order(object order, Py_ssize_t m, int64_t *out) except -1:
+    # Copy an order of m examples, and judge the copy: nobody else can change that.
+    cdef:
+        Py_ssize_t i
+        uint64_t most = 0
+        const int64_t *given
+    if isinstance(order, ndarray) and order.dtype.kind in "iu" and order.shape == (m,):
+        # NumPy's integer has 32 bits on some platforms
+        order = numpy.ascontiguousarray(order, numpy.int64)
+        given = <const int64_t *> _address(order)
+        memcpy(out, given, m * sizeof(int64_t))
+        for i in range(m):
+            most = max(most, <uint64_t> out[i])
+        if most < <uint64_t> m:
+            return True
+    raise ValueError(f"the order must be an array of {m} indices below {m}")
 
 
 def first_nonfinite(X, bint single):
@@ -156,7 +176,7 @@ cdef class Plan:
             if l < self.L - 1:
                 self.widest = max(self.widest, self.layers[l].n)
         self.n_params = at
-        if params.size != at:
+        if not _is_like(params, params, (at,)):
             raise ValueError(f"params must hold {at} elements, got {params.size}")
         self.type = b'f' if params.dtype == numpy.float32 else b'd'
         self.params = params
@@ -193,15 +213,20 @@ cdef class Plan:
             Job job
             double weight = stop - first
         self._check(X, &x)
-        self._check_targets(x.rows, T, labels, weights)
         if not 0 <= first <= stop <= x.rows:
             raise ValueError("the rows must be some of X")
+        for array in (T, labels, weights):
+            if array is not None and len(array) != x.rows:
+                raise ValueError(f"there must be {x.rows} targets and weights")
+        T, labels, weights = (
+            array if array is None else array[first:stop] for array in (T, labels, weights))
+        T, labels, weights = self._targets(stop - first, T, labels, weights)
         memset(&job, 0, sizeof(Job))
         job.L, job.layers = self.L, self.layers
         job.T, job.labels = _address(T), <const int64_t *> _address(labels)
         job.weights = _address(weights)
         if weights is not None:
-            weight = weights[first:stop].sum(dtype=numpy.float64)
+            weight = weights.sum(dtype=numpy.float64)
         return self._run(&x, None, first, stop, &job), weight
 
     cdef int _check(self, X, Source *x) except -1:
@@ -209,19 +234,24 @@ cdef class Plan:
             raise ValueError(f"X must be readable, with {self.layers[0].n_prev} columns")
         return 0
 
-    cdef int _check_targets(self, Py_ssize_t m, T, labels, weights) except -1:
+    cdef tuple _targets(self, Py_ssize_t m, T, labels, weights):
+        # Judge targets, class indices and weights. The last two decide on addresses and branches,
+        # so that they are copied, and only the copy is judged: nobody else can change that.
         cdef Py_ssize_t n_L = self.layers[self.L - 1].n
         if (T is None) == (labels is None):
             raise ValueError("either T or labels must be given")
         if T is not None and not _is_like(T, self.params, (m, n_L)):
             raise ValueError(f"T must be of the plan's type, of shape ({m}, {n_L})")
-        if weights is not None and not _is_like(weights, self.params, (m,)):
-            raise ValueError(f"weights must be of the plan's type, of shape ({m},)")
-        if labels is not None and not (
-                labels.dtype == numpy.int64 and labels.shape == (m,) and labels.flags.c_contiguous
-                and (m == 0 or 0 <= labels.min() <= labels.max() < n_L)):
-            raise ValueError(f"labels must be {m} class indices below {n_L}")
-        return 0
+        if weights is not None:
+            weights = numpy.array(weights, order="C")
+            if not _is_like(weights, self.params, (m,)):
+                raise ValueError(f"weights must be of the plan's type, of shape ({m},)")
+        if labels is not None:
+            labels = numpy.array(labels, order="C")
+            if not (labels.dtype == numpy.int64 and labels.shape == (m,)
+                    and (m == 0 or 0 <= labels.min() <= labels.max() < n_L)):
+                raise ValueError(f"labels must be {m} class indices below {n_L}")
+        return T, labels, weights
 
     cdef double _run(
         self, const Source *X, object AL, Py_ssize_t first, Py_ssize_t stop, Job *job,
@@ -242,7 +272,8 @@ cdef class Plan:
         self, const Source *X, floating *work, floating *AL, Py_ssize_t first, Py_ssize_t stop,
         Job *job,
     ) noexcept:
-        # predict into AL, or with a job the sum of the costs of what it says, chunk by chunk
+        # predict into AL, or with a job the sum of the costs of what it says of these rows, chunk
+        # by chunk
         cdef:
             Py_ssize_t i = first, rows, chunk = min(stop - first, CHUNK)
             Py_ssize_t n_L = self.layers[self.L - 1].n
@@ -275,10 +306,10 @@ cdef class Plan:
                         rows, x, hidden, hidden_prev, out)
                 if job != NULL:
                     if job.weights != NULL:
-                        w = <const floating *> job.weights + i
+                        w = <const floating *> job.weights + i - first
                     total += _loops.output_delta(
                         self.cost, rows, n_L, self.cost_parameter, 1.0, w,
-                        targets(job, i, rows, T_batch), out)
+                        targets(job, i - first, rows, T_batch), out)
                 elif self.cost == SOFTMAX_CROSS_ENTROPY:
                     _loops.softmax(rows, n_L, out)
                 elif self.cost == POISSON:
@@ -330,9 +361,9 @@ cdef class Trainer:
     T : ndarray (m, n_L) or None
         Targets, C-contiguous, of the plan's type.
     labels : ndarray (m) of int64 or None
-        Class indices instead.
+        Class indices instead; copied.
     weights : ndarray (m) or None
-        Weights of the examples, of the plan's type.
+        Weights of the examples, of the plan's type; copied.
     batch : int
         Examples of a step, at most m.
     shuffled : bool
@@ -364,7 +395,8 @@ cdef class Trainer:
         char type
         Plan plan
         object kept_alive
-        object order
+        object targets
+        int64_t *order     # the workspace of one, if the epochs will name it
 
     def __cinit__(self, Plan plan, X, T, labels, weights, Py_ssize_t batch, bint shuffled, keep,
                   bits, int optimizer, numbers, m1, m2, int64_t steps, gram, bint guarded,
@@ -379,13 +411,16 @@ cdef class Trainer:
         job.slots = <Slot *> calloc(L, sizeof(Slot))
         if job.slots == NULL:
             raise MemoryError
+        if n_threads < 1:
+            raise ValueError("a team has at least one thread")
         job.team.n_threads = n_threads
         self.plan, self.type = plan, plan.type
-        self.kept_alive = [X, T, labels, weights, bits, m1, m2, gram]
         job.L, job.layers = L, plan.layers
         job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
         plan._check(X, &job.X)
-        plan._check_targets(job.X.rows, T, labels, weights)
+        if not 1 <= batch <= job.X.rows:
+            raise ValueError("a batch must be some of the examples")
+        self.kept_alive = [X, bits, m1, m2, gram]
         if not plan.params.flags.writeable:
             raise ValueError("the plan's params must be writeable")
         for needed, moments in (((MOMENTUM, NESTEROV, ADAM), m1), ((RMSPROP, ADAM), m2)):
@@ -400,8 +435,7 @@ cdef class Trainer:
         job.read_in_place = (
             job.X.type == plan.type and (rows or cols) and not shuffled and job.keep_X == 1)
         job.trans_X = job.read_in_place and not rows
-        job.T, job.labels = _address(T), <const int64_t *> _address(labels)
-        job.weights = _address(weights)
+        self.take(T, labels, weights)
         if bits is not None:
             job.bits = <BitGenerator *> PyCapsule_GetPointer(bits, "BitGenerator")
         job.optimizer = <Optimizer> optimizer
@@ -432,6 +466,7 @@ cdef class Trainer:
             and 16 <= layer.n <= BLOCK and (batch > 32 or batch >= layer.n)
             and job.slots[L - 2].keep == 1 and _loops.loops.relu_and_output_f != NULL)
         if gram is not None:
+            self._check_gram(gram)
             job.gram = True
             job.K, job.Z0, job.ZV0 = _address(gram.K), _address(gram.Z0), _address(gram.ZV0)
             job.slots[0].W, job.slots[0].m1_W = _address(gram.C), _address(gram.U)
@@ -441,10 +476,25 @@ cdef class Trainer:
         job.guarded = guarded
         if guarded:
             self._guard(m1, m2, gram)
-        self._lay_out(itemsize)
+        self._lay_out(itemsize, shuffled)
 
     def __dealloc__(self):
         free(self.job.slots)
+
+    cdef int _check_gram(self, gram) except -1:
+        cdef Py_ssize_t m = self.job.m, n = self.plan.layers[0].n
+        params = self.plan.params
+        for name, shape in (("K", (m, m)), ("Z0", (m, n)), ("C", (m, n))):
+            if not _is_like(getattr(gram, name), params, shape):
+                raise ValueError(f"{name} must be of the plan's type, of shape {shape}")
+        for array in (gram.ZV0, gram.U):
+            if array is not None and not _is_like(array, params, (m, n)):
+                raise ValueError("ZV0 and U must be like C")
+        if not _is_like(gram.shares, numpy.empty(0), (2, 2)):
+            raise ValueError("the shares must be two pairs")
+        if self.job.optimizer != SGD and gram.U is None:
+            raise ValueError("momentum needs U")
+        return 0
 
     cdef int _guard(self, m1, m2, gram) except -1:
         # in the Gram form the first layer's weights stay as they are until they are written out
@@ -467,18 +517,18 @@ cdef class Trainer:
             job.regions[5].live, job.regions[5].size = <char *> _address(m2) + at, size - at
         return 0
 
-    cdef int _lay_out(self, size_t itemsize) except -1:
+    cdef int _lay_out(self, size_t itemsize, bint shuffled) except -1:
         # once to count the bytes of the workspace, once to hand them out
         cdef:
             char *start
-            size_t size = self._assign(NULL, itemsize)
+            size_t size = self._assign(NULL, itemsize, shuffled)
             object work = numpy.empty(size + ALIGNMENT, numpy.uint8)
         start = <char *> _address(work)
-        self._assign(start + (ALIGNMENT - <size_t> start % ALIGNMENT), itemsize)
+        self._assign(start + (ALIGNMENT - <size_t> start % ALIGNMENT), itemsize, shuffled)
         self.kept_alive.append(work)
         return 0
 
-    cdef size_t _assign(self, char *start, size_t itemsize) noexcept:
+    cdef size_t _assign(self, char *start, size_t itemsize, bint shuffled) noexcept:
         cdef:
             Job *job = &self.job
             Py_ssize_t i, l, n_L = job.layers[job.L - 1].n, batch = job.batch
@@ -529,6 +579,9 @@ cdef class Trainer:
         job.w_batch = _take(&at, batch * itemsize)
         if job.keep_X < 1:
             job.kept_X = <unsigned char *> _take(&at, batch * job.X.cols)
+        self.order = NULL
+        if shuffled:
+            self.order = <int64_t *> _take(&at, job.m * sizeof(int64_t))
         for i in range(REGIONS):
             job.regions[i].saved = <char *> _take(&at, job.regions[i].size)
         return at - start
@@ -541,11 +594,25 @@ cdef class Trainer:
     def steps(self, int64_t steps):
         self.job.steps = steps
 
+    def take(self, T, labels, weights):
+        """Train on other targets, class indices and weights from the next epoch on."""
+        cdef Job *job = &self.job
+        self.targets = self.plan._targets(job.m, T, labels, weights)
+        T, labels, weights = self.targets
+        job.T, job.labels = _address(T), <const int64_t *> _address(labels)
+        job.weights = _address(weights)
+
     def begin(self, order, double learning_rate):
-        """Prepare an epoch in the order of the examples' indices, (m) of int64, or as they lie."""
-        self.order = order
+        """Prepare an epoch in the order of the examples' indices, (m) of integers, or as they lie.
+
+        The order is copied; it must be None but where the trainer was made to be shuffled.
+        """
+        if (order is None) != (self.order == NULL):
+            raise ValueError("an order must be given if the trainer is shuffled, and only then")
+        if order is not None:
+            _take_order(order, self.job.m, self.order)
+        self.job.order = self.order
         self.job.learning_rate = learning_rate
-        self.job.order = <const int64_t *> _address(order)
 
     def epoch(self, Py_ssize_t thread):
         """Train on each example once: what one thread of the team does, while the others do theirs.
@@ -568,13 +635,14 @@ cdef class Trainer:
     def gradient(self, out):
         """Copy the gradient that the optimiser "none" has left to an arena."""
         cdef:
-            char *to = <char *> _address(out)
+            char *to
             Py_ssize_t l, size
-            size_t itemsize = out.itemsize
+            size_t itemsize = self.plan.params.itemsize
             const Layer *layer
-        if (self.job.optimizer != NONE or out.dtype != self.plan.params.dtype
-                or out.shape != self.plan.params.shape or not out.flags.c_contiguous):
+        if (self.job.optimizer != NONE or not out.flags.writeable
+                or not _is_like(out, self.plan.params, self.plan.params.shape)):
             raise ValueError("out must be like the arena, and the optimiser none")
+        to = <char *> _address(out)
         for l in range(self.job.L):
             layer = &self.job.layers[l]
             size = layer.n_prev * layer.n
