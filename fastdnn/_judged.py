@@ -121,18 +121,24 @@ class Judged:
                 # the validation data has lost its names
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
                 return float(scorer(self, X, y, **options))
+        return self._score(
+            X, y, **({} if sample_weight is None else {"sample_weight": sample_weight})
+        )
+
+    def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Score without a check of the input; scikit-learn's subclasses override it."""
         y_pred = self._predict(X, check_input=False)
         if np.issubdtype(y_pred.dtype, np.floating) and not np.isfinite(y_pred).all():
             return np.nan
         score = accuracy_score if is_classifier(self) else r2_score
-        return score(y, y_pred, sample_weight=sample_weight)
+        return float(score(y, y_pred, sample_weight=sample_weight))
 
     def _loss_of(self, X: Any, y: Any, sample_weight: Any) -> float:
         """Compute the mean loss of examples, without the L2 term."""
         if is_classifier(self):
             y = self._label_binarizer.transform(y)
         y = np.reshape(y, (len(y), -1))
-        plan, params = self._bind()
+        plan, params, _ = self._bind()
         T, labels = self._targets(y, params.dtype)
         w = None if sample_weight is None else np.ascontiguousarray(sample_weight, params.dtype)
         sums = []

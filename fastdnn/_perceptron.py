@@ -1,14 +1,11 @@
 """What the two estimators share: scikit-learn's perceptron, trained by the compiled engine."""
 
-import sys
 import warnings
-from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from functools import cache, partial
-from itertools import pairwise
 from time import perf_counter
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import scipy.optimize
@@ -18,22 +15,42 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_is_fitted,
     validate_data,
 )
 
 from fastdnn._arrays import Array, arena
+from fastdnn._assembled import (
+    NAMES,
+    activate_output,
+    begin_records,
+    chain,
+    complete,
+    draw,
+    go_on,
+    hidden_activations,
+    output,
+    refuse_hooks,
+    set_output,
+    sizes,
+)
+from fastdnn._converted import course_parameters, from_theirs, network
 from fastdnn._judged import Judged
 from fastdnn._runs import Optimizer, Run, SparseRun, dense, views
-from fastdnn._tasks import CallbackSupportMixin, Tasks
+from fastdnn._tasks import CallbackSupportMixin, Progress, Tasks
 from fastdnn._threads import CALL, STEP, Team, choose
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan
 from fastdnn.network import Network
 
 # multiplications up to which BLAS asks no other thread either
 ALONE = 200_000
-# scikit-learn's names of the activations, and ours
-NAMES = {"logistic": "sigmoid"} | {name: name for name in ACTIVATIONS if name != "sigmoid"}
+
+
+class Bound(NamedTuple):
+    """A plan, the arena that it reads, and the units of each layer."""
+
+    plan: Plan
+    params: Array
+    dims: tuple[int, ...]
 
 
 class Perceptron(Judged, CallbackSupportMixin):
@@ -49,84 +66,69 @@ class Perceptron(Judged, CallbackSupportMixin):
 
     # ------------------------------------------------------------------------------- parameters
 
-    def _hidden_activations(self) -> list[str]:
-        hidden = _sizes(self.hidden_layer_sizes)
-        if isinstance(self.activation, str):
-            return [self.activation] * len(hidden)
-        names = list(self.activation)
-        if len(names) != len(hidden):
-            raise ValueError(
-                f"activation must be one name, or one for each of {len(hidden)} hidden layers, "
-                f"got {self.activation!r}"
-            )
-        for name in names:
-            if name not in NAMES:
-                raise ValueError(f"activation must name some of {sorted(NAMES)}, got {name!r}")
-        return names
-
-    def _initialize(self, layer_units: list[int], dtype: Any) -> None:
-        """Draw the parameters as scikit-learn does (Glorot-uniform, the biases too)."""
-        self.n_iter_ = 0
-        self.t_ = 0
-        self.n_layers_ = len(layer_units)
-        names = self._hidden_activations()
-        self.coefs_, self.intercepts_ = [], []
-        for name, (n_prev, n) in zip([*names, self.activation], pairwise(layer_units), strict=True):
-            bound = np.sqrt((2.0 if name == "logistic" else 6.0) / (n_prev + n))
-            for shape, arrays in (((n_prev, n), self.coefs_), (n, self.intercepts_)):
-                drawn = self._random_state.uniform(-bound, bound, shape)
-                arrays.append(drawn.astype(dtype, copy=False))
-        if hasattr(self, "_optimizer"):
-            del self._optimizer
-        if self.solver != "lbfgs":
-            self.loss_curve_ = []
-            self._no_improvement_count = 0
-            self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_loss_curve_ = None
-        self.validation_scores_ = [] if self.early_stopping else None
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
+    def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Array, Array]:
+        """Draw a layer's parameters as scikit-learn does: Glorot-uniform, the biases too."""
+        bound = np.sqrt((2.0 if self._drawn == "logistic" else 6.0) / (fan_in + fan_out))
+        drawn = (self._random_state.uniform(-bound, bound, n) for n in ((fan_in, fan_out), fan_out))
+        W, b = (array.astype(dtype, copy=False) for array in drawn)
+        return W, b
 
     def _type(self) -> np.dtype[Any]:
         """Find the type to compute in, whatever was assigned to the parameters."""
         # a few types of perhaps more arrays than NumPy takes arguments
-        types = {array.dtype for array in [*self.coefs_, *self.intercepts_]}
+        coefs, intercepts = chain(self)
+        types = {array.dtype for array in coefs + intercepts}
         char = np.result_type(*types).char
         return np.dtype(np.float32 if char in "ef" else np.float64)
 
-    def _plan(self, dtype: Any) -> tuple[Plan, Array]:
+    def _dims(self) -> tuple[int, ...]:
+        """Find the units of each layer, the input's features first."""
+        coefs, intercepts = chain(self)
+        return (len(coefs[0]), *map(len, intercepts))
+
+    def _plan(self, dtype: Any) -> Bound:
         """Gather the parameters in an arena."""
-        pairs = zip(self.coefs_, self.intercepts_, strict=True)
-        parts = [np.ravel(array) for pair in pairs for array in pair]
+        complete(self)
+        coefs, intercepts = chain(self)
+        parts = [np.ravel(array) for pair in zip(coefs, intercepts, strict=True) for array in pair]
         params = arena(sum(part.size for part in parts), dtype)
         np.concatenate(parts, out=params, casting="unsafe")
-        dims = (len(self.coefs_[0]), *map(len, self.intercepts_))
-        output, cost, parameter = self._fitted_output
-        plan = Plan(
-            dims, tuple(ACTIVATIONS[NAMES[name]] for name in self._fitted_activations),
-            COSTS[output][cost], parameter, params,
-        )  # fmt: skip
-        return plan, params
+        dims = (len(coefs[0]), *map(len, intercepts))
+        names = hidden_activations(self.activation, len(coefs) - 1)
+        name, cost, parameter = output(self, dtype)
+        codes = tuple(ACTIVATIONS[NAMES[name]] for name in names)
+        return Bound(Plan(dims, codes, COSTS[name][cost], parameter, params), params, dims)
 
-    def _bind(self, dtype: Any = None, keep: bool = True) -> tuple[Plan, Array]:
+    def _bind(self, dtype: Any = None, keep: bool = True) -> Bound:
         """Find the plan whose arena the parameters are in; make it where they were assigned.
 
         They become views of the arena, if it is to be kept.
         """
-        bound = getattr(self, "_bound", None)
-        arrays = [*self.coefs_, *self.intercepts_]
+        bound, arrays, said = getattr(self, "_bound", None), self._arrays(), self._said()
         if (
             bound is not None
-            and (dtype is None or bound.params.dtype == dtype)
-            and all(a is b for a, b in zip(arrays, bound.views, strict=True))
+            and (dtype is None or bound[0].params.dtype == dtype)
+            and bound[2] == said
+            and len(arrays) == len(bound[1])
+            and all(a is b for a, b in zip(arrays, bound[1], strict=True))
         ):
-            return bound.plan, bound.params
-        plan, params = self._plan(dtype or self._type())
+            return cast(Bound, bound[0])
+        made = self._plan(dtype or self._type())
         if keep:
-            dims = (len(self.coefs_[0]), *map(len, self.intercepts_))
-            self.coefs_, self.intercepts_ = views(params, dims)
-            kept = [*self.coefs_, *self.intercepts_]
-            self._bound = SimpleNamespace(plan=plan, params=params, views=kept)
-        return plan, params
+            self.coefs_, self.intercepts_ = views(made.params, made.dims)
+            self.n_layers_ = len(made.dims)
+            self._n_fitted = len(self.coefs_)
+            self._bound = made, self._arrays(), self._said()
+        return made
+
+    def _arrays(self) -> list[Array]:
+        return [*self.coefs_, *self.intercepts_]
+
+    def _said(self) -> tuple[Any, ...]:
+        """Tell what else a plan follows from."""
+        names = self.activation
+        names = names if isinstance(names, str) else tuple(names)
+        return names, getattr(self, "out_activation_", None), getattr(self, "n_layers_", None)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -137,8 +139,10 @@ class Perceptron(Judged, CallbackSupportMixin):
         # of a shallow copy too
         if hasattr(self, "_optimizer"):
             self._optimizer = deepcopy(self._optimizer)
-        if hasattr(self, "_fitted_output"):
-            self._bind()
+        if hasattr(self, "coefs_"):
+            # memory of its own; what does not fit each other says so when it is used
+            with suppress(AttributeError, TypeError, ValueError):
+                self._bind()
 
     # -------------------------------------------------------------------------------------- fit
 
@@ -146,15 +150,19 @@ class Perceptron(Judged, CallbackSupportMixin):
         self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False,
         X_val: Any = None, y_val: Any = None,
     ) -> Any:  # fmt: skip
-        sizes = _sizes(self.hidden_layer_sizes)
-        if np.any(np.array(sizes) <= 0):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        refuse_hooks(self)
+        hidden = sizes(self.hidden_layer_sizes)
+        if np.any(np.array(hidden) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
         if self.weight_decay and self.solver != "adam":
             raise ValueError("weight_decay needs the solver 'adam'")
         if self.dropout and self.solver == "lbfgs":
             raise ValueError("dropout needs a stochastic solver")
-        names = self._hidden_activations()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        if first:
+            hidden_activations(self.activation, len(hidden))
+        else:
+            go_on(self, hidden)
         data, labels = X, y
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
@@ -167,17 +175,19 @@ class Perceptron(Judged, CallbackSupportMixin):
             raise TypeError(f"y must hold numbers, got element type {y.dtype}")
         if y.ndim == 1:
             y = y.reshape((-1, 1))
-        if not first and y.shape[1] != len(self.intercepts_[-1]):
-            raise ValueError(
-                f"y has {y.shape[1]} outputs, but was fitted with {len(self.intercepts_[-1])}"
-            )
+        if not first:
+            n_0, *_, n_L = self._dims()
+            if X.shape[1] != n_0:
+                raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {n_0} rows")
+            if y.shape[1] != n_L:
+                raise ValueError(f"y has {y.shape[1]} outputs, but was fitted with {n_L}")
         self.n_outputs_ = y.shape[1]
         self._random_state = check_random_state(self.random_state)
         if first:
-            self._initialize([X.shape[1], *sizes, self.n_outputs_], X.dtype)
-        self._fitted_activations = names
-        self.out_activation_ = self._output_activation()
-        self._fitted_output = self._output(self._type())
+            draw(self, [X.shape[1], *hidden, self.n_outputs_], X.dtype)
+        self._fitted_sizes = hidden
+        begin_records(self)
+        set_output(self, first)
         # the loss may be another than that of the last fit, which may have been interrupted
         for name in ("_bound", "_best"):
             self.__dict__.pop(name, None)
@@ -190,7 +200,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             self._fit_stochastic(X, y, sample_weight, tasks, validation)
         if tasks is not None:
             tasks.close()
-        if not np.isfinite(self._bind()[1]).all():
+        if not np.isfinite(self._bind().params).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large"
                 " values and need to be preprocessed."
@@ -204,12 +214,8 @@ class Perceptron(Judged, CallbackSupportMixin):
         incremental = tasks is None
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        plan, params = self._bind()
-        optimizer = getattr(self, "_optimizer", None)
-        if optimizer is None or not (
-            (incremental or self.warm_start) and optimizer.goes_on(self, params)
-        ):
-            optimizer = self._optimizer = Optimizer(self, params)
+        plan, params, _ = self._bind()
+        optimizer = self._taken_up(params, incremental)
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
         m = X.shape[0]
         if self.batch_size == "auto":
@@ -225,7 +231,7 @@ class Perceptron(Judged, CallbackSupportMixin):
         order = np.arange(m, dtype=np.int64)
         start = perf_counter()
         self.n_iter_ = 0
-        with Team(self._threads(batch, m)) as team, _progress(self) as progress:
+        with Team(self._threads(batch, m)) as team, Progress(self) as progress:
             run = _run(X)(self, plan, params, X, y, sample_weight, batch, team)
             try:
                 for _ in range(self.max_iter):
@@ -265,6 +271,20 @@ class Perceptron(Judged, CallbackSupportMixin):
             params[:] = self._best
             del self._best
 
+    def _taken_up(self, params: Array, incremental: bool) -> Any:
+        """Take the optimiser of the last fit, if it is to go on and can, or begin one."""
+        optimizer = getattr(self, "_optimizer", None)
+        if incremental and not isinstance(optimizer, Optimizer):
+            optimizer = from_theirs(optimizer, self, params)
+        if (
+            not (incremental or self.warm_start)
+            or not isinstance(optimizer, Optimizer)
+            or not optimizer.goes_on(self, params)
+        ):
+            optimizer = Optimizer(self, params)
+        self._optimizer = optimizer
+        return optimizer
+
     def _threads(self, batch: int, m: int) -> int:
         work = 3 * sum(W.size for W in self.coefs_) - self.coefs_[0].size
         return choose(self.n_threads, batch, work * batch, max(STEP, CALL * batch // m))
@@ -276,16 +296,15 @@ class Perceptron(Judged, CallbackSupportMixin):
     ) -> None:
         # in the type that the solver hands on, as in scikit-learn
         dtype = self._type() if _keeps_float32() else np.dtype(np.float64)
-        self._fitted_output = self._output(dtype)
-        plan, params = self._bind(dtype)
+        plan, params, dims = self._bind(dtype)
         self._no_improvement_count = self.n_iter_ = 0
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
         m, start = X.shape[0], perf_counter()
         gradient = np.empty_like(params)
         # scikit-learn's order, all weights before the biases: the solver's sums then round alike
-        numbers = views(np.arange(params.size), (len(self.coefs_[0]), *map(len, self.intercepts_)))
+        numbers = views(np.arange(params.size), dims)
         packed = np.concatenate([array.ravel() for array in [*numbers[0], *numbers[1]]])
-        with Team(self._threads(m, m)) as team, _progress(self) as progress:
+        with Team(self._threads(m, m)) as team, Progress(self) as progress:
             run = _run(X)(self, plan, params, X, y, sample_weight, m, team)
 
             def objective(x: Array) -> tuple[float, Array]:
@@ -327,7 +346,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             best = self._best
             del self._best
         # as scikit-learn, in float64 whatever X is
-        self._bind(np.dtype(np.float64))[1][:] = best
+        self._bind(np.dtype(np.float64)).params[:] = best
 
     # -------------------------------------------------------------------------------------- predict
 
@@ -336,40 +355,30 @@ class Perceptron(Judged, CallbackSupportMixin):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         if X.dtype not in (np.float32, np.float64):
             X = X.astype(np.float64)
-        plan, params = self._bind(keep=False)
-        m = X.shape[0]
-        AL = np.empty((m, len(self.intercepts_[-1])), params.dtype)
+        AL = self._computed(*self._bind(keep=False), X)
+        activate_output(self.out_activation_, AL)
+        return AL.astype(np.result_type(X.dtype, AL.dtype), copy=False)
+
+    def _computed(self, plan: Plan, params: Array, dims: tuple[int, ...], X: Any) -> Array:
+        """Compute the output of a plan on checked examples."""
+        m, n_0, n_L = X.shape[0], dims[0], dims[-1]
+        if X.shape[1] != n_0:
+            raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {n_0} rows")
+        AL = np.empty((m, n_L), params.dtype)
         work = m * params.size
         if isinstance(X, np.ndarray) and work < ALONE:
             plan.predict(X, AL, 0, m)
-            return AL.astype(np.result_type(X.dtype, params.dtype), copy=False)
+            return AL
         with Team(choose(self.n_threads, m, work, CALL)) as team:
             for first, rows in dense(X):
                 out = AL[first : first + len(rows)]
                 team.share(len(rows), partial(plan.predict, rows, out))
-        return AL.astype(np.result_type(X.dtype, params.dtype), copy=False)
+        return AL
 
     @property
     def network_(self) -> Network:
         """A `Network` with the parameters of now: single rows at full speed, and more training."""
-        check_is_fitted(self)
-        names = [NAMES[name] for name in self._fitted_activations]
-        output, cost, parameter = self._fitted_output
-        options = {"huber": "huber_delta", "quantile": "quantile"}
-        network = Network(
-            [len(self.coefs_[0]), *(len(b) for b in self.intercepts_)],
-            names,
-            output,
-            cost=cost,
-            dtype=self._type(),
-            init=0.0,
-            rng=0,
-            **({options[cost]: parameter} if cost in options else {}),
-        )
-        for l, (W, b) in enumerate(zip(self.coefs_, self.intercepts_, strict=True), 1):
-            network.parameters[f"W{l}"][...] = W.T
-            network.parameters[f"b{l}"][...] = b[:, None]
-        return network
+        return network(self)
 
     def course_parameters(self) -> dict[str, Array]:
         """Copy the weights as the course's dictionary.
@@ -379,12 +388,7 @@ class Perceptron(Judged, CallbackSupportMixin):
         parameters : dict
             ``W1``, ``b1``, ..., of shapes (n, n_prev) and (n, 1).
         """
-        check_is_fitted(self)
-        return {
-            key: value
-            for l, (W, b) in enumerate(zip(self.coefs_, self.intercepts_, strict=True), 1)
-            for key, value in ((f"W{l}", W.T.copy()), (f"b{l}", b[:, None].copy()))
-        }
+        return course_parameters(self)
 
     # ----------------------------------------------------------------------------------------- loss
 
@@ -403,30 +407,6 @@ class Perceptron(Judged, CallbackSupportMixin):
         return None
 
 
-class _progress:  # noqa: N801
-    """What verbose says: nothing, lines, or a bar on the terminal."""
-
-    def __init__(self, estimator: Any) -> None:
-        self._bar = estimator.verbose == "bar"
-        self._lines = bool(estimator.verbose) and not self._bar
-        self._estimator = estimator
-
-    def __enter__(self) -> Callable[[str], None]:
-        return self._say
-
-    def _say(self, line: str) -> None:
-        if self._lines:
-            print(line)
-        elif self._bar and line.startswith("Iteration"):
-            filled = min(30, 30 * self._estimator.n_iter_ // self._estimator.max_iter)
-            bar = "#" * filled + "-" * (30 - filled)
-            print(f"\r[{bar}] {line}", end="", file=sys.stderr, flush=True)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            print(file=sys.stderr)
-
-
 @cache
 def _keeps_float32() -> bool:
     """Whether SciPy's L-BFGS evaluates float32 parameters in float32: older ones do not."""
@@ -442,9 +422,3 @@ def _keeps_float32() -> bool:
 
 def _run(X: Any) -> type[Run]:
     return SparseRun if hasattr(X, "tocsr") else Run
-
-
-def _sizes(hidden_layer_sizes: Any) -> list[int]:
-    if not hasattr(hidden_layer_sizes, "__iter__"):
-        return [hidden_layer_sizes]
-    return list(hidden_layer_sizes)

@@ -205,12 +205,14 @@ class Optimizer:
             return "sgd"
         return "nesterov" if estimator.nesterovs_momentum else "momentum"
 
+    def fits(self, estimator: Any, size: int) -> bool:
+        """Whether it is of the estimator's kind, with moments of so many parameters."""
+        moments = [m for m in (self.m1, self.m2) if m is not None]
+        return self._kind == self.kind(estimator) and all(m.size == size for m in moments)
+
     def goes_on(self, estimator: Any, params: Array) -> bool:
         """Take up the estimator's parameters of now, if the moments fit them."""
-        for moment in (self.m1, self.m2):
-            if moment is not None and moment.shape != params.shape:
-                return False
-        if self._kind != self.kind(estimator):
+        if not self.fits(estimator, params.size):
             return False
         # parameters of another type may have been assigned
         self.m1, self.m2 = (

@@ -1,5 +1,7 @@
-"""The tasks of a fit that callbacks of scikit-learn see (`sklearn.callback`, from 1.9 on)."""
+"""What a fit tells while it goes on: its tasks, to callbacks of scikit-learn, and its progress."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 try:
@@ -11,7 +13,7 @@ except ImportError:  # an older scikit-learn
 
 
 class Tasks:
-    """A fit and its iterations.
+    """A fit and its iterations, that `sklearn.callback` sees, from scikit-learn 1.9 on.
 
     Parameters
     ----------
@@ -62,3 +64,27 @@ class Tasks:
             name: [array.copy() for array in getattr(self._estimator, name)]
             for name in ("coefs_", "intercepts_")
         }
+
+
+class Progress:
+    """What verbose says: nothing, lines, or a bar on the terminal."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._bar = estimator.verbose == "bar"
+        self._lines = bool(estimator.verbose) and not self._bar
+        self._estimator = estimator
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self._say
+
+    def _say(self, line: str) -> None:
+        if self._lines:
+            print(line)
+        elif self._bar and line.startswith("Iteration"):
+            filled = min(30, 30 * self._estimator.n_iter_ // self._estimator.max_iter)
+            bar = "#" * filled + "-" * (30 - filled)
+            print(f"\r[{bar}] {line}", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            print(file=sys.stderr)

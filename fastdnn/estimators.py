@@ -5,7 +5,7 @@
 """
 
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -24,7 +24,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from fastdnn._arrays import Array
-from fastdnn._perceptron import NAMES, Perceptron
+from fastdnn._assembled import NAMES
+from fastdnn._converted import from_sklearn, to_sklearn
+from fastdnn._perceptron import Perceptron
 
 _ACTIVATION = StrOptions(set(NAMES))
 _ADDED: dict[str, list[Any]] = {
@@ -155,6 +157,42 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         self.class_weight = class_weight
         self.loss = "log_loss"
 
+    @classmethod
+    def from_sklearn(cls, model: Any) -> "MLPClassifier":
+        """Take over a fitted model of scikit-learn.
+
+        Parameters
+        ----------
+        model : sklearn.neural_network.MLPClassifier
+
+        Returns
+        -------
+        estimator : MLPClassifier
+            A copy with the same answers. `partial_fit` goes on where the model's ended.
+
+        Raises
+        ------
+        TypeError
+            If it is no such model.
+        """
+        return cast("MLPClassifier", from_sklearn(cls, sklearn.neural_network.MLPClassifier, model))
+
+    def to_sklearn(self) -> Any:
+        """Make a fitted model of scikit-learn, for whatever reads those.
+
+        Returns
+        -------
+        model : sklearn.neural_network.MLPClassifier
+            A copy with the same answers; it is pickled and used without fastdnn. Parameters that
+            only matter while training and that scikit-learn lacks, are left out.
+
+        Raises
+        ------
+        ValueError
+            If it predicts by what scikit-learn lacks: another activation, or several.
+        """
+        return to_sklearn(self, sklearn.neural_network.MLPClassifier)
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
@@ -184,7 +222,9 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         ValueError
             If the data is not what scikit-learn accepts, or the weights become infinite.
         """
-        return self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+        given = {"X_val": X_val, "y_val": y_val}
+        given = {name: value for name, value in given.items() if value is not None}
+        return self._fit(X, y, sample_weight, **given)
 
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -212,22 +252,17 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
 
     def _predict(self, X: Any, check_input: bool = True) -> Array:
         AL = self._forward_pass_fast(X, check_input=check_input)
-        kind = self._label_binarizer.y_type_
+        # which may have been assigned without the others
+        kind, classes = self._label_binarizer.y_type_, self._label_binarizer.classes_
         if kind == "multiclass":
-            return self.classes_[AL.argmax(axis=1)]
-        if kind == "binary" and len(self.classes_) > 1:
-            return self.classes_[(AL[:, 0] > 0.5).astype(np.intp)]
+            return classes[AL.argmax(axis=1)]
+        if kind == "binary" and len(classes) > 1:
+            return classes[(AL[:, 0] > 0.5).astype(np.intp)]
         return self._label_binarizer.inverse_transform(AL[:, 0] if AL.shape[1] == 1 else AL)
 
     def _output_activation(self) -> str:
         several = self._label_binarizer.y_type_ == "multiclass"
         return "softmax" if several else "logistic"
-
-    def _output(self, dtype: Any) -> tuple[str, str, float]:
-        # scikit-learn clips a probability by eps where it takes the logarithm
-        most = -float(np.log(np.finfo(dtype).eps))
-        name = {"softmax": "softmax", "logistic": "sigmoid"}[self.out_activation_]
-        return name, "cross_entropy", most
 
 
 class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
@@ -355,6 +390,43 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         self.quantile = quantile
         self.huber_delta = huber_delta
 
+    @classmethod
+    def from_sklearn(cls, model: Any) -> "MLPRegressor":
+        """Take over a fitted model of scikit-learn.
+
+        Parameters
+        ----------
+        model : sklearn.neural_network.MLPRegressor
+
+        Returns
+        -------
+        estimator : MLPRegressor
+            A copy with the same answers. `partial_fit` goes on where the model's ended.
+
+        Raises
+        ------
+        TypeError
+            If it is no such model.
+        """
+        return cast("MLPRegressor", from_sklearn(cls, sklearn.neural_network.MLPRegressor, model))
+
+    def to_sklearn(self) -> Any:
+        """Make a fitted model of scikit-learn, for whatever reads those.
+
+        Returns
+        -------
+        model : sklearn.neural_network.MLPRegressor
+            A copy with the same answers; it is pickled and used without fastdnn. Parameters that
+            only matter while training and that scikit-learn lacks, are left out; in place of a loss
+            that it lacks stands "squared_error".
+
+        Raises
+        ------
+        ValueError
+            If it predicts by what scikit-learn lacks: another activation, or several.
+        """
+        return to_sklearn(self, sklearn.neural_network.MLPRegressor)
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
@@ -384,7 +456,9 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         ValueError
             If the data is not what scikit-learn accepts, or the weights become infinite.
         """
-        return self._fit(X, y, sample_weight, X_val=X_val, y_val=y_val)
+        given = {"X_val": X_val, "y_val": y_val}
+        given = {name: value for name, value in given.items() if value is not None}
+        return self._fit(X, y, sample_weight, **given)
 
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -404,11 +478,6 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
 
     def _output_activation(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
-
-    def _output(self, dtype: Any) -> tuple[str, str, float]:
-        parameters = {"huber": float(self.huber_delta), "quantile": float(self.quantile)}
-        output = "exp" if self.out_activation_ == "exp" else "identity"
-        return output, self.loss, parameters.get(self.loss, 0.0)
 
     def _loss_scale(self) -> float:
         return 1.0 if self.loss == "poisson" else 1 / self.n_outputs_

@@ -42,13 +42,16 @@ ARROWS = {
         *("parameters", "numpy"),
     },
     "_runs": {"_arrays", "_threads", "_trainer", "numpy"},
+    "_assembled": {"_arrays", "_trainer", "numpy"},
+    "_converted": {"_arrays", "_assembled", "_runs", "network", "numpy"},
     "_tasks": set(),
     "_judged": {"_arrays", "_runs", "_training", "numpy"},
     "_perceptron": {
-        *("_arrays", "_judged", "_runs", "_tasks", "_threads", "_trainer", "network"),
+        *("_arrays", "_assembled", "_converted", "_judged", "_runs", "_tasks", "_threads"),
+        *("_trainer", "network"),
         *("numpy", "scipy"),
     },
-    "estimators": {"_arrays", "_perceptron", "numpy", "scipy"},
+    "estimators": {"_arrays", "_assembled", "_converted", "_perceptron", "numpy", "scipy"},
     "__init__": {
         *("_config", "_engine", "_loops", "_training", "application", "functional", "images"),
         *("network", "optimizers", "parameters"),
@@ -115,7 +118,9 @@ def test_python_imports(file):
     tree = ast.parse(file.read_text(encoding="utf-8"))
     used = {room(name) for name in python_imports(tree)} - {room(f"fastdnn.{file.stem}")}
     assert used <= ARROWS[file.stem] | OPTIONAL | set(sys.stdlib_module_names)
-    if file.stem in {"estimators", "_judged", "_perceptron", "_tasks"}:
+    if file.stem in {
+        *("estimators", "_assembled", "_converted", "_judged", "_perceptron", "_tasks")
+    }:
         return  # themselves imported by who asks for them
     at_import = {room(name) for name in python_imports(tree, everywhere=False)}
     assert not at_import & OPTIONAL, "import it in the function that needs it"
