@@ -72,6 +72,7 @@ SHARED = (
     "_loops_training.pxi",
     "_loops_products.pxi",
     "_loops_output.pxi",
+    "_loops_sparse.pxi",
     "_modes.pxd",
     "_products.pxd",
     "_source.pxd",

@@ -1,10 +1,10 @@
 # Whole training runs, without the Python line: no checks, no allocation, no objects.
 
 from cython cimport floating
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastdnn._loops cimport Activation, Cost, Optimizer, Step
-from fastdnn._source cimport Source
+from fastdnn._source cimport Nonzeros, Source
 from fastdnn._team cimport Team
 
 
@@ -55,7 +55,9 @@ cdef struct Share:
     double cost
     double squares           # of the weights
     double gradient_squares
-    double unused[5]
+    double first_squares     # of the first layer's, if sparse, after its update; below 0 unknown
+    bint transposed          # whether a sparse batch is, that is always the same
+    double unused[3]
 
 
 cdef struct Job:
@@ -88,6 +90,15 @@ cdef struct Job:
     void *w_batch
     Py_ssize_t scratch   # elements of dW that each thread has, where it is used at once
     unsigned char *kept_X
+    # a sparse first layer: the batch's nonzeros, by examples and by features
+    bint sparse
+    int64_t *starts[2]   # of the examples; one for each of two steps
+    int32_t *indices
+    void *values
+    int64_t *starts_T
+    int32_t *indices_T
+    void *values_T
+    void *dW_block       # rows of dW that each thread makes and uses at once
     # the optimiser
     Optimizer optimizer
     Step step
@@ -120,12 +131,15 @@ cdef struct Job:
 
 cdef void predict(
     const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
-    Py_ssize_t rows, const floating *X, floating *work, floating *work_prev, floating *AL,
+    Py_ssize_t rows, const floating *X, const Nonzeros *sparse,
+    floating *work, floating *work_prev, floating *AL,
 ) noexcept nogil
 
 cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nogil
 
 cdef bint needs_Z(Activation act) noexcept nogil
+
+cdef Py_ssize_t block_rows(Py_ssize_t n) noexcept nogil
 
 cdef const floating *targets(
     const Job *job, Py_ssize_t first, Py_ssize_t rows, floating *out,

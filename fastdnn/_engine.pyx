@@ -19,10 +19,12 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdnn cimport _loops
-from fastdnn._loops cimport GELU, IDENTITY, MOMENTUM, NONE, SGD, SILU, Activation, Step
+from fastdnn._loops cimport (
+    BLOCK, GELU, IDENTITY, MOMENTUM, NONE, SGD, SILU, Activation, Step,
+)
 from fastdnn._modes cimport flush_subnormals, restore_modes
 from fastdnn._products cimport product, rows_of_product
-from fastdnn._source cimport gather
+from fastdnn._source cimport Nonzeros, gather, gather_nonzeros, transpose
 from fastdnn._team cimport share, wait
 
 
@@ -64,10 +66,11 @@ cdef inline void _bias_activate_backward(
 
 cdef void predict(
     const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
-    Py_ssize_t rows, const floating *X, floating *work, floating *work_prev, floating *AL,
+    Py_ssize_t rows, const floating *X, const Nonzeros *sparse,
+    floating *work, floating *work_prev, floating *AL,
 ) noexcept nogil:
-    # AL := act of the logits of rows of X; the two pieces of workspace hold the hidden layers in
-    # turns
+    # AL := act of the logits of rows of X, dense or sparse; the two pieces of workspace hold the
+    # hidden layers in turns
     cdef:
         Py_ssize_t l
         const Layer *layer
@@ -77,9 +80,14 @@ cdef void predict(
     for l in range(L):
         layer = &layers[l]
         A = AL if l == L - 1 else work
-        unit_rows = _unit_rows(l, L, rows, layer.n)
-        product(trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
-                <floating> 1, A_prev, params + layer.at, <floating> 0, A)
+        unit_rows = _unit_rows(l, L, rows, layer.n) and not (l == 0 and sparse != NULL)
+        if l == 0 and sparse != NULL:
+            _loops.sparse_product(
+                rows, layer.n_prev, layer.n, sparse.starts, sparse.indices,
+                <const floating *> sparse.values, params + layer.at, A)
+        else:
+            product(trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
+                    <floating> 1, A_prev, params + layer.at, <floating> 0, A)
         _bias_activate(act if l == L - 1 else layer.act, unit_rows, rows, layer.n,
                        params + layer.at + layer.n_prev * layer.n, A, A)
         trans_A_prev = unit_rows
@@ -126,6 +134,7 @@ cdef double _train(Job *job, Part *part, const floating *tag) noexcept nogil:
         Py_ssize_t l, first, thread = part.thread
         double total = 0, total_weight = 0, work = 0, done = 0, weight, counts
         bint finite = True
+    job.shares[thread].first_squares = -1
     if thread == 0:
         job.first = job.rows = 0
         if job.guarded:
@@ -172,7 +181,9 @@ cdef void _choose_batch(
         total_weight[0] += job.rows if job.scikit else job.weight
         if job.weight != 0:
             done[0] += work * job.rows
-            _draw(job, job.rows)
+            if job.sparse:
+                _find_starts(job, part.steps + 1)
+            _draw(job, job.rows, part.steps + 1)
             return
         done[0] += job.rows
         job.first += job.rows
@@ -244,11 +255,13 @@ cdef double _power(double base, int64_t exponent) noexcept nogil:
     return power
 
 
-cdef void _draw(Job *job, Py_ssize_t rows) noexcept nogil:
-    # what dropout keeps of a batch
-    cdef Py_ssize_t l
+cdef void _draw(Job *job, Py_ssize_t rows, int64_t steps) noexcept nogil:
+    # what dropout keeps of a batch; of a sparse one among the nonzeros
+    cdef Py_ssize_t l, size = rows * job.X.cols
+    if job.sparse:
+        size = <Py_ssize_t> job.starts[steps % 2][rows]
     if job.keep_X < 1:
-        _draw_kept(job.bits, rows * job.X.cols, job.keep_X, job.kept_X)
+        _draw_kept(job.bits, size, job.keep_X, job.kept_X)
     for l in range(job.L):
         if job.slots[l].keep < 1:
             _draw_kept(job.bits, rows * job.layers[l].n, job.slots[l].keep, job.slots[l].kept)
@@ -306,6 +319,9 @@ cdef const floating *_inputs(
     cdef:
         Py_ssize_t at = part.first * job.X.cols
         floating *X_batch = <floating *> job.X_batch
+    if job.sparse:
+        _gather_sparse(job, part, tag, first)
+        return NULL
     if job.read_in_place:
         return <const floating *> job.X.data + first * job.X.row
     gather(part.rows, first + part.first, job.order, &job.X, X_batch + at)
@@ -380,7 +396,7 @@ cdef inline bint _in_unit_rows(const Job *job, Py_ssize_t l, Py_ssize_t rows) no
         return job.trans_X
     # dropout draws one example a row, whatever the number of threads
     return (job.team.n_threads == 1 and _unit_rows(l, job.L, rows, job.layers[l].n)
-            and job.slots[l].keep == 1 and not (l == 0 and job.gram)
+            and job.slots[l].keep == 1 and not (l == 0 and (job.gram or job.sparse))
             and not (l == job.L - 2 and job.joint))
 
 
@@ -389,10 +405,13 @@ cdef void _forward(Job *job, const Part *part, const floating *X) noexcept nogil
         Py_ssize_t l, at, size, rows = part.rows
         const Layer *layer
         Slot *slot
-        const floating *A_prev = X + part.first * (1 if job.trans_X else job.layers[0].n_prev)
+        const floating *A_prev = X
         floating *Z
         floating *A
         bint trans_A_prev = job.trans_X, unit_rows
+        Nonzeros sparse
+    if X != NULL:
+        A_prev += part.first * (1 if job.trans_X else job.layers[0].n_prev)
     for l in range(job.L):
         layer = &job.layers[l]
         slot = &job.slots[l]
@@ -404,6 +423,11 @@ cdef void _forward(Job *job, const Part *part, const floating *X) noexcept nogil
             A = Z
         if l == 0 and job.gram:
             _gram_forward(job, part, Z)
+        elif l == 0 and job.sparse:
+            sparse = _by_example(job, part)
+            _loops.sparse_product(
+                rows, layer.n_prev, layer.n, sparse.starts + part.first, sparse.indices,
+                <const floating *> sparse.values, <const floating *> slot.W, Z)
         else:
             rows_of_product(
                 part.batch, trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
@@ -470,9 +494,11 @@ cdef void _update_layer(
     cdef:
         const Layer *layer = &job.layers[l]
         const Slot *slot = &job.slots[l]
-        bint gram = l == 0 and job.gram, trans_A_prev = _in_unit_rows(job, l - 1, part.batch)
+        bint gram = l == 0 and job.gram, sparse = l == 0 and job.sparse
+        bint trans_A_prev = _in_unit_rows(job, l - 1, part.batch)
         bint updates = job.clip_norm == 0 and job.optimizer != NONE
-        bint joint = job.joint and l == job.L - 1, fused = job.fused and not gram and not joint
+        bint joint = job.joint and l == job.L - 1
+        bint fused = job.fused and not (gram or joint or sparse)
         Py_ssize_t t, i = _first_row(job, l, part.thread), at = i * layer.n
         Py_ssize_t rows = _first_row(job, l, part.thread + 1) - i
         const floating *A_prev = X if l == 0 else <const floating *> job.slots[l - 1].A
@@ -488,6 +514,9 @@ cdef void _update_layer(
     if part.thread == 0:
         for t in range(1, job.team.n_threads):
             _loops.add_scaled(layer.n, <floating> 1, db + t * layer.n, db)
+    if sparse:
+        _update_sparse(job, part, dW, db)
+        return
     A_prev += i * (part.batch if trans_A_prev else 1)
     if fused:
         rows_of_product(
@@ -582,11 +611,122 @@ cdef double _sum_of_squares(
         double total = 0
         const floating *W
     for l in range(1 if job.gram else 0, job.L):
+        if l == 0 and job.sparse and job.shares[thread].first_squares >= 0:
+            total += job.shares[thread].first_squares
+            continue
         at = _first_row(job, l, thread) * job.layers[l].n
         size = _first_row(job, l, thread + 1) * job.layers[l].n - at
         W = <const floating *> job.slots[l].W + at
         total += _loops.dot(size, W, W)
     return total
+
+
+# ----------------------------------------------------------------------------- a sparse first layer
+#
+# Z1 = X W1 and dW1 = X^T dZ1 over the batch's nonzeros. Of dW1 only some rows are made at a time,
+# and used at once, also where they are 0: the moments of weights of absent features decay too.
+
+cdef inline bint _in_place(const Job *job) noexcept nogil:
+    # whether the batch's nonzeros are some of X's as they lie
+    return job.order == NULL and job.keep_X == 1
+
+
+cdef inline Nonzeros _by_example(const Job *job, const Part *part) noexcept nogil:
+    # the batch's rows
+    cdef Nonzeros batch
+    batch.starts = job.starts[part.steps % 2]
+    batch.indices, batch.values = job.indices, job.values
+    if _in_place(job):
+        batch.indices, batch.values = job.X.csr.indices, job.X.csr.values
+    return batch
+
+
+cdef void _find_starts(Job *job, int64_t steps) noexcept nogil:
+    # of a step's batch: another thread may still be busy with the step before
+    cdef:
+        Py_ssize_t i, at
+        const int64_t *starts = job.X.csr.starts
+        int64_t *out = job.starts[steps % 2]
+    if _in_place(job):
+        memcpy(out, starts + job.first, (job.rows + 1) * sizeof(int64_t))
+        return
+    out[0] = 0
+    for i in range(job.rows):
+        at = _example(job, job.first + i)
+        out[i + 1] = out[i] + starts[at + 1] - starts[at]
+
+
+cdef void _gather_sparse(
+    Job *job, const Part *part, const floating *tag, Py_ssize_t first,
+) noexcept nogil:
+    # the thread's rows of the batch
+    cdef:
+        const int64_t *starts = job.starts[part.steps % 2]
+        Py_ssize_t at = <Py_ssize_t> starts[part.first]
+        Py_ssize_t size = <Py_ssize_t> starts[part.first + part.rows] - at
+        floating *values = <floating *> job.values
+    if _in_place(job):
+        return
+    gather_nonzeros(part.first, part.rows, first, job.order, &job.X, starts, job.indices, values)
+    if job.keep_X < 1:
+        _loops.drop(size, <floating> (1 / job.keep_X), job.kept_X + at, values + at)
+
+
+cdef Py_ssize_t block_rows(Py_ssize_t n) noexcept nogil:
+    # rows of dW that are made at a time
+    return max(1, BLOCK // n)
+
+
+cdef void _update_sparse(
+    Job *job, const Part *part, floating *dW, const floating *db,
+) noexcept nogil:
+    # what _update_layer does to a sparse first layer
+    cdef:
+        const Layer *layer = &job.layers[0]
+        const Slot *slot = &job.slots[0]
+        Share *mine = &job.shares[part.thread]
+        Nonzeros batch = _by_example(job, part)
+        Py_ssize_t n = layer.n, first = _first_row(job, 0, part.thread)
+        Py_ssize_t last = _first_row(job, 0, part.thread + 1), i = first, stop, at, size
+        Py_ssize_t height = block_rows(n)
+        int64_t *starts = job.starts_T + first + 2 * part.thread
+        const floating *values = <const floating *> job.values_T
+        const floating *dZ = <const floating *> slot.dZ
+        floating *W = <floating *> slot.W
+        # plain descent leaves the weights of absent features as they are
+        bint skips = job.optimizer == SGD and part.l2 == 0
+        bint same = job.batch == job.m and _in_place(job)
+    if not (same and mine.transposed):
+        transpose(part.batch, &batch, first, last, starts, job.indices_T,
+                  <floating *> job.values_T)
+        mine.transposed = same
+    if job.clip_norm > 0 or job.optimizer == NONE:
+        _loops.sparse_product(last - first, part.batch, n, starts, job.indices_T, values, dZ, dW)
+        if part.l2 > 0:
+            at = first * n
+            _loops.add_scaled((last - first) * n, <floating> part.l2, W + at, dW)
+        return
+    dW = <floating *> job.dW_block + part.thread * height * n
+    mine.first_squares = 0
+    while i < last:
+        if skips and starts[i - first] == starts[i - first + 1]:
+            i += 1
+            continue
+        stop = i + 1
+        while stop < min(i + height, last) and not (
+                skips and starts[stop - first] == starts[stop - first + 1]):
+            stop += 1
+        at, size = i * n, (stop - i) * n
+        _loops.sparse_product(
+            stop - i, part.batch, n, starts + i - first, job.indices_T, values, dZ, dW)
+        _update(job, part, size, 1, part.l2, dW, <floating *> slot.m1_W + at,
+                <floating *> slot.m2_W + at, W + at)
+        if part.l2 > 0:
+            mine.first_squares += _loops.dot(size, W + at, W + at)
+        i = stop
+    if part.thread == 0:
+        _update(job, part, n, 1, 0, db, <floating *> slot.m1_b, <floating *> slot.m2_b,
+                <floating *> slot.b)
 
 
 # ------------------------------------------------------------------------------------ the Gram form

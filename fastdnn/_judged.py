@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, validate_data
 
 from fastdnn._arrays import Array
-from fastdnn._runs import dense
+from fastdnn._sparse import csr, is_sparse
 from fastdnn._training import mean_cost
 
 
@@ -141,15 +141,9 @@ class Judged:
         plan, params, _ = self._bind()
         T, labels = self._targets(y, params.dtype)
         w = None if sample_weight is None else np.ascontiguousarray(sample_weight, params.dtype)
-        sums = []
-        for first, rows in dense(X):
-            part = slice(first, first + len(rows))
-            sums.append(
-                plan.evaluate(
-                    rows, T if T is None else T[part], labels if labels is None else labels[part],
-                    None if w is None else w[part], 0, len(rows),
-                )
-            )  # fmt: skip
+        if is_sparse(X):
+            X = csr(X, "X_val", X.shape[1]).astype(params.dtype)
+        sums = [plan.evaluate(X, T, labels, w, 0, len(y))]
         constants = self._loss_constants(y)
         constant = 0.0 if constants is None else np.average(constants, weights=sample_weight)
         return float(mean_cost(sums) * self._loss_scale() + constant)

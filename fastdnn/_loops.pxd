@@ -1,6 +1,7 @@
 # The elementwise loops as fused verbs, whatever instruction set was chosen at import.
 
 from cython cimport floating
+from libc.stdint cimport int32_t, int64_t
 
 
 cdef enum Activation:
@@ -101,6 +102,12 @@ cdef struct LoopTable:
     bint (*small_product_d)(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, double, const double *, Py_ssize_t, Py_ssize_t,
         const double *, Py_ssize_t, Py_ssize_t, double, double *) noexcept nogil
+    void (*sparse_product_f)(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const int64_t *, const int32_t *, const float *,
+        const float *, float *) noexcept nogil
+    void (*sparse_product_d)(
+        Py_ssize_t, Py_ssize_t, Py_ssize_t, const int64_t *, const int32_t *, const double *,
+        const double *, double *) noexcept nogil
     void (*update_f)(
         Optimizer, Py_ssize_t, const Step *, const float *, float *, float *, float *
     ) noexcept nogil
@@ -239,6 +246,16 @@ cdef inline bint small_product(
     else:
         return loops.small_product_d(
             M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta, C)
+
+
+cdef inline void sparse_product(
+    Py_ssize_t rows, Py_ssize_t n_B, Py_ssize_t n, const int64_t *starts, const int32_t *indices,
+    const floating *values, const floating *B, floating *C,
+) noexcept nogil:
+    if floating is float:
+        loops.sparse_product_f(rows, n_B, n, starts, indices, values, B, C)
+    else:
+        loops.sparse_product_d(rows, n_B, n, starts, indices, values, B, C)
 
 
 cdef inline void update(

@@ -11,6 +11,7 @@
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython cimport floating
+from libc.stdint cimport int32_t, int64_t
 
 from fastdnn._loops cimport (
     ABSOLUTE_ERROR, ADAM, BLOCK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV,
@@ -296,6 +297,7 @@ cdef void descend(
 
 include "_loops_training.pxi"
 include "_loops_products.pxi"
+include "_loops_sparse.pxi"
 include "_loops_output.pxi"
 
 
@@ -328,6 +330,8 @@ TABLE.exp_in_place_f = exp_in_place[float]
 TABLE.exp_in_place_d = exp_in_place[double]
 TABLE.small_product_f = small_product[float]
 TABLE.small_product_d = small_product[double]
+TABLE.sparse_product_f = sparse_product[float]
+TABLE.sparse_product_d = sparse_product[double]
 TABLE.update_f = update[float]
 TABLE.update_d = update[double]
 TABLE.dot_f = dot[float]

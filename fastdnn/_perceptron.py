@@ -35,10 +35,12 @@ from fastdnn._assembled import (
 )
 from fastdnn._converted import course_parameters, from_theirs, network
 from fastdnn._judged import Judged
-from fastdnn._runs import Optimizer, Run, SparseRun, dense, views
+from fastdnn._runs import Optimizer, Run, views
+from fastdnn._sparse import Csr, csr, is_sparse
 from fastdnn._tasks import CallbackSupportMixin, Progress, Tasks
 from fastdnn._threads import CALL, STEP, Team, choose
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan
+from fastdnn._training import inputs
 from fastdnn.network import Network
 
 # multiplications up to which BLAS asks no other thread either
@@ -217,7 +219,7 @@ class Perceptron(Judged, CallbackSupportMixin):
         plan, params, _ = self._bind()
         optimizer = self._taken_up(params, incremental)
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
-        m = X.shape[0]
+        X, m = _readable(X), X.shape[0]
         if self.batch_size == "auto":
             batch = min(200, m)
         else:
@@ -231,8 +233,8 @@ class Perceptron(Judged, CallbackSupportMixin):
         order = np.arange(m, dtype=np.int64)
         start = perf_counter()
         self.n_iter_ = 0
-        with Team(self._threads(batch, m)) as team, Progress(self) as progress:
-            run = _run(X)(self, plan, params, X, y, sample_weight, batch, team)
+        with Team(self._threads(X, batch)) as team, Progress(self) as progress:
+            run = Run(self, plan, params, X, y, sample_weight, batch, team)
             try:
                 for _ in range(self.max_iter):
                     if tasks is not None:
@@ -285,9 +287,10 @@ class Perceptron(Judged, CallbackSupportMixin):
         self._optimizer = optimizer
         return optimizer
 
-    def _threads(self, batch: int, m: int) -> int:
-        work = 3 * sum(W.size for W in self.coefs_) - self.coefs_[0].size
-        return choose(self.n_threads, batch, work * batch, max(STEP, CALL * batch // m))
+    def _threads(self, X: Array | Csr, batch: int) -> int:
+        first = 2 * inputs(X, batch) * len(self.intercepts_[0])
+        work = first + 3 * sum(W.size for W in self.coefs_[1:])
+        return choose(self.n_threads, batch, work * batch, max(STEP, CALL * batch // len(X)))
 
     # ---------------------------------------------------------------------------------------- lbfgs
 
@@ -299,13 +302,13 @@ class Perceptron(Judged, CallbackSupportMixin):
         plan, params, dims = self._bind(dtype)
         self._no_improvement_count = self.n_iter_ = 0
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
-        m, start = X.shape[0], perf_counter()
+        X, m, start = _readable(X), X.shape[0], perf_counter()
         gradient = np.empty_like(params)
         # scikit-learn's order, all weights before the biases: the solver's sums then round alike
         numbers = views(np.arange(params.size), dims)
         packed = np.concatenate([array.ravel() for array in [*numbers[0], *numbers[1]]])
-        with Team(self._threads(m, m)) as team, Progress(self) as progress:
-            run = _run(X)(self, plan, params, X, y, sample_weight, m, team)
+        with Team(self._threads(X, m)) as team, Progress(self) as progress:
+            run = Run(self, plan, params, X, y, sample_weight, m, team)
 
             def objective(x: Array) -> tuple[float, Array]:
                 params[packed] = x
@@ -366,13 +369,14 @@ class Perceptron(Judged, CallbackSupportMixin):
             raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {n_0} rows")
         AL = np.empty((m, n_L), params.dtype)
         work = m * params.size
-        if isinstance(X, np.ndarray) and work < ALONE:
+        if is_sparse(X):
+            X = csr(X, "X", n_0).astype(params.dtype)
+            work += int(m * (X.per_row - n_0)) * dims[1]
+        if work < ALONE:
             plan.predict(X, AL, 0, m)
             return AL
         with Team(choose(self.n_threads, m, work, CALL)) as team:
-            for first, rows in dense(X):
-                out = AL[first : first + len(rows)]
-                team.share(len(rows), partial(plan.predict, rows, out))
+            team.share(m, partial(plan.predict, X, AL))
         return AL
 
     @property
@@ -420,5 +424,5 @@ def _keeps_float32() -> bool:
     return bool(seen[0] == np.float32)
 
 
-def _run(X: Any) -> type[Run]:
-    return SparseRun if hasattr(X, "tocsr") else Run
+def _readable(X: Any) -> Array | Csr:
+    return csr(X, "X", X.shape[1]) if is_sparse(X) else X

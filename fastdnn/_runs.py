@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array, arena, as_arena
+from fastdnn._sparse import Csr
 from fastdnn._threads import Team
 from fastdnn._trainer import OPTIMIZERS, Plan, Trainer
-
-# rows of a sparse matrix that are made dense at a time
-DENSE = 4096
 
 
 class Run:
@@ -24,7 +22,7 @@ class Run:
     plan : Plan
     params : ndarray
         The plan's arena.
-    X : ndarray or sparse matrix, shape (m, n_0)
+    X : ndarray or Csr, shape (m, n_0)
     y : ndarray, shape (m, n_L)
         Targets; a column of booleans for each class.
     weights : ndarray, shape (m,), or None
@@ -48,19 +46,11 @@ class Run:
         self._ordered = estimator.shuffle and not self._lbfgs and batch < self._m
         T, labels = estimator._targets(y, params.dtype)
         w = None if weights is None else np.ascontiguousarray(weights, params.dtype)
-        self._read(X, T, labels, w)
-
-    def _read(self, X: Any, T: Any, labels: Any, w: Any) -> None:
-        if self._batch == self._m and (X.dtype != self._params.dtype or not X.flags.forc):
-            X = np.asarray(X, self._params.dtype, order="C")
-        self._trainer = self._begin(
-            X, T, labels, w, self._batch, self._ordered, self._estimator.alpha
-        )
-
-    def _begin(
-        self, X: Any, T: Any, labels: Any, w: Any, batch: int, shuffled: bool, alpha: float
-    ) -> Trainer:
-        estimator, optimizer = self._estimator, self._optimizer
+        if isinstance(X, Csr):
+            X = X.astype(params.dtype)
+        elif batch == self._m and (X.dtype != params.dtype or not X.flags.forc):
+            X = np.asarray(X, params.dtype, order="C")
+        optimizer = self._optimizer
         kind = "none" if optimizer is None else optimizer.kind(estimator)
         beta1 = {"adam": estimator.beta_1, "sgd": 0.0, "none": 0.0}.get(kind, estimator.momentum)
         numbers = {
@@ -69,7 +59,7 @@ class Run:
             "epsilon": float(estimator.epsilon),
             "bias_corrected": kind == "adam",
             "weight_decay": float(estimator.weight_decay),
-            "l2": float(alpha),
+            "l2": float(estimator.alpha),
             "clip_norm": 0.0 if self._lbfgs else float(estimator.clip_norm or 0.0),
             "scikit": True,
             "cost_scale": estimator._loss_scale(),
@@ -77,23 +67,22 @@ class Run:
         keep = (1.0, *[1.0 - estimator.dropout] * (len(estimator.coefs_) - 1))
         bits = estimator._random_state._bit_generator.capsule if estimator.dropout else None
         m1, m2, steps = (None, None, 0) if optimizer is None else optimizer.state()
-        return Trainer(
-            self._plan, X, T, labels, w, batch, shuffled, keep, bits, OPTIMIZERS[kind], numbers,
-            m1, m2, steps, None, False, self._team.n_threads,
+        self._trainer = Trainer(
+            plan, X, T, labels, w, batch, self._ordered, keep, bits, OPTIMIZERS[kind], numbers,
+            m1, m2, steps, None, False, team.n_threads,
         )  # fmt: skip
-
-    def _train(self, trainer: Trainer, order: Array | None) -> float:
-        trainer.begin(order, self._optimizer.learning_rate if self._optimizer else 0.0)
-        try:
-            return self._team.run(trainer.epoch, trainer.abandon)[0]
-        finally:
-            if self._optimizer:
-                self._optimizer.steps = trainer.steps
 
     def epoch(self, order: Array | None) -> float:
         """Train on each example once, and compute scikit-learn's mean loss."""
         order = order if self._ordered else None
-        return self._train(self._trainer, order) + self._constant(order)
+        trainer, optimizer = self._trainer, self._optimizer
+        trainer.begin(order, optimizer.learning_rate if optimizer else 0.0)
+        try:
+            loss = self._team.run(trainer.epoch, trainer.abandon)[0]
+        finally:
+            if optimizer:
+                optimizer.steps = trainer.steps
+        return loss + self._constant(order)
 
     def _constant(self, order: Array | None) -> float:
         if self._constants is None:
@@ -106,79 +95,6 @@ class Run:
     def gradient(self, out: Array) -> None:
         """Copy the gradient of the last epoch, of L-BFGS."""
         self._trainer.gradient(out)
-
-
-class SparseRun(Run):
-    """The same on a sparse matrix, of which some whole batches are made dense at a time."""
-
-    def _read(self, X: Any, T: Any, labels: Any, w: Any) -> None:
-        self._X, self._sources = X.tocsr(), (T, labels, w)
-        # the batch of L-BFGS, all examples, is taken apart
-        self._step = DENSE if self._lbfgs else max(1, DENSE // self._batch) * self._batch
-        self._ordered = self._estimator.shuffle and not self._lbfgs
-        self._arrays: dict[int, list[Any]] = {}
-        self._trainers: dict[int, Trainer] = {}
-        self._gradient = np.zeros_like(self._params)
-
-    def _block(self, rows: Any) -> Trainer:
-        """Fill the arrays that the trainer of so many rows reads."""
-        X = self._X[rows].toarray()
-        m = len(X)
-        if m not in self._arrays:
-            arrays: list[Any] = [np.empty(X.shape, self._params.dtype)]
-            arrays += [s if s is None else np.empty_like(s[:m]) for s in self._sources]
-            self._arrays[m] = arrays
-        arrays = self._arrays[m]
-        arrays[0][...] = X
-        for source, array in zip(self._sources, arrays[1:], strict=True):
-            if source is not None:
-                array[...] = source[rows]
-        if m not in self._trainers:
-            X_, T, labels, w = arrays
-            batch = m if self._lbfgs else min(self._batch, m)
-            alpha = 0.0 if self._lbfgs else self._estimator.alpha
-            self._trainers[m] = self._begin(X_, T, labels, w, batch, False, alpha)
-        else:
-            self._trainers[m].take(*arrays[1:])
-        return self._trainers[m]
-
-    def epoch(self, order: Array | None) -> float:
-        """Train on each example once, and compute scikit-learn's mean loss."""
-        order = order if self._ordered else None
-        total = weight = 0.0
-        self._gradient[...] = 0
-        for first in range(0, self._m, self._step):
-            last = min(first + self._step, self._m)
-            rows: Any = slice(first, last) if order is None else order[first:last]
-            trainer = self._block(rows)
-            if self._optimizer is not None:
-                trainer.steps = self._optimizer.steps
-            loss, counts = self._train(trainer, None), float(last - first)
-            if self._lbfgs:
-                w = self._sources[-1]
-                counts = counts if w is None else w[rows].sum(dtype=np.float64)
-                part = np.empty_like(self._params)
-                trainer.gradient(part)
-                self._gradient += part * self._params.dtype.type(counts)
-            total += loss * counts
-            weight += counts
-        if self._lbfgs:
-            total += self._penalize()
-            self._gradient /= self._params.dtype.type(weight)
-        return total / weight + self._constant(order)
-
-    def _penalize(self) -> float:
-        """Add the L2 term's gradient, and return the term, before both are divided."""
-        estimator, penalty = self._estimator, 0.0
-        dims = (len(estimator.coefs_[0]), *map(len, estimator.intercepts_))
-        for dW, W in zip(views(self._gradient, dims)[0], estimator.coefs_, strict=True):
-            penalty += 0.5 * estimator.alpha * np.dot(W.ravel(), W.ravel())
-            dW += self._params.dtype.type(estimator.alpha) * W
-        return penalty
-
-    def gradient(self, out: Array) -> None:
-        """Copy the gradient of the last epoch, of L-BFGS."""
-        out[...] = self._gradient
 
 
 class Optimizer:
@@ -282,13 +198,3 @@ def views(params: Array, dims: tuple[int, ...]) -> tuple[list[Array], list[Array
         intercepts.append(params[at : at + n])
         at += n
     return coefs, intercepts
-
-
-def dense(X: Any) -> Any:
-    """Yield (first, rows): all of an array, or of a sparse matrix some rows at a time, dense."""
-    if not hasattr(X, "toarray"):
-        yield 0, X
-        return
-    X = X.tocsr()
-    for first in range(0, X.shape[0], DENSE):
-        yield first, X[first : first + DENSE].toarray()

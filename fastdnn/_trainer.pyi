@@ -3,6 +3,7 @@ from typing import Any, Final, TypeAlias, final
 from numpy.typing import NDArray
 
 from fastdnn._gram import Gram
+from fastdnn._sparse import Csr
 
 _Array: TypeAlias = NDArray[Any]
 
@@ -10,7 +11,7 @@ ACTIVATIONS: Final[dict[str, int]]
 COSTS: Final[dict[str, dict[str, int]]]
 OPTIMIZERS: Final[dict[str, int]]
 
-def first_nonfinite(X: _Array, single: bool) -> int: ...
+def first_nonfinite(X: _Array | Csr, single: bool) -> int: ...
 def multiply(A: _Array, B: _Array, C: _Array, alpha: float, beta: float) -> None: ...
 
 @final
@@ -24,10 +25,10 @@ class Plan:
         params: _Array,
     ) -> Plan: ...
     def rows(self, X: object) -> int: ...
-    def predict(self, X: _Array, AL: _Array, first: int, stop: int) -> None: ...
+    def predict(self, X: _Array | Csr, AL: _Array, first: int, stop: int) -> None: ...
     def evaluate(
         self,
-        X: _Array,
+        X: _Array | Csr,
         T: _Array | None,
         labels: _Array | None,
         weights: _Array | None,
@@ -40,7 +41,7 @@ class Trainer:
     def __new__(
         cls,
         plan: Plan,
-        X: _Array,
+        X: _Array | Csr,
         T: _Array | None,
         labels: _Array | None,
         weights: _Array | None,

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastdnn._arrays import Array, arena, in_range
 from fastdnn._gram import Gram, pays
+from fastdnn._sparse import Csr
 from fastdnn._threads import CALL, STEP, Team, choose
 from fastdnn._trainer import OPTIMIZERS, Trainer
 from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
@@ -73,7 +74,7 @@ class State:
 class Run:
     """The judged arguments of a fit."""
 
-    X: Array
+    X: Array | Csr
     T: Array | None
     labels: Array | None
     weights: Array | None
@@ -104,10 +105,11 @@ def takes_gram(
         and run.batch == m
         and run.keep[0] == 1
         and not run.numbers["clip_norm"]
+        and not isinstance(run.X, Csr)
     )
     if first_layer == "gram" and not possible:
         raise ValueError(
-            "first_layer='gram' needs the optimiser SGD, batch_size=None, and neither "
+            "first_layer='gram' needs a dense X, the optimiser SGD, batch_size=None, and neither "
             "input_dropout nor clip_norm"
         )
     if first_layer == "auto":
@@ -119,11 +121,16 @@ def threads(run: Run, layer_dims: Sequence[int], gram: bool) -> int:
     """Choose the threads of a run: another number gives other bits."""
     m = len(run.X)
     # multiplications of an example in a step: three products, but for the first layer two
-    first = (run.batch if gram else 2 * layer_dims[0]) * layer_dims[1]
+    first = (run.batch if gram else 2 * inputs(run.X, run.batch)) * layer_dims[1]
     work = first + 3 * sum(n_prev * n for n_prev, n in pairwise(layer_dims[1:]))
     # the threads are asked anew for each epoch, and for each step they wait for each other
     least = max(STEP, CALL * run.batch // m)
     return choose(run.n_threads, run.batch, work * run.batch, least)
+
+
+def inputs(X: Array | Csr, batch: int) -> float:
+    """Count the inputs of an example that a step multiplies; a sparse one's update counts too."""
+    return X.per_row + X.shape[1] / batch if isinstance(X, Csr) else X.shape[1]
 
 
 def mean_cost(sums: Sequence[tuple[float, float]]) -> float:
@@ -147,8 +154,8 @@ def train(
     kind, numbers = _numbers(optimizer)
     _start(network, kind, optimizer)
     X = run.X
-    if run.batch == len(X) and (X.dtype != network.dtype or not X.flags.forc):
-        X = np.asarray(X, network.dtype, order="C")
+    if isinstance(X, np.ndarray) and run.batch == len(X):
+        X = np.asarray(X, network.dtype, order=None if X.flags.forc else "C")
     m1, m2 = network._moments
     n_0, n_1 = network.layer_dims[:2]
     W1 = network._params[: n_0 * n_1].reshape(n_0, n_1)
@@ -156,7 +163,7 @@ def train(
     bits = network._rng.bit_generator.capsule if min(run.keep) < 1 else None
 
     def begin(state: dict[str, Any] | None) -> tuple[Gram | None, Trainer]:
-        form = Gram(X, W1, V1, state, team) if gram else None
+        form = None if isinstance(X, Csr) or not gram else Gram(X, W1, V1, state, team)
         return form, Trainer(
             network._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep,
             bits, OPTIMIZERS[kind], run.numbers | numbers, m1, m2, network._steps, form,

@@ -15,13 +15,13 @@ from fastdnn._arrays import (
     arena,
     as_arena,
     class_indices,
-    examples,
     in_range,
     integer,
     targets,
     weights,
 )
 from fastdnn._gram import NAMES
+from fastdnn._sparse import Csr, rows
 from fastdnn._threads import CALL, Team, choose
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan, first_nonfinite
 from fastdnn._training import (
@@ -193,8 +193,8 @@ class Network:
 
         Parameters
         ----------
-        X : array_like, shape (m, n_0)
-            Input, one example a row.
+        X : array_like or sparse matrix, shape (m, n_0)
+            Input, one example a row; a sparse matrix or array of SciPy is read as CSR.
         n_threads : int, optional
             By default as many as pay, of those that BLAS may use.
 
@@ -211,12 +211,14 @@ class Network:
             If X is empty or has another number of columns than the network has inputs.
         """
         data: Any = X
-        rows = self._plan.rows(data)
-        if not rows:
-            data = examples(X, "X", self.layer_dims[0])
-            rows = len(data)
-        AL = np.empty((rows, self.layer_dims[-1]), self.dtype)
-        self._shared(n_threads, rows, lambda i, j: self._plan.predict(data, AL, i, j))
+        m = self._plan.rows(data)
+        if not m:
+            data = rows(X, "X", self.layer_dims[0])
+            if isinstance(data, Csr):
+                data = data.astype(self.dtype)
+            m = len(data)
+        AL = np.empty((m, self.layer_dims[-1]), self.dtype)
+        self._shared(n_threads, data, m, lambda i, j: self._plan.predict(data, AL, i, j))
         return AL
 
     def cost(
@@ -231,8 +233,8 @@ class Network:
 
         Parameters
         ----------
-        X : array_like, shape (m, n_0)
-            Input, one example a row.
+        X : array_like or sparse matrix, shape (m, n_0)
+            Input, one example a row; a sparse matrix or array of SciPy is read as CSR.
         Y : array_like, shape (m, n_L), (m, 1) or (m,)
             Targets, as for `fit`.
         sample_weight : array_like, shape (m,), optional
@@ -249,27 +251,34 @@ class Network:
         TypeError, ValueError
             As `fit`.
         """
-        X, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
+        data, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
         sums = self._shared(
-            n_threads, len(X), lambda i, j: self._plan.evaluate(X, T, labels, w, i, j)
+            n_threads, data, len(data), lambda i, j: self._plan.evaluate(data, T, labels, w, i, j)
         )
         return mean_cost(sums)
 
-    def _shared(self, n_threads: int | None, rows: int, task: Callable[[int, int], _T]) -> list[_T]:
+    def _shared(
+        self, n_threads: int | None, X: Array | Csr, m: int, task: Callable[[int, int], _T]
+    ) -> list[_T]:
         """Call task(first, stop) for each thread's rows."""
         if n_threads is not None:
             n_threads = integer(n_threads, "n_threads")
-        with Team(choose(n_threads, rows, self._work * rows, CALL)) as team:
-            return team.share(rows, task)
+        work: float = self._work
+        if isinstance(X, Csr):
+            work += (X.per_row - self.layer_dims[0]) * self.layer_dims[1]
+        with Team(choose(n_threads, m, work * m, CALL)) as team:
+            return team.share(m, task)
 
     def _data(
         self, X: Any, Y: Any, sample_weight: Any, X_name: str, Y_name: str, weight_name: str
-    ) -> tuple[Array, Array | None, Array | None, Array | None]:
+    ) -> tuple[Array | Csr, Array | None, Array | None, Array | None]:
         """Judge examples: X as it lies, targets or class indices, weights."""
-        X = examples(X, X_name, self.layer_dims[0])
+        X = rows(X, X_name, self.layer_dims[0])
         row = first_nonfinite(X, self.dtype == np.float32)
         if row >= 0:
             raise ValueError(f"{X_name} must be finite in {self.dtype}, but row {row} is not")
+        if isinstance(X, Csr):
+            X = X.astype(self.dtype)
         T = labels = None
         m, n_L = len(X), self.layer_dims[-1]
         if self._output_activation == "softmax":
@@ -312,9 +321,11 @@ class Network:
 
         Parameters
         ----------
-        X : array_like, shape (m, n_0)
+        X : array_like or sparse matrix, shape (m, n_0)
             Input, one example a row. Float32 and float64 are read in place or a batch at a time,
-            whatever the memory order; other types are converted whole.
+            whatever the memory order; other types are converted whole. Of a sparse matrix or array
+            of SciPy the first layer reads the nonzeros, unless there are so many that a dense batch
+            takes less time; what is not CSR is converted to it once.
         Y : array_like, shape (m, n_L), (m, 1) or (m,)
             Targets; with softmax class indices 0 .. n_L - 1, or a row of shares.
         optimizer : SGD, RMSprop, Adam or AdamW, optional
@@ -332,7 +343,7 @@ class Network:
             The cost of a batch has l2 / 2 times the sum of squares of all weights added to it.
         dropout, input_dropout : float
             Share of the hidden activations, and of the inputs, that a step sets to 0; the rest is
-            scaled up, so that predict needs no change.
+            scaled up, so that predict needs no change. Of sparse inputs only nonzeros are drawn.
         clip_norm : float, optional
             The greatest norm that the gradient of all parameters together keeps.
         validation_data : (X, Y) or (X, Y, sample_weight), optional
@@ -343,7 +354,7 @@ class Network:
             How the first layer is computed. In full-batch descent by SGD the Gram form replaces
             the passes over X by products with X X^T, which has m^2 elements; "auto" takes it by the
             shapes, where it is less work in ten epochs. W1 then is written when a callback or the
-            validation asks for it, and at the end: another thread sees it late.
+            validation asks for it, and at the end: another thread sees it late. It needs a dense X.
         n_threads : int, optional
             By default as many as pay, of those that BLAS may use.
 
@@ -369,7 +380,7 @@ class Network:
         Ctrl-C ends the training after a batch; the parameters are those of that moment. A network
         is pickled with its optimiser, so a learning rate that is a lambda keeps it from that.
         """
-        X, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
+        data, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
@@ -377,7 +388,7 @@ class Network:
             validation = self._data(
                 *(*validation_data, None)[:3], *(f"validation_data[{i}]" for i in range(3))
             )
-        m = len(X)
+        m = len(data)
         batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
         epochs = integer(epochs, "epochs", least=0)
         if optimizer is None:
@@ -411,7 +422,7 @@ class Network:
         if n_threads is not None:
             n_threads = integer(n_threads, "n_threads")
         shuffled = bool(shuffle) and batch < m
-        run = Run(X, T, labels, w, batch, shuffled, keep, numbers, n_threads, guarded=True)
+        run = Run(data, T, labels, w, batch, shuffled, keep, numbers, n_threads, guarded=True)
         with self._exclusively():
             gram = takes_gram(run, optimizer, first_layer, self.layer_dims[1])
             with Team(threads(run, self.layer_dims, gram)) as team:

@@ -180,10 +180,9 @@ def test_poisson(options, outputs, weighted, dtype):
 @pytest.mark.parametrize("form", ["csr_matrix", "csc_array"])
 @pytest.mark.parametrize("options", SOLVERS[:4], ids=name_of)
 @pytest.mark.parametrize("batch_size", [32, 120])
-def test_sparse(batch_size, options, form, monkeypatch):
+def test_sparse(batch_size, options, form):
     import scipy.sparse
 
-    monkeypatch.setattr("fastdnn._runs.DENSE", 70)
     X, y = classes("multiclass")
     X[np.abs(X) < 1] = 0
     options = options | {"batch_size": batch_size}
@@ -196,10 +195,9 @@ def test_sparse(batch_size, options, form, monkeypatch):
 
 
 @needs_modern
-def test_sparse_weights_lbfgs(monkeypatch):
+def test_sparse_weights_lbfgs():
     import scipy.sparse
 
-    monkeypatch.setattr("fastdnn._runs.DENSE", 50)
     X, y = numbers(2, positive=True)
     fit = {"sample_weight": np.random.default_rng(1).uniform(0.1, 2, size=120)}
     X = scipy.sparse.csr_matrix(X)

@@ -1,0 +1,137 @@
+"""The door for sparse matrices, SciPy's or others that convert to CSR: each row's nonzeros.
+
+What decides an address is checked, and kept in memory of our own: a callback may write to the
+matrix that is being learned. Its values are read in place.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fastdnn._arrays import Array, examples, integer, real
+
+
+class Csr:
+    """A matrix (m, n) of float32 or float64 by its nonzeros, in every row by rising columns.
+
+    Attributes
+    ----------
+    indptr : ndarray (m + 1) of int64
+        Where each row's nonzeros begin, and where the last one's end.
+    indices : ndarray of int32
+        Their columns.
+    data : ndarray
+        Their values.
+    shape : tuple of two int
+    """
+
+    __slots__ = ("data", "indices", "indptr", "shape")
+
+    def __init__(self, indptr: Array, indices: Array, data: Array, shape: tuple[int, int]) -> None:
+        self.indptr, self.indices, self.data, self.shape = indptr, indices, data, shape
+        indptr.flags.writeable = indices.flags.writeable = False
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return self.shape[0]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type."""
+        return self.data.dtype
+
+    @property
+    def per_row(self) -> float:
+        """How many nonzeros a row has in the mean."""
+        return len(self.indices) / len(self)
+
+    def astype(self, dtype: Any) -> "Csr":
+        """Convert the values."""
+        if self.dtype == dtype:
+            return self
+        with np.errstate(over="ignore"):
+            return Csr(self.indptr, self.indices, self.data.astype(dtype), self.shape)
+
+
+def is_sparse(value: object) -> bool:
+    """Whether a value is a sparse matrix or array, of SciPy or like it."""
+    return hasattr(value, "tocsr")
+
+
+def rows(value: Any, name: str, n_0: int) -> Array | Csr:
+    """Take a matrix with one example a row, an array (see `examples`) or a sparse one."""
+    return csr(value, name, n_0) if is_sparse(value) else examples(value, name, n_0)
+
+
+def csr(value: Any, name: str, n_0: int) -> Csr:
+    """Take a sparse matrix with n_0 columns; what is not CSR is converted once.
+
+    Raises
+    ------
+    TypeError
+        If it holds no real numbers.
+    ValueError
+        If it is empty, has another number of columns or too many rows, or does not fit together.
+    """
+    shape = tuple(int(n) for n in value.shape)
+    if len(shape) != 2 or shape[1] != n_0:
+        raise ValueError(f"{name} must have shape (m, {n_0}), got {shape}")
+    integer(shape[0], f"the number of rows of {name}")
+    if getattr(value, "format", None) != "csr":
+        if hasattr(value, "check_format"):
+            # the conversion trusts it
+            value.check_format(full_check=True)
+        value = value.tocsr()
+    indptr, indices, data = _parts(value, name, shape)
+    if not _rises(indptr, indices):
+        # a copy in which each element stands once, and that no call of SciPy's rearranges
+        value = type(value)((data.copy(), indices, indptr), shape=shape, copy=True)
+        value.sum_duplicates()
+        indptr, indices, data = _parts(value, name, shape)
+    return Csr(indptr, indices, data, (shape[0], shape[1]))
+
+
+def _parts(value: Any, name: str, shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """Check that the parts of CSR fit together; copies of the first two, the third in place."""
+    # copies first: what is checked is what is kept
+    indptr = _whole(value.indptr, f"{name}.indptr").astype(np.int64, copy=False)
+    indices = _whole(value.indices, f"{name}.indices")
+    size = int(indptr[-1]) if indptr.shape == (shape[0] + 1,) else -1
+    if not (
+        0 <= size <= min(len(indices), len(value.data))
+        and indptr[0] == 0
+        and (indptr[1:] >= indptr[:-1]).all()
+    ):
+        raise ValueError(
+            f"{name}.indptr must rise from 0 to the number of nonzeros in {shape[0]} steps"
+        )
+    indices = indices[:size]
+    if size and not (indices.min() >= 0 and indices.max() < shape[1]):
+        wrong = int(((indices < 0) | (indices >= shape[1])).argmax())
+        raise ValueError(
+            f"{name} has {shape[1]} columns, but row {np.searchsorted(indptr, wrong, 'right') - 1} "
+            f"names column {indices[wrong]}"
+        )
+    return indptr, indices.astype(np.int32, copy=False), _values(value.data, name)[:size]
+
+
+def _whole(part: Any, name: str) -> Array:
+    """Copy an array of whole numbers."""
+    array = real(part, name) if len(part) else np.zeros(0, np.int32)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold whole numbers, got element type {array.dtype}")
+    return np.array(array.ravel(), copy=True)
+
+
+def _values(data: Any, name: str) -> Array:
+    if len(data) == 0:
+        return np.zeros(0, np.float32 if np.asarray(data).dtype == np.float32 else np.float64)
+    return np.ascontiguousarray(examples(np.reshape(data, (-1, 1)), name, 1)[:, 0])
+
+
+def _rises(indptr: Array, indices: Array) -> bool:
+    """Whether the columns rise in each row."""
+    rising = indices[1:] > indices[:-1]
+    first = indptr[1:-1]
+    rising[first[(first > 0) & (first < len(indices))] - 1] = True
+    return bool(rising.all())
