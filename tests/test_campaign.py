@@ -1,0 +1,47 @@
+"""A short campaign: some hundreds of calls of every public door."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CAMPAIGN = Path(__file__).with_name("campaign") / "campaign.py"
+KINDS = "writes,callbacks,hyperparameters"
+
+
+def run(*arguments):
+    command = [sys.executable, str(CAMPAIGN), *arguments]
+    return subprocess.run(command, timeout=300, capture_output=True, text=True, env=os.environ)
+
+
+def test_a_short_campaign_finds_no_fault():
+    done = run("--calls", "300", "--kinds", KINDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_call_is_repeated_alone():
+    assert run("--kinds", "hyperparameters", "--only", "7").returncode == 0
+
+
+def test_faults_crashes_and_hangs_are_found(tmp_path):
+    broken = tmp_path / "course.py"
+    broken.write_text(
+        "import os, time\n"
+        "from oracle import FaultError\n"
+        "def functions(draw):\n"
+        "    what = draw.whole(0, 7)\n"
+        "    if what == 0: raise FaultError('a fault')\n"
+        "    if what == 1: os.abort()\n"
+        "    if what == 2: time.sleep(99)\n"
+        "    if what == 3: 1 / 0\n",
+        encoding="utf-8",
+    )
+    for name in ("campaign.py", "oracle.py"):
+        (tmp_path / name).write_text(CAMPAIGN.with_name(name).read_text("utf-8"), encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "campaign.py"), "--kinds", "functions"]
+    done = subprocess.run(
+        [*command, "--calls", "10", "--patience", "1"], timeout=300, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    for text in ("a fault", "died of SIGABRT", "hung", "ZeroDivisionError", "in 10 functions"):
+        assert text in done.stdout, done.stdout
