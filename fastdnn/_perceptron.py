@@ -4,6 +4,7 @@ import warnings
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache, partial
+from numbers import Integral
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -134,7 +135,7 @@ class Perceptron(Judged, CallbackSupportMixin):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        return {key: value for key, value in state.items() if key != "_bound"}
+        return {key: value for key, value in state.items() if key not in ("_bound", "_seeded")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -184,7 +185,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             if y.shape[1] != n_L:
                 raise ValueError(f"y has {y.shape[1]} outputs, but was fitted with {n_L}")
         self.n_outputs_ = y.shape[1]
-        self._random_state = check_random_state(self.random_state)
+        self._begin_random()
         if first:
             draw(self, [X.shape[1], *hidden, self.n_outputs_], X.dtype)
         self._fitted_sizes = hidden
@@ -208,6 +209,18 @@ class Perceptron(Judged, CallbackSupportMixin):
                 " values and need to be preprocessed."
             )
         return self
+
+    def _begin_random(self) -> None:
+        """Take the generator of a call, which a seed begins anew."""
+        seed, seeded = self.random_state, self.__dict__.get("_seeded")
+        if isinstance(seed, Integral) and seeded is not None:
+            # a new one takes longer than a small step
+            seeded.seed(seed)
+        else:
+            seeded = check_random_state(seed)
+            if isinstance(seed, Integral):
+                self._seeded = seeded
+        self._random_state = seeded
 
     def _fit_stochastic(
         self, X: Any, y: Array, sample_weight: Any, tasks: Tasks | None,

@@ -145,8 +145,8 @@ class Optimizer:
         return self.m1, self.m2, self.steps
 
     def _set(self, rate: float) -> None:
-        # scikit-learn's velocity is -rate times the engine's moment
-        if self.m1 is not None and rate != self.learning_rate:
+        # of SGD scikit-learn's velocity is -rate times the engine's moment
+        if self.m1 is not None and self.m2 is None and rate != self.learning_rate:
             self.m1 *= self.m1.dtype.type(self.learning_rate / rate)
         self.learning_rate = rate
 

@@ -22,10 +22,12 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.validation import validate_data
 
 from fastdnn._arrays import Array
 from fastdnn._assembled import NAMES
 from fastdnn._converted import from_sklearn, to_sklearn
+from fastdnn._labels import columns, same
 from fastdnn._perceptron import Perceptron
 
 _ACTIVATION = StrOptions(set(NAMES))
@@ -244,11 +246,24 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         -------
         self : MLPClassifier
         """
-        if _check_partial_fit_first_call(self, classes):
+        known = getattr(self, "classes_", None)
+        if not same(classes, known) and _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer.fit(y if several else classes)
         return self._fit(X, y, sample_weight, incremental=True)
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        if incremental and not reset and not self.warm_start and hasattr(self, "classes_"):
+            X_, y_ = validate_data(
+                self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
+                dtype=(np.float64, np.float32), reset=False,
+            )  # fmt: skip
+            of_classes = columns(y_, self.classes_, self._label_binarizer)
+            if of_classes is not None:
+                return X_, of_classes
+        X_, y_ = super()._validate_input(X, y, incremental, reset)
+        return X_, y_
 
     def _predict(self, X: Any, check_input: bool = True) -> Array:
         AL = self._forward_pass_fast(X, check_input=check_input)

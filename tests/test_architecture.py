@@ -55,7 +55,10 @@ ARROWS = {
         *("_threads", "_trainer", "_training", "network"),
         *("numpy", "scipy"),
     },
-    "estimators": {"_arrays", "_assembled", "_converted", "_perceptron", "numpy", "scipy"},
+    "_labels": {"_arrays", "numpy"},
+    "estimators": {
+        *("_arrays", "_assembled", "_converted", "_labels", "_perceptron", "numpy", "scipy"),
+    },
     "__init__": {
         *("_config", "_engine", "_loops", "_training", "application", "functional", "images"),
         *("network", "optimizers", "parameters"),
@@ -123,7 +126,7 @@ def test_python_imports(file):
     used = {room(name) for name in python_imports(tree)} - {room(f"fastdnn.{file.stem}")}
     assert used <= ARROWS[file.stem] | OPTIONAL | set(sys.stdlib_module_names)
     if file.stem in {
-        *("estimators", "_assembled", "_converted", "_judged", "_perceptron", "_tasks")
+        *("estimators", "_assembled", "_converted", "_judged", "_labels", "_perceptron", "_tasks")
     }:
         return  # themselves imported by who asks for them
     at_import = {room(name) for name in python_imports(tree, everywhere=False)}
