@@ -107,15 +107,9 @@ class Perceptron(Judged, CallbackSupportMixin):
 
         They become views of the arena, if it is to be kept.
         """
-        bound, arrays, said = getattr(self, "_bound", None), self._arrays(), self._said()
-        if (
-            bound is not None
-            and (dtype is None or bound[0].params.dtype == dtype)
-            and bound[2] == said
-            and len(arrays) == len(bound[1])
-            and all(a is b for a, b in zip(arrays, bound[1], strict=True))
-        ):
-            return cast(Bound, bound[0])
+        kept = self._kept()
+        if kept is not None and (dtype is None or kept.params.dtype == dtype):
+            return kept
         made = self._plan(dtype or self._type())
         if keep:
             self.coefs_, self.intercepts_ = views(made.params, made.dims)
@@ -124,6 +118,18 @@ class Perceptron(Judged, CallbackSupportMixin):
             self._bound = made, self._arrays(), self._said()
         return made
 
+    def _kept(self) -> Bound | None:
+        """Find the plan that was made, if nothing that it follows from was set since."""
+        bound, arrays = getattr(self, "_bound", None), self._arrays()
+        if (
+            bound is not None
+            and bound[2] == self._said()
+            and len(arrays) == len(bound[1])
+            and all(a is b for a, b in zip(arrays, bound[1], strict=True))
+        ):
+            return cast(Bound, bound[0])
+        return None
+
     def _arrays(self) -> list[Array]:
         return [*self.coefs_, *self.intercepts_]
 
@@ -131,7 +137,9 @@ class Perceptron(Judged, CallbackSupportMixin):
         """Tell what else a plan follows from."""
         names = self.activation
         names = names if isinstance(names, str) else tuple(names)
-        return names, getattr(self, "out_activation_", None), getattr(self, "n_layers_", None)
+        of_loss = (getattr(self, name, None) for name in ("loss", "huber_delta", "quantile"))
+        of_fit = (getattr(self, name, None) for name in ("out_activation_", "n_layers_"))
+        return names, *of_fit, *of_loss
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -162,9 +170,11 @@ class Perceptron(Judged, CallbackSupportMixin):
         if self.dropout and self.solver == "lbfgs":
             raise ValueError("dropout needs a stochastic solver")
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        # what a call of partial_fit has judged need not be again, where all is as it left it
+        kept = None if first or hidden != getattr(self, "_fitted_sizes", None) else self._kept()
         if first:
             hidden_activations(self.activation, len(hidden))
-        else:
+        elif kept is None or not hasattr(self, "n_outputs_"):
             go_on(self, hidden)
         data, labels = X, y
         X, y = self._validate_input(X, y, incremental, reset=first)
@@ -179,11 +189,13 @@ class Perceptron(Judged, CallbackSupportMixin):
         if y.ndim == 1:
             y = y.reshape((-1, 1))
         if not first:
-            n_0, *_, n_L = self._dims()
+            n_0, *_, n_L = self._dims() if kept is None else kept.dims
             if X.shape[1] != n_0:
                 raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {n_0} rows")
             if y.shape[1] != n_L:
                 raise ValueError(f"y has {y.shape[1]} outputs, but was fitted with {n_L}")
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
         self.n_outputs_ = y.shape[1]
         self._begin_random()
         if first:
@@ -191,9 +203,8 @@ class Perceptron(Judged, CallbackSupportMixin):
         self._fitted_sizes = hidden
         begin_records(self)
         set_output(self, first)
-        # the loss may be another than that of the last fit, which may have been interrupted
-        for name in ("_bound", "_best"):
-            self.__dict__.pop(name, None)
+        # of a fit that was interrupted
+        self.__dict__.pop("_best", None)
         validation = self._validation(X_val, y_val)
         # a call of partial_fit is no whole fit
         tasks: Any = None if incremental else Tasks(self, data, labels, sample_weight)
@@ -227,8 +238,6 @@ class Perceptron(Judged, CallbackSupportMixin):
         validation: tuple[Any, Any] | None,
     ) -> None:  # fmt: skip
         incremental = tasks is None
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
         plan, params, _ = self._bind()
         optimizer = self._taken_up(params, incremental)
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
