@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import fastdnn
-from bench import estimators, lasting, orders, training
+from bench import calls, estimators, lasting, orders, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -25,7 +25,12 @@ HEADER = ("network", "dtype", "function", "NumPy, µs", "fastdnn, µs", "times f
 WIDTHS = (8, 7, 34, 10, 11, 12, 13)
 LEFT = 3  # columns of words, before those of numbers
 # tables of their own, by the command's first word
-TABLES: dict[str, ModuleType] = {"estimators": estimators, "orders": orders, "lasting": lasting}
+TABLES: dict[str, ModuleType] = {
+    "estimators": estimators,
+    "orders": orders,
+    "lasting": lasting,
+    "calls": calls,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +102,7 @@ def _measure_table(
 ) -> list[dict[str, Any]]:
     table = TABLES[options.what]
     caption["threads"] = str(options.threads)
-    if table is estimators:
+    if table in (calls, estimators):
         caption["sklearn"] = version("scikit-learn")
     if table is lasting:
         caption["peers"] = training.versions()
@@ -130,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         choices=tuple(TABLES),
         help="the estimators beside scikit-learn's, the functions in every mix of memory orders, "
-        "or a step early and late in a long fit",
+        "a step early and late in a long fit, or calls for one step",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

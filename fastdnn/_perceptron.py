@@ -163,15 +163,16 @@ class Perceptron(Judged, CallbackSupportMixin):
     ) -> Any:  # fmt: skip
         refuse_hooks(self)
         hidden = sizes(self.hidden_layer_sizes)
-        if np.any(np.array(hidden) <= 0):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
         if self.weight_decay and self.solver != "adam":
             raise ValueError("weight_decay needs the solver 'adam'")
         if self.dropout and self.solver == "lbfgs":
             raise ValueError("dropout needs a stochastic solver")
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        # what a call of partial_fit has judged need not be again, where all is as it left it
-        kept = None if first or hidden != getattr(self, "_fitted_sizes", None) else self._kept()
+        # what the last call has judged need not be again, where all is as it left it
+        unchanged = not first and hidden == getattr(self, "_fitted_sizes", None)
+        if not unchanged and np.any(np.array(hidden) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        kept = self._kept() if unchanged else None
         if first:
             hidden_activations(self.activation, len(hidden))
         elif kept is None or not hasattr(self, "n_outputs_"):

@@ -26,8 +26,8 @@ from sklearn.utils.validation import validate_data
 
 from fastdnn._arrays import Array
 from fastdnn._assembled import NAMES
+from fastdnn._chunks import columns, plain, same
 from fastdnn._converted import from_sklearn, to_sklearn
-from fastdnn._labels import columns, same
 from fastdnn._perceptron import Perceptron
 
 _ACTIVATION = StrOptions(set(NAMES))
@@ -255,10 +255,12 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         if incremental and not reset and not self.warm_start and hasattr(self, "classes_"):
-            X_, y_ = validate_data(
-                self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
-                dtype=(np.float64, np.float32), reset=False,
-            )  # fmt: skip
+            X_, y_ = X, y
+            if not plain(self, X, y):
+                X_, y_ = validate_data(
+                    self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
+                    dtype=(np.float64, np.float32), reset=False,
+                )  # fmt: skip
             of_classes = columns(y_, self.classes_, self._label_binarizer)
             if of_classes is not None:
                 return X_, of_classes
@@ -490,6 +492,11 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         self : MLPRegressor
         """
         return self._fit(X, y, sample_weight, incremental=True)
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        if not incremental or reset or not plain(self, X, y):
+            X, y = super()._validate_input(X, y, incremental, reset)
+        return X, y
 
     def _output_activation(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"

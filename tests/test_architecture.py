@@ -55,9 +55,9 @@ ARROWS = {
         *("_threads", "_trainer", "_training", "network"),
         *("numpy", "scipy"),
     },
-    "_labels": {"_arrays", "numpy"},
+    "_chunks": {"_arrays", "numpy"},
     "estimators": {
-        *("_arrays", "_assembled", "_converted", "_labels", "_perceptron", "numpy", "scipy"),
+        *("_arrays", "_assembled", "_converted", "_chunks", "_perceptron", "numpy", "scipy"),
     },
     "__init__": {
         *("_config", "_engine", "_loops", "_training", "application", "functional", "images"),
@@ -126,7 +126,7 @@ def test_python_imports(file):
     used = {room(name) for name in python_imports(tree)} - {room(f"fastdnn.{file.stem}")}
     assert used <= ARROWS[file.stem] | OPTIONAL | set(sys.stdlib_module_names)
     if file.stem in {
-        *("estimators", "_assembled", "_converted", "_judged", "_labels", "_perceptron", "_tasks")
+        *("estimators", "_assembled", "_converted", "_judged", "_chunks", "_perceptron", "_tasks")
     }:
         return  # themselves imported by who asks for them
     at_import = {room(name) for name in python_imports(tree, everywhere=False)}

@@ -177,6 +177,17 @@ def test_lasting(tmp_path):
         assert min(row["early_us"], row["late_us"], row["ratio"]) > 0
 
 
+def test_calls(tmp_path):
+    numbers = tmp_path / "bench.json"
+    run = bench("calls", "--quick", "--rounds", 1, "--json", numbers)
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(numbers.read_text(encoding="utf-8"))["rows"]
+    assert {row["labels"] for row in rows} >= {"2 numbers", "2 text", "1 values"}
+    for row in rows:
+        assert min(row[f"{name}us"] for name in ("", "step_", "checks_", "sklearn_")) > 0
+        assert min(row["times_checks"], row["faster"]) > 0
+
+
 def test_estimators(tmp_path):
     numbers = tmp_path / "bench.json"
     run = bench("estimators", "--quick", "--rounds", 1, "--json", numbers)

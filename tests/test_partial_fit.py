@@ -138,6 +138,18 @@ def test_inputs_that_change(name, chunk):
     both(models, X, y)
 
 
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_whether_it_is_finite_may_be_assumed(name):
+    models = pair(name)
+    options = {"classes": [0, 1]} if name == "MLPClassifier" else {}
+    both(models, X, LABELS["binary"], **options)
+    assert both(models, X * np.inf, LABELS["binary"])[0] is ValueError
+    with sklearn.config_context(assume_finite=True):
+        said = [outcome(model, X * np.inf, LABELS["binary"]) for model in models]
+    assert "Input X" not in said[0][1]
+    assert said[0][0] is said[1][0] is ValueError
+
+
 def test_names_of_columns():
     pandas = pytest.importorskip("pandas")
     models = pair()

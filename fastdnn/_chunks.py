@@ -1,7 +1,8 @@
-"""The classes of a chunk of labels, looked up among those that are known.
+"""A chunk of a stream: judged as scikit-learn judges it, in less time than it takes.
 
-scikit-learn finds out anew for each call what kind of labels there are and which, and then makes
-columns of them: of a call of `partial_fit` on 32 examples that is more than half.
+For each call scikit-learn finds out anew what kind of array there is, what kind of labels and which
+classes: of a call of `partial_fit` on 32 examples that is two thirds. Here is decided what is the
+usual case, and for that what would come out; the rest, and each error, stays with scikit-learn.
 """
 
 from typing import Any
@@ -10,6 +11,24 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from fastdnn._arrays import Array
+
+
+def plain(estimator: Any, X: Any, y: Any) -> bool:
+    """Whether the validation of a fitted estimator's data would hand back X and y as they are."""
+    return bool(
+        type(X) is np.ndarray
+        and type(y) is np.ndarray
+        and X.dtype.char in "fd"
+        and X.dtype.isnative
+        and y.dtype.kind in "biufU"
+        and X.ndim == 2
+        and y.shape == (len(X),)
+        and X.size > 0
+        and X.shape[1] == getattr(estimator, "n_features_in_", 0)
+        and not hasattr(estimator, "feature_names_in_")
+        and np.isfinite(X).all()
+        and (y.dtype.kind != "f" or np.isfinite(y).all())
+    )
 
 
 def columns(y: Any, known: Any, binarizer: Any) -> Array | None:
