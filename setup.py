@@ -110,6 +110,7 @@ setup(
             extension("_loops"),
             extension("_kernels"),
             extension("_engine"),
+            extension("_workers"),
             extension("_trainer"),
             extension("_bare"),
         ],

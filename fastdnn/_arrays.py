@@ -297,6 +297,13 @@ def arena(size: int, dtype: Any, values: ArrayLike = 0.0) -> Array:
     return array
 
 
+def apart(array: Array, others: Iterable[Array]) -> Array:
+    """Copy an array that may lie in the memory of others."""
+    if any(np.may_share_memory(array, other) for other in others):
+        return array.copy(order="K")
+    return array
+
+
 def as_arena(array: Array | None, dtype: Any = None) -> Array | None:
     """Copy an array, where there is one, into an arena: of its type, if of no other."""
     if array is None:

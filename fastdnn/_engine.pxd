@@ -57,6 +57,7 @@ cdef struct Share:
     double gradient_squares
     double first_squares     # of the first layer's, if sparse, after its update; below 0 unknown
     bint transposed          # whether a sparse batch is, that is always the same
+    bint busy                # while the thread is in an epoch
     double unused[3]
 
 
@@ -64,6 +65,7 @@ cdef struct Job:
     Team team
     Share *shares
     bint interrupted     # by a signal, whose exception the first thread has
+    bint ended           # an epoch of which every batch was taken, and that was not undone
     # the batch that all take next, as the first thread has decided; without rows there is none
     Py_ssize_t first
     Py_ssize_t rows
@@ -124,6 +126,7 @@ cdef struct Job:
     double W0_W0         # inner products
     double W0_V0
     double V0_V0
+    double trace         # of K
     # what is undone if the epoch is not finite
     bint guarded
     Region regions[REGIONS]

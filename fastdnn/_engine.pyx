@@ -14,7 +14,8 @@
 # takes subnormal numbers as zero.
 
 from cython cimport floating
-from libc.math cimport NAN, sqrt
+from libc.float cimport DBL_MAX, FLT_MAX
+from libc.math cimport NAN, fabs, sqrt
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
@@ -137,6 +138,7 @@ cdef double _train(Job *job, Part *part, const floating *tag) noexcept nogil:
     job.shares[thread].first_squares = -1
     if thread == 0:
         job.first = job.rows = 0
+        job.ended = False
         if job.guarded:
             _save(job)
         for l in range(job.L):
@@ -144,7 +146,11 @@ cdef double _train(Job *job, Part *part, const floating *tag) noexcept nogil:
     while True:
         if thread == 0:
             _choose_batch(job, part, tag, finite, work, &done, &total_weight)
-        if not wait(&job.team) or job.rows == 0:
+        if not wait(&job.team):
+            if thread == 0:
+                job.ended = False
+            break
+        if job.rows == 0:
             break
         # the first thread goes on to the next batch while others end this one
         first, weight = job.first, job.weight
@@ -155,6 +161,7 @@ cdef double _train(Job *job, Part *part, const floating *tag) noexcept nogil:
         return 0
     if job.guarded and not (finite and _is_finite(job, tag)):
         _restore(job)
+        job.ended = False
         return NAN
     job.steps = part.steps
     return total / total_weight if total_weight > 0 else 0.0
@@ -176,6 +183,7 @@ cdef void _choose_batch(
             break
         job.rows = min(job.batch, job.m - job.first)
         if job.rows == 0:
+            job.ended = True
             return
         job.weight = job.rows if job.weights == NULL else _weight_of(job, tag)
         total_weight[0] += job.rows if job.scikit else job.weight
@@ -219,7 +227,7 @@ cdef bint _is_finite(Job *job, const floating *tag) noexcept nogil:
         size = <Py_ssize_t> (job.regions[i].size // sizeof(floating))
         if i != SHARES and not _loops.all_finite(size, <const floating *> job.regions[i].live):
             return False
-    return True
+    return not job.gram or _gram_is_finite(job, tag)
 
 
 cdef void _begin_step(
@@ -759,6 +767,24 @@ cdef void _gram_forward(Job *job, const Part *part, floating *Z) noexcept nogil:
         if part.thread == 0:
             squares += w * w * job.W0_W0 + 2 * w * v * job.W0_V0 + v * v * job.V0_V0
         job.shares[part.thread].squares = squares
+
+
+cdef bint _gram_is_finite(const Job *job, const floating *tag) noexcept nogil:
+    # Whether W and V are, which nobody has written out: none of their elements is above the norms
+    # of what they are the sum of, |X^T C|^2 <= trace(K) |C|^2.
+    cdef:
+        double most = FLT_MAX if sizeof(floating) == 4 else DBL_MAX
+        double W0 = sqrt(job.W0_W0), V0 = sqrt(job.V0_V0), data = sqrt(job.trace)
+        Py_ssize_t size = job.m * job.layers[0].n
+        const floating *C = <const floating *> job.slots[0].W
+        const floating *U = <const floating *> job.slots[0].m1_W
+        const double *w = job.of_W
+        const double *v = job.of_V
+        double U_U = 0 if U == NULL else _loops.dot(size, U, U)
+    return (
+        fabs(w[0]) <= most and fabs(w[1]) <= most and fabs(v[0]) <= most and fabs(v[1]) <= most
+        and fabs(w[0]) * W0 + fabs(w[1]) * V0 + data * sqrt(_loops.dot(size, C, C)) <= most
+        and fabs(v[0]) * W0 + fabs(v[1]) * V0 + data * sqrt(U_U) <= most)
 
 
 cdef void _gram_update(Job *job, double rate) noexcept nogil:

@@ -5,15 +5,18 @@ data: W = w W0 + w' V0 + X^T C, V = v W0 + v' V0 + X^T U. `_engine.pyx` moves C,
 four shares by X X^T, X W0 and X V0 alone; here they are made, and W and V written out again.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastdnn._arrays import Array
 from fastdnn._threads import Team
-from fastdnn._trainer import multiply
+from fastdnn._trainer import multiply, span
 
 NAMES = ("W0", "V0", "C", "U", "shares")
+# multiplications between two looks for Ctrl-C
+_PATIENCE = 10**9
 
 
 def pays(m: int, n_0: int, n_1: int, epochs: int) -> bool:
@@ -51,7 +54,7 @@ class Gram:
     def __init__(
         self, X: Array, W: Array, V: Array | None, state: dict[str, Any] | None, team: Team
     ) -> None:
-        self._X, self._W, self._V, self._team = X, W, V, team
+        self._X, self._team = X, team
         self.shares = np.eye(2)
         if state is not None and len(state["C"]) == len(X):
             self.W0, self.V0, self.C, self.U, self.shares = (state[name] for name in NAMES)
@@ -71,35 +74,27 @@ class Gram:
         self.Z0 = self._product(self.W0)
         self.ZV0 = self._product(self.V0)
         self.squares = (
-            _inner(self.W0, self.W0), _inner(self.W0, self.V0), _inner(self.V0, self.V0)
-        )  # fmt: skip
+            *(_inner(self.W0, self.W0), _inner(self.W0, self.V0), _inner(self.V0, self.V0)),
+            float(np.trace(self.K, dtype=np.float64)),
+        )
+        # writes some rows of the weights and their moment into the network's arenas
+        self.write = self._span(W, V)
 
     def state(self) -> dict[str, Any]:
         """Keep what goes on from here."""
         return {name: getattr(self, name) for name in NAMES}
 
-    def write(self) -> None:
-        """Write the weights and their moment into the network's arenas."""
-        self._write_one(self._W, self.shares[0], self.C)
-        if self._V is not None:
-            self._write_one(self._V, self.shares[1], self.U)
-
-    def _write_one(self, out: Array, shares: Array, C: Array) -> None:
-        np.multiply(self.W0, out.dtype.type(shares[0]), out=out)
-        if self.V0 is not None:
-            out += self.V0 * out.dtype.type(shares[1])
-        self._multiply(self._X.T, C, out, 1.0)
+    def _span(self, W: Array | None, V: Array | None) -> Any:
+        pairs = ((W, self.C), (V, self.U))
+        return partial(span, self._X, self.W0, self.V0, self.shares, pairs)
 
     def _gives(self, W: Array, V: Array | None) -> bool:
         if (V is None) != (self.U is None):
             return False
-        for now, shares, C in ((W, self.shares[0], self.C), (V, self.shares[1], self.U)):
-            if now is not None:
-                out = np.empty_like(now)
-                self._write_one(out, shares, C)
-                if not np.array_equal(out, now):
-                    return False
-        return True
+        given = [None if array is None else np.empty_like(array) for array in (W, V)]
+        self._team.share(len(W), self._span(*given))
+        pairs: Any = zip((W, V), given, strict=True)
+        return all(now is None or np.array_equal(now, array) for now, array in pairs)
 
     def _product(self, W: Array | None) -> Array | None:
         if W is None:
@@ -113,6 +108,7 @@ class Gram:
         self._team.share(
             len(A),
             lambda first, stop: multiply(A[first:stop], B, C[first:stop], 1.0, beta),
+            max(1, _PATIENCE // B.size),
         )
 
 

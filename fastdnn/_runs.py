@@ -9,7 +9,7 @@ import numpy as np
 from fastdnn._arrays import Array, arena, as_arena
 from fastdnn._sparse import Csr
 from fastdnn._threads import Team
-from fastdnn._trainer import OPTIMIZERS, Plan, Trainer
+from fastdnn._trainer import OPTIMIZERS, Counts, Plan, Trainer
 
 
 class Run:
@@ -65,11 +65,11 @@ class Run:
             "cost_scale": estimator._loss_scale(),
         }
         keep = (1.0, *[1.0 - estimator.dropout] * (len(estimator.coefs_) - 1))
-        bits = estimator._random_state._bit_generator.capsule if estimator.dropout else None
-        m1, m2, steps = (None, None, 0) if optimizer is None else optimizer.state()
+        bits = estimator._random_state._bit_generator if estimator.dropout else None
+        m1, m2, counts = (None, None, Counts()) if optimizer is None else optimizer.state()
         self._trainer = Trainer(
             plan, X, T, labels, w, batch, self._ordered, keep, bits, OPTIMIZERS[kind], numbers,
-            m1, m2, steps, None, False, team.n_threads,
+            m1, m2, counts, None, False, team.n_threads,
         )  # fmt: skip
 
     def epoch(self, order: Array | None) -> float:
@@ -77,12 +77,7 @@ class Run:
         order = order if self._ordered else None
         trainer, optimizer = self._trainer, self._optimizer
         trainer.begin(order, optimizer.learning_rate if optimizer else 0.0)
-        try:
-            loss = self._team.run(trainer.epoch, trainer.abandon)[0]
-        finally:
-            if optimizer:
-                optimizer.steps = trainer.steps
-        return loss + self._constant(order)
+        return self._team.run(trainer.epoch, trainer.abandon)[0] + self._constant(order)
 
     def _constant(self, order: Array | None) -> float:
         if self._constants is None:
@@ -102,7 +97,7 @@ class Optimizer:
 
     def __init__(self, estimator: Any, params: Array) -> None:
         self.learning_rate = self._first_rate = float(estimator.learning_rate_init)
-        self.steps = 0
+        self.counts = Counts()
         kind = self._kind = self.kind(estimator)
         self.m1 = None if kind == "sgd" else arena(params.size, params.dtype)
         self.m2 = arena(params.size, params.dtype) if kind == "adam" else None
@@ -110,7 +105,18 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take memory of its own: what was read from a memory map cannot be written."""
         self.__dict__.update(state)
+        if "steps" in state:  # of an older version
+            self.counts = Counts(self.__dict__.pop("steps"))
         self.m1, self.m2 = as_arena(self.m1), as_arena(self.m2)
+
+    @property
+    def steps(self) -> int:
+        """How many steps there were."""
+        return self.counts.steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self.counts.steps = steps
 
     @staticmethod
     def kind(estimator: Any) -> str:
@@ -140,9 +146,9 @@ class Optimizer:
             self._set(self._first_rate)
         return True
 
-    def state(self) -> tuple[Array | None, Array | None, int]:
+    def state(self) -> tuple[Array | None, Array | None, Counts]:
         """Take what the engine works on: the moments, and how many steps there were."""
-        return self.m1, self.m2, self.steps
+        return self.m1, self.m2, self.counts
 
     def _set(self, rate: float) -> None:
         # of SGD scikit-learn's velocity is -rate times the engine's moment

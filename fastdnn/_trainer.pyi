@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias, final
 
 from numpy.typing import NDArray
@@ -36,6 +37,25 @@ class Plan:
         stop: int,
     ) -> tuple[float, float]: ...
 
+def span(
+    X: _Array,
+    W0: _Array,
+    V0: _Array | None,
+    shares: _Array,
+    pairs: tuple[tuple[_Array | None, _Array | None], ...],
+    first: int,
+    stop: int,
+) -> None: ...
+def take_over(
+    params: _Array, values: _Array, attributes: dict[str, Any], changed: dict[str, Any]
+) -> None: ...
+
+@final
+class Counts:
+    steps: int
+    epochs: int
+    def __init__(self, steps: int = 0, epochs: int = 0) -> None: ...
+
 @final
 class Trainer:
     def __new__(
@@ -53,17 +73,15 @@ class Trainer:
         numbers: dict[str, float],
         m1: _Array | None,
         m2: _Array | None,
-        steps: int,
+        counts: Counts,
         gram: Gram | None,
         guarded: bool,
         n_threads: int,
     ) -> Trainer: ...
-    @property
-    def steps(self) -> int: ...
-    @steps.setter
-    def steps(self, steps: int) -> None: ...
     def take(self, T: _Array | None, labels: _Array | None, weights: _Array | None) -> None: ...
-    def begin(self, order: _Array | None, learning_rate: float) -> None: ...
+    def begin(
+        self, order: _Array | Callable[[int], _Array] | None, learning_rate: float
+    ) -> None: ...
     def epoch(self, thread: int) -> float: ...
     def gradient(self, out: _Array) -> None: ...
     def abandon(self) -> None: ...

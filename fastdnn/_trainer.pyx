@@ -6,7 +6,7 @@ from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDES, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from cython cimport auto_pickle, floating
+from cython cimport auto_pickle, final, floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -381,6 +381,91 @@ cdef void _multiply(
         <const floating *> B.data, <floating> beta, data)
 
 
+def span(X, W0, V0, shares, pairs, Py_ssize_t first, Py_ssize_t stop):
+    """Write the rows first .. stop of W := w W0 + w' V0 + X^T C for each pair of W and C.
+
+    One pair has the first row w, w' of the shares, another the second. X is contiguous, V0 may be
+    None. All is written in one call: no interrupt leaves half of it.
+    """
+    cdef:
+        Source x, w0, v0, w, c
+        Py_ssize_t i
+        double *of = <double *> _address(shares)
+        uint64_t modes
+    v0.data = NULL
+    if V0 is not None:
+        _read(V0, &v0)
+    _read(X, &x)
+    _read(W0, &w0)
+    for i in range(len(pairs)):
+        if pairs[i][0] is None:
+            continue
+        if not (_is_like(pairs[i][0], W0, W0.shape) and _is_like(pairs[i][1], W0, (len(X), w0.cols))
+                and _is_like(shares, numpy.empty(0), (2, 2)) and X.dtype == W0.dtype
+                and (V0 is None or _is_like(V0, W0, W0.shape)) and X.flags.forc
+                and x.cols == w0.rows and 0 <= first <= stop <= w0.rows
+                and pairs[i][0].flags.writeable and i < 2):
+            raise ValueError("the weights must be like W0, and all of one type")
+        _read(pairs[i][0], &w)
+        _read(pairs[i][1], &c)
+        with nogil:
+            modes = flush_subnormals()
+            if x.type == b'f':
+                _span(&x, &w0, &v0, of + 2 * i, &c, first, stop, <float *> w.data)
+            else:
+                _span(&x, &w0, &v0, of + 2 * i, &c, first, stop, <double *> w.data)
+            restore_modes(modes)
+
+
+cdef void _span(
+    const Source *X, const Source *W0, const Source *V0, const double *shares, const Source *C,
+    Py_ssize_t first, Py_ssize_t stop, floating *W,
+) noexcept nogil:
+    cdef:
+        Py_ssize_t n = W0.cols, at = first * n, size = (stop - first) * n
+        bint rows = X.col == 1 and X.row == X.cols
+    _loops.set_scaled(size, <floating> shares[0], <const floating *> W0.data + at, W + at)
+    if V0.data != NULL:
+        _loops.add_scaled(size, <floating> shares[1], <const floating *> V0.data + at, W + at)
+    rows_of_product(
+        X.cols, rows, False, False, stop - first, n, X.rows, <floating> 1,
+        <const floating *> X.data + first * (1 if rows else X.rows), <const floating *> C.data,
+        <floating> 1, W + at)
+
+
+def take_over(params, values, dict attributes, dict changed):
+    """Set params to values and update the attributes: in one call, that no interrupt divides."""
+    params[...] = values
+    attributes.update(changed)
+
+
+def take_over(params, values, dict attributes, dict changed):
+    """Set params to values and update the attributes: in one call, that no interrupt divides."""
+    params[...] = values
+    attributes.update(changed)
+
+
+@final
+cdef class Counts:
+    """How long a network was trained: steps and epochs, which the engine counts as it takes them.
+
+    Parameters
+    ----------
+    steps, epochs : int
+        At first.
+    """
+
+    cdef:
+        public int64_t steps
+        public int64_t epochs
+
+    def __init__(self, int64_t steps=0, int64_t epochs=0):
+        self.steps, self.epochs = steps, epochs
+
+    def __reduce__(self):
+        return Counts, (self.steps, self.epochs)
+
+
 @auto_pickle(False)
 cdef class Trainer:
     """A training run: a plan, the data, an optimiser, and the workspace of a batch.
@@ -403,8 +488,8 @@ cdef class Trainer:
         Whether the epochs will name an order.
     keep : tuple of L floats
         Probabilities that dropout keeps an input, and an output of each hidden layer.
-    bits : capsule or None
-        NumPy's bit generator, if a probability is below 1.
+    bits : BitGenerator or None
+        NumPy's, if a probability is below 1; its lock is held for an epoch.
     optimizer : int
         Code, from OPTIMIZERS.
     numbers : dict of float
@@ -413,8 +498,8 @@ cdef class Trainer:
         which the cost is multiplied, but not its gradient.
     m1, m2 : ndarray or None
         Arenas of the moments.
-    steps : int
-        How many steps were taken before.
+    counts : Counts
+        How many steps were taken before; an epoch adds its own, and itself when it has ended.
     gram : Gram or None
         What the Gram form of the first layer needs.
     guarded : bool
@@ -427,13 +512,16 @@ cdef class Trainer:
         Job job
         char type
         Plan plan
+        Counts counts
         object kept_alive
         object targets
+        object lock        # of the bit generator
+        object draw        # makes an order for the next epoch
         int64_t *order     # the workspace of one, if the epochs will name it
         Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
 
     def __cinit__(self, Plan plan, X, T, labels, weights, Py_ssize_t batch, bint shuffled, keep,
-                  bits, int optimizer, numbers, m1, m2, int64_t steps, gram, bint guarded,
+                  bits, int optimizer, numbers, m1, m2, Counts counts, gram, bint guarded,
                   Py_ssize_t n_threads):
         cdef:
             Job *job = &self.job
@@ -476,7 +564,10 @@ cdef class Trainer:
             lengths.partition(job.m - batch)
             self.most = lengths[job.m - batch:].sum()
         if bits is not None:
-            job.bits = <BitGenerator *> PyCapsule_GetPointer(bits, "BitGenerator")
+            job.bits = <BitGenerator *> PyCapsule_GetPointer(bits.capsule, "BitGenerator")
+            self.lock = bits.lock
+        elif min(keep) < 1:
+            raise ValueError("dropout needs a bit generator")
         job.optimizer = <Optimizer> optimizer
         job.step.beta1, job.step.beta2 = numbers["beta1"], numbers["beta2"]
         job.step.epsilon = numbers["epsilon"]
@@ -484,7 +575,7 @@ cdef class Trainer:
         job.l2, job.clip_norm = numbers["l2"], numbers["clip_norm"]
         job.scikit, job.cost_scale = numbers.get("scikit", False), numbers.get("cost_scale", 1.0)
         job.fused = job.optimizer == SGD and job.clip_norm == 0
-        job.steps = steps
+        self.counts = counts
         for l in range(L):
             layer, slot = &plan.layers[l], &job.slots[l]
             at = layer.at
@@ -511,7 +602,7 @@ cdef class Trainer:
             job.slots[0].W, job.slots[0].m1_W = _address(gram.C), _address(gram.U)
             job.of_W = <double *> _address(gram.shares)
             job.of_V = job.of_W + 2
-            job.W0_W0, job.W0_V0, job.V0_V0 = gram.squares
+            job.W0_W0, job.W0_V0, job.V0_V0, job.trace = gram.squares
         job.guarded = guarded
         if guarded:
             self._guard(m1, m2, gram)
@@ -640,14 +731,6 @@ cdef class Trainer:
             job.regions[i].saved = <char *> _take(&at, job.regions[i].size)
         return at - start
 
-    @property
-    def steps(self):
-        return self.job.steps
-
-    @steps.setter
-    def steps(self, int64_t steps):
-        self.job.steps = steps
-
     def take(self, T, labels, weights):
         """Train on other targets, class indices and weights from the next epoch on."""
         cdef Job *job = &self.job
@@ -659,14 +742,26 @@ cdef class Trainer:
     def begin(self, order, double learning_rate):
         """Prepare an epoch in the order of the examples' indices, (m) of integers, or as they lie.
 
-        The order is copied; it must be None but where the trainer was made to be shuffled.
+        The order is copied, or drawn when the epoch begins, by a function of m. It must be None but
+        where the trainer was made to be shuffled.
         """
+        cdef:
+            Job *job = &self.job
+            Py_ssize_t i
         if (order is None) != (self.order == NULL):
             raise ValueError("an order must be given if the trainer is shuffled, and only then")
-        if order is not None:
-            _take_order(order, self.job.m, self.order)
-        self.job.order = self.order
-        self.job.learning_rate = learning_rate
+        for i in range(job.team.n_threads):
+            if job.shares[i].busy:
+                raise RuntimeError("this trainer is at work")
+        self.draw = order if callable(order) else None
+        if order is not None and self.draw is None:
+            _take_order(order, job.m, self.order)
+        job.order = self.order
+        job.learning_rate = learning_rate
+        job.steps = self.counts.steps
+        # whatever became of an epoch before
+        job.interrupted = False
+        job.team.arrived = job.team.abandoned = 0
 
     def epoch(self, Py_ssize_t thread):
         """Train on each example once: what one thread of the team does, while the others do theirs.
@@ -674,16 +769,38 @@ cdef class Trainer:
         The first thread returns the mean cost, each batch's taken before its update. It is not
         finite if the training diverged; if guarded, all then is as it was before the epoch.
         """
-        cdef double cost
         if not 0 <= thread < self.job.team.n_threads:
             raise ValueError("the team has no such thread")
+        if self.job.shares[thread].busy:
+            raise RuntimeError("this trainer is at work")
+        self.job.shares[thread].busy = True
+        try:
+            if thread > 0:
+                return self._epoch(thread)
+            if self.draw is not None:
+                _take_order(self.draw(self.job.m), self.job.m, self.order)
+            if self.lock is None:
+                return self._epoch(thread)
+            self.lock.acquire()
+            try:
+                return self._epoch(thread)
+            finally:
+                self.lock.release()
+        finally:
+            self.job.shares[thread].busy = False
+
+    cdef double _epoch(self, Py_ssize_t thread) except? -1:
+        cdef double cost
         with nogil:
             if self.type == b'f':
                 cost = epoch(&self.job, thread, <const float *> NULL)
             else:
                 cost = epoch(&self.job, thread, <const double *> NULL)
-        if thread == 0 and self.job.interrupted:
-            _raise_pending()
+        if thread == 0:
+            self.counts.steps = self.job.steps
+            self.counts.epochs += self.job.ended
+            if self.job.interrupted:
+                _raise_pending()
         return cost
 
     def gradient(self, out):
@@ -705,8 +822,7 @@ cdef class Trainer:
             to += (size + layer.n) * itemsize
 
     def abandon(self):
-        """Let the other threads go, where the first will not come."""
-        self.job.interrupted = True
+        """Let the threads go that wait for one that will not come."""
         abandon(&self.job.team)
 
 

@@ -13,7 +13,7 @@ from fastdnn._arrays import Array, arena, in_range
 from fastdnn._gram import Gram, pays
 from fastdnn._sparse import Csr
 from fastdnn._threads import CALL, STEP, Team, choose
-from fastdnn._trainer import OPTIMIZERS, Trainer
+from fastdnn._trainer import OPTIMIZERS, Counts, Trainer
 from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
 
 if TYPE_CHECKING:
@@ -150,62 +150,72 @@ def train(
     callbacks: Sequence[Callable[[State], object]] = (),
     after: Callable[[int, float], object] | None = None,
 ) -> History:
-    """Train a network, which is locked, with a team of the threads of `threads`."""
+    """Train a network, which is locked, with a team of the threads of `threads`.
+
+    All is judged and allocated before the first change. The counts, weights and moments are the
+    engine's, which changes them in one call, an epoch or less; what follows from them is written by
+    compiled code too: so they belong together, whenever Ctrl-C comes.
+    """
     kind, numbers = _numbers(optimizer)
-    _start(network, kind, optimizer)
     X = run.X
     if isinstance(X, np.ndarray) and run.batch == len(X):
         X = np.asarray(X, network.dtype, order=None if X.flags.forc else "C")
-    m1, m2 = network._moments
+    counts, (m1, m2) = _moments(network, kind)
     n_0, n_1 = network.layer_dims[:2]
     W1 = network._params[: n_0 * n_1].reshape(n_0, n_1)
     V1 = None if m1 is None else m1[: n_0 * n_1].reshape(n_0, n_1)
-    bits = network._rng.bit_generator.capsule if min(run.keep) < 1 else None
+    bits = network._rng.bit_generator if min(run.keep) < 1 else None
+    order = network._rng.permutation if run.shuffled else None
 
     def begin(state: dict[str, Any] | None) -> tuple[Gram | None, Trainer]:
         form = None if isinstance(X, Csr) or not gram else Gram(X, W1, V1, state, team)
         return form, Trainer(
             network._plan, X, run.T, run.labels, run.weights, run.batch, run.shuffled, run.keep,
-            bits, OPTIMIZERS[kind], run.numbers | numbers, m1, m2, network._steps, form,
+            bits, OPTIMIZERS[kind], run.numbers | numbers, m1, m2, counts, form,
             run.guarded, team.n_threads,
         )  # fmt: skip
 
-    def write() -> None:
-        network._steps = trainer.steps
-        if form is not None:
-            form.write()
-            network._gram_state = form.state()
+    def rate_of(epoch: int) -> float:
+        rate = optimizer.learning_rate
+        if not callable(rate):
+            return rate
+        return in_range(rate(epoch), "learning_rate") if run.guarded else rate(epoch)
 
     form, trainer = begin(network._gram_state)
-    if epochs > 0:
-        network._gram_state = None
+    rate = rate_of(counts.epochs) if epochs > 0 else 0.0
+    changed: dict[str, Any] = {
+        "_optimizer": optimizer,
+        "_kind": kind,
+        "_counts": counts,
+        "_moments": (m1, m2),
+    }
+    if epochs > 0 or form is not None:
+        changed["_gram_state"] = None if form is None else form.state()
     history = History()
     start = perf_counter()
     try:
-        for _ in range(epochs):
-            rate = optimizer.learning_rate
-            if callable(rate):
-                rate = rate(network.epochs)
-                rate = in_range(rate, "learning_rate") if run.guarded else rate
-            order = network._rng.permutation(len(X)) if run.shuffled else None
+        network.__dict__.update(changed)
+        for i in range(epochs):
+            if i > 0:
+                rate = rate_of(counts.epochs)
             trainer.begin(order, rate)
             cost = team.run(trainer.epoch, trainer.abandon)[0]
             if run.guarded and not np.isfinite(cost):
                 raise FloatingPointError(
-                    f"the training diverged in epoch {network.epochs + 1}: the parameters are "
+                    f"the training diverged in epoch {counts.epochs + 1}: the parameters are "
                     "those of before it; try a smaller learning rate or clip_norm"
                 )
-            network._epochs += 1
             history.costs.append(cost)
-            if validation or callbacks:
-                write()
+            if form is not None and (validation or callbacks):
+                team.share(n_0, form.write)
             if validation is not None:
                 X_, *of_Y = validation
                 evaluate = partial(network._plan.evaluate, X_, *of_Y)
-                history.validation_costs.append(mean_cost(team.share(len(X_), evaluate)))
+                sums = team.share(len(X_), evaluate, network._piece)
+                history.validation_costs.append(mean_cost(sums))
             history.times.append(perf_counter() - start)
             if after is not None:
-                after(len(history.costs) - 1, cost)
+                after(i, cost)
             if callbacks:
                 W1_written = None if form is None else W1.copy()
                 state = State(network, network.epochs, rate, history)
@@ -214,23 +224,24 @@ def train(
                 if W1_written is not None and not np.array_equal(W1, W1_written):
                     # a callback has changed the weights: they are where it begins anew
                     form, trainer = begin(None)
+                    network._gram_state = None if form is None else form.state()
                 if state.stopped:
                     break
     finally:
-        write()
+        if form is not None:
+            # a call of compiled code: the next Ctrl-C waits
+            team.share(n_0, form.write)
     return history
 
 
-def _start(network: "Network", kind: str, optimizer: Optimizer) -> None:
-    """Keep the moments of the same kind of optimiser, else begin anew."""
-    network._optimizer = optimizer
-    if network._kind is None or MOMENTS[kind] != MOMENTS[network._kind]:
-        network._steps = 0
-        network._moments = tuple(
-            arena(network._params.size, network.dtype) if i in MOMENTS[kind] else None
-            for i in (1, 2)
-        )  # type: ignore[assignment]
-    network._kind = kind
+def _moments(network: "Network", kind: str) -> tuple[Counts, tuple[Array | None, Array | None]]:
+    """Keep the moments, and count, of the same kind of optimiser, else begin anew."""
+    if network._kind is not None and MOMENTS[kind] == MOMENTS[network._kind]:
+        return network._counts, network._moments
+    m1, m2 = (
+        arena(network._params.size, network.dtype) if i in MOMENTS[kind] else None for i in (1, 2)
+    )
+    return Counts(0, network.epochs), (m1, m2)
 
 
 def _numbers(optimizer: Optimizer) -> tuple[str, dict[str, float]]:

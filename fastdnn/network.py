@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastdnn._arrays import (
     Array,
+    apart,
     arena,
     as_arena,
     class_indices,
@@ -22,8 +24,8 @@ from fastdnn._arrays import (
 )
 from fastdnn._gram import NAMES
 from fastdnn._sparse import Csr, rows
-from fastdnn._threads import CALL, Team, choose
-from fastdnn._trainer import ACTIVATIONS, COSTS, Plan, first_nonfinite
+from fastdnn._threads import CALL, Team, choose, piece
+from fastdnn._trainer import ACTIVATIONS, COSTS, Counts, Plan, first_nonfinite, take_over
 from fastdnn._training import (
     MOMENTS,
     History,
@@ -35,6 +37,7 @@ from fastdnn._training import (
     threads,
     train,
 )  # fmt: skip
+from fastdnn._workers import Exclusive
 from fastdnn.optimizers import SGD, Adam, RMSprop
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
@@ -128,8 +131,7 @@ class Network:
         self._cost_name = _known(next(iter(known)) if cost is None else cost, "cost", known)
         self._huber_delta = in_range(huber_delta, "huber_delta", above=0)
         self._quantile = in_range(quantile, "quantile", above=0, below=1)
-        self._epochs = 0
-        self._steps = 0
+        self._counts = Counts()
         self._kind: str | None = None
         self._optimizer: Optimizer = Adam()
         self._moments: tuple[Array | None, Array | None] = (None, None)
@@ -150,6 +152,7 @@ class Network:
             self._params,
         )
         self._work = sum(n_prev * n for n_prev, n in pairwise(self.layer_dims))
+        self._piece = piece(self._work)
         self._fitting = threading.Lock()
 
     def __repr__(self) -> str:
@@ -173,7 +176,11 @@ class Network:
     @property
     def epochs(self) -> int:
         """How many epochs it was trained for, in all fits."""
-        return self._epochs
+        return self._counts.epochs
+
+    @property
+    def _steps(self) -> int:
+        return self._counts.steps
 
     @property
     def parameters(self) -> Mapping[str, Array]:
@@ -252,10 +259,8 @@ class Network:
             As `fit`.
         """
         data, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
-        sums = self._shared(
-            n_threads, data, len(data), lambda i, j: self._plan.evaluate(data, T, labels, w, i, j)
-        )
-        return mean_cost(sums)
+        evaluate = partial(self._plan.evaluate, data, T, labels, w)
+        return mean_cost(self._shared(n_threads, data, len(data), evaluate))
 
     def _shared(
         self, n_threads: int | None, X: Array | Csr, m: int, task: Callable[[int, int], _T]
@@ -267,7 +272,7 @@ class Network:
         if isinstance(X, Csr):
             work += (X.per_row - self.layer_dims[0]) * self.layer_dims[1]
         with Team(choose(n_threads, m, work * m, CALL)) as team:
-            return team.share(m, task)
+            return team.share(m, task, self._piece)
 
     def _data(
         self, X: Any, Y: Any, sample_weight: Any, X_name: str, Y_name: str, weight_name: str
@@ -294,7 +299,13 @@ class Network:
         w = None
         if sample_weight is not None:
             w = weights(sample_weight, weight_name, m, self.dtype)
-        return X, T, labels, w
+        # what is trained may be written to while it is read
+        arenas = [self._params, *(moment for moment in self._moments if moment is not None)]
+        if isinstance(X, Csr):
+            X.data = apart(X.data, arenas)
+        else:
+            X = apart(X, arenas)
+        return X, T if T is None else apart(T, arenas), labels, w
 
     # ----------------------------------------------------------------------------------------- fit
 
@@ -377,8 +388,9 @@ class Network:
 
         Notes
         -----
-        Ctrl-C ends the training after a batch; the parameters are those of that moment. A network
-        is pickled with its optimiser, so a learning rate that is a lambda keeps it from that.
+        Ctrl-C ends the training after a batch; the parameters and moments are those of that moment.
+        An epoch of which not every batch was taken is not counted in `epochs`. A network is pickled
+        with its optimiser, so a learning rate that is a lambda keeps it from that.
         """
         data, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
         validation = None
@@ -428,8 +440,10 @@ class Network:
             with Team(threads(run, self.layer_dims, gram)) as team:
                 return train(self, run, optimizer, epochs, gram, team, validation, callbacks)
 
-    def _exclusively(self) -> "_Exclusive":
-        return _Exclusive(self._fitting)
+    def _exclusively(self) -> Exclusive:
+        return Exclusive(
+            self._fitting, "this network is being trained: let that end, or copy the network"
+        )
 
     # --------------------------------------------------------------------------------------- state
 
@@ -462,12 +476,12 @@ class Network:
         """
         kept = self._checked(state)
         with self._exclusively():
-            self._params[:] = kept["params"]  # the plan and the user's views point there
-            self._epochs = kept["epochs"]
-            for name in _STATE[1:]:
-                setattr(self, f"_{name}", kept[name])
             m1, m2 = kept["moments"]
-            self._moments = as_arena(m1), as_arena(m2)
+            kept["moments"] = as_arena(m1), as_arena(m2)
+            kept["counts"] = Counts(kept["steps"], kept["epochs"])
+            changed = {f"_{name}": kept[name] for name in (*_OWN, "counts")}
+            # the plan and the user's views point at the memory
+            take_over(self._params, kept["params"], self.__dict__, changed)
 
     def _checked(self, state: Any) -> dict[str, Any]:
         """Copy a state, of which every entry is what the engine relies on."""
@@ -535,11 +549,14 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made anew."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_plan", "_fitting")}
+        made = ("_plan", "_fitting", "_counts")
+        state = {k: v for k, v in self.__dict__.items() if k not in made}
+        return state | {"_steps": self._counts.steps, "_epochs": self._counts.epochs}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make it, in memory of its own: what was read from a memory map cannot be written."""
         self.__dict__.update(state)
+        self._counts = Counts(self.__dict__.pop("_steps"), self.__dict__.pop("_epochs"))
         self._params = arena(self._params.size, self.dtype, self._params)
         m1, m2 = self._moments
         self._moments = as_arena(m1), as_arena(m2)
@@ -547,24 +564,11 @@ class Network:
         self._prepare()
 
 
-_STATE = ("params", "moments", "kind", "optimizer", "steps", "gram_state", "rng")
+_OWN = ("moments", "kind", "optimizer", "gram_state", "rng")
+_STATE = ("params", *_OWN, "steps")
 
 
 # ----------------------------------------------------------------------------------------- helpers
-
-
-class _Exclusive:
-    """Hold a lock, or say that the network is in use."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError("this network is being trained: let that end, or copy the network")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def _generator(rng: Rng) -> np.random.Generator:

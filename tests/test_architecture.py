@@ -30,7 +30,8 @@ ARROWS = {
         "numpy",
     },
     "_bare": {"_blas", "numpy"},
-    "_threads": {"scipy"},
+    "_workers": set(),
+    "_threads": {"_workers", "scipy"},
     "_gram": {"_arrays", "_threads", "_trainer", "numpy"},
     "optimizers": set(),
     "functional": {"_arrays", "_kernels", "_threads", "numpy"},
@@ -38,7 +39,7 @@ ARROWS = {
     "images": {"_arrays", "numpy"},
     "_training": {"_arrays", "_gram", "_sparse", "_threads", "_trainer", "optimizers", "numpy"},
     "network": {
-        *("_arrays", "_gram", "_sparse", "_threads", "_trainer", "_training"),
+        *("_arrays", "_gram", "_sparse", "_threads", "_trainer", "_training", "_workers"),
         *("optimizers", "parameters", "numpy"),
     },
     "application": {
