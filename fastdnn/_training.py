@@ -152,14 +152,18 @@ def train(
 ) -> History:
     """Train a network, which is locked, with a team of the threads of `threads`.
 
-    All is judged and allocated before the first change. The counts, weights and moments are the
-    engine's, which changes them in one call, an epoch or less; what follows from them is written by
-    compiled code too: so they belong together, whenever Ctrl-C comes.
+    A fit that fails before its first step changes nothing: all is judged and allocated before. The
+    counts, weights and moments are the engine's, which changes them in one call, an epoch or less;
+    what follows from them is written by compiled code too: so they belong together, whenever Ctrl-C
+    comes.
     """
     kind, numbers = _numbers(optimizer)
     X = run.X
     if isinstance(X, np.ndarray) and run.batch == len(X):
         X = np.asarray(X, network.dtype, order=None if X.flags.forc else "C")
+        if gram and X is run.X:
+            # W1 is written as a sum of the rows that it was trained on, whoever writes to X since
+            X = X.copy(order="K")
     counts, (m1, m2) = _moments(network, kind)
     n_0, n_1 = network.layer_dims[:2]
     W1 = network._params[: n_0 * n_1].reshape(n_0, n_1)
@@ -192,9 +196,8 @@ def train(
     if epochs > 0 or form is not None:
         changed["_gram_state"] = None if form is None else form.state()
     history = History()
-    start = perf_counter()
+    start, before = perf_counter(), counts.steps
     try:
-        network.__dict__.update(changed)
         for i in range(epochs):
             if i > 0:
                 rate = rate_of(counts.epochs)
@@ -206,6 +209,8 @@ def train(
                     "those of before it; try a smaller learning rate or clip_norm"
                 )
             history.costs.append(cost)
+            if i == 0:
+                network.__dict__.update(changed)
             if form is not None and (validation or callbacks):
                 team.share(n_0, form.write)
             if validation is not None:
@@ -228,9 +233,14 @@ def train(
                 if state.stopped:
                     break
     finally:
-        if form is not None:
-            # a call of compiled code: the next Ctrl-C waits
-            team.share(n_0, form.write)
+        # calls of compiled code, for which the next Ctrl-C waits
+        if epochs == 0 or counts.steps > before:
+            try:
+                if not history.costs:
+                    network.__dict__.update(changed)
+            finally:
+                if form is not None:
+                    team.share(n_0, form.write)
     return history
 
 

@@ -203,7 +203,8 @@ class Network:
         X : array_like or sparse matrix, shape (m, n_0)
             Input, one example a row; a sparse matrix or array of SciPy is read as CSR.
         n_threads : int, optional
-            By default as many as pay, of those that BLAS may use.
+            By default as many as pay, of those that BLAS may use; at most four times as many as
+            there are processors.
 
         Returns
         -------
@@ -247,7 +248,8 @@ class Network:
         sample_weight : array_like, shape (m,), optional
             Weights of the examples in the mean.
         n_threads : int, optional
-            By default as many as pay, of those that BLAS may use.
+            By default as many as pay, of those that BLAS may use; at most four times as many as
+            there are processors.
 
         Returns
         -------
@@ -367,7 +369,8 @@ class Network:
             shapes, where it is less work in ten epochs. W1 then is written when a callback or the
             validation asks for it, and at the end: another thread sees it late. It needs a dense X.
         n_threads : int, optional
-            By default as many as pay, of those that BLAS may use.
+            By default as many as pay, of those that BLAS may use; at most four times as many as
+            there are processors.
 
         Returns
         -------

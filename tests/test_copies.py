@@ -248,3 +248,63 @@ def test_an_order_that_changes_during_the_epoch():
         stop.set()
         thread.join()
     """)
+
+
+# -------------------------------------------------------------------- a network that reads itself
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("form", ["batches", "shuffled", "all", "gram", "team"])
+@pytest.mark.parametrize("what", ["X", "Y", "weights", "transposed", "validation"])
+def test_a_network_that_is_trained_on_its_own_parameters(what, form, dtype):
+    options = {
+        "batches": {"batch_size": 3, "shuffle": False},
+        "shuffled": {"batch_size": 3},
+        "all": {},
+        "gram": {"first_layer": "gram"},
+        "team": {"n_threads": 2},
+    }[form]
+    nets = [Network([8, 8, 8], output_activation="identity", dtype=dtype, rng=0) for _ in "ab"]
+    data = np.random.default_rng(1).normal(size=(8, 8)).astype(dtype)
+    costs = []
+    for net, own in zip(nets, (True, False), strict=True):
+        net.parameters["b2"][:] = np.linspace(0.5, 1, 8)[:, None]
+
+        def given(name, net=net, own=own):
+            view = net.parameters[name]
+            return view if own else view.copy(order="K")
+
+        arguments = {"X": data, "Y": data, "sample_weight": None, "validation_data": None}
+        if what == "X":
+            arguments["X"] = given("W1")
+        elif what == "transposed":
+            arguments["X"] = given("W1").T
+        elif what == "Y":
+            arguments["Y"] = given("W2").T
+        elif what == "weights":
+            arguments["sample_weight"] = given("b2")
+        else:
+            arguments["validation_data"] = (given("W1"), given("W2"))
+        history = net.fit(
+            arguments.pop("X"), arguments.pop("Y"), epochs=4, optimizer=SGD(0.1), **arguments,
+            **options,
+        )  # fmt: skip
+        costs.append((history.costs, history.validation_costs))
+    assert costs[0] == costs[1]
+    assert_same(nets[0].parameters, values(nets[1]))
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 7.0])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_x_that_a_callback_writes_to_in_the_gram_form(order, value):
+    # W1 belongs to the rows that it was trained on
+    X = np.asarray(np.random.default_rng(0).normal(size=(2, 8)), order=order)
+    given, y = X.copy(order="K"), X[:, :1] > 0
+    nets = [Network([8, 5, 1], rng=0) for _ in "ab"]
+
+    def spoil(state):
+        given[:] = value
+
+    nets[0].fit(X, y, optimizer=SGD(0.1), epochs=3, first_layer="gram", callbacks=[lambda s: None])
+    nets[1].fit(given, y, optimizer=SGD(0.1), epochs=3, first_layer="gram", callbacks=[spoil])
+    assert_same(nets[1].parameters, values(nets[0]))
