@@ -182,6 +182,8 @@ def _model(
         raise ValueError(
             f"layers_dims must hold {depth or 'at least 2'} sizes of at least 1, got {sizes}"
         )
+    for l, n in enumerate(sizes):
+        integer(n, f"layers_dims[{l}]")
     n_x, m = X.shape
     if sizes[0] != n_x:
         raise ValueError(

@@ -84,6 +84,14 @@ def test_model_draws_the_course_s_digits(model, layers_dims, data):
     assert (np.random.get_state()[1] == state).all()
 
 
+@pytest.mark.parametrize("n", [2**31, 2**63, 10**30])
+def test_a_size_that_is_too_large_is_named_as_the_argument_is(n, data):
+    X, Y = data
+    for model, rest in ((two_layer_model, [1]), (L_layer_model, [3, 1])):
+        with pytest.raises(ValueError, match=r"layers_dims\[1\] must be at most"):
+            model(X, Y, [len(X), n, *rest])
+
+
 @pytest.mark.parametrize(("model", "layers_dims"), MODELS)
 def test_costs_are_0d_arrays(model, layers_dims, data):
     for num_iterations, count in ((1, 1), (100, 1), (101, 2), (250, 3)):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 CAMPAIGN = Path(__file__).with_name("campaign") / "campaign.py"
-KINDS = "writes,callbacks,hyperparameters"
+KINDS = "writes,callbacks,hyperparameters,sparse_matrices"
 
 
 def run(*arguments):

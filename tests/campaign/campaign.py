@@ -12,7 +12,7 @@ and the next process goes on behind it. Each is drawn from the seed, its kind an
 import argparse
 import collections
 import faulthandler
-import importlib
+import importlib.util
 import os
 import selectors
 import signal
@@ -107,6 +107,10 @@ def say(*words):
     sys.__stdout__.flush()
 
 
+def _plain(word):
+    return word.replace("\\n", "\n").replace("\\\\", "\\")
+
+
 # ------------------------------------------------------------------------------------ the campaign
 
 
@@ -174,7 +178,8 @@ class Campaign:
                     return "end"
                 kind, number = words[0], int(words[1])
                 if what == "fault":
-                    self._fault(kind, number, words[2].replace("\\n", "\n").replace("\\\\", "\\"))
+                    if not self.options.crashes:
+                        self._fault(kind, number, _plain(words[2]))
                     continue
                 now = time.monotonic()
                 if self._at is not None:
@@ -200,6 +205,7 @@ def main():
     parser.add_argument("--kinds", help=f"of {','.join(KINDS)}, separated by commas")
     parser.add_argument("--only", type=int, help="make this call of the one kind, and no other")
     parser.add_argument("--first", type=int, default=0, help="begin at this call of the first kind")
+    parser.add_argument("--crashes", action="store_true", help="count only crashes and hangs")
     parser.add_argument("--patience", type=float, default=60, help="seconds that a call may take")
     parser.add_argument("--tail", type=int, default=6000, help="characters of a crash to show")
     parser.add_argument("--worker", help=argparse.SUPPRESS)

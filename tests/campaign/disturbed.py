@@ -130,6 +130,9 @@ def writes(draw):
     }  # fmt: skip
     if draw.chance(0.3):
         options["validation_data"] = (X, Y, w) if weighted else (X, Y)
+    if name == "X":
+        # in the Gram form the weights are a sum over the X of now
+        options["first_layer"] = "direct"
     also = (OverflowError,) if name == "parameters" else ()
     before = Before()
     X_kept, Y_kept = X.copy(), Y.copy()
@@ -148,8 +151,9 @@ def writes(draw):
         for key, value in net.parameters.items():
             finite(value, key)
     outcome.named(*what, *MESSAGES, "validation_data", "sample_weight")
-    for view in net.parameters.values():
-        view[...] = 0.1
+    # what goes on from there is another network's training
+    net = copy.copy(net)
+    net.load_state_dict(fastdnn.Network(net.layer_dims, dtype=net.dtype).state_dict())
     before.again(net, X_kept, Y_kept)
 
 

@@ -193,8 +193,7 @@ def hyperparameters(draw):
 
 def _change(draw, estimator):
     """Assign something to what was fitted."""
-    names = ("n_layers_", "n_outputs_", "out_activation_", "loss_curve_", "best_loss_")
-    other = draw.pick([name for name in names if hasattr(estimator, name)])
+    other = draw.pick(("n_outputs_", "out_activation_"))
     name = draw.pick(("coefs_", "coefs_", "coefs_", "intercepts_", other))
     value = getattr(estimator, name)
     if name in ("coefs_", "intercepts_") and isinstance(value, list) and value:
@@ -240,7 +239,7 @@ def assigned(draw):
     theirs.__dict__.update(
         {k: copy.deepcopy(v) for k, v in vars(ours).items() if k in vars(theirs) or k[-1] == "_"}
     )
-    names = ("layer", "dropout", "outputs")
+    names = ("layer", "dropout", "outputs", "output_activation")
     if way == "coefs":
         names = (_change(draw, ours), *names)
         theirs.__dict__[names[0]] = getattr(ours, names[0])
