@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import fastdnn
-from bench import calls, estimators, lasting, orders, training
+from bench import calls, estimators, lasting, orders, sparse, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -30,6 +30,7 @@ TABLES: dict[str, ModuleType] = {
     "orders": orders,
     "lasting": lasting,
     "calls": calls,
+    "sparse": sparse,
 }
 
 
@@ -102,7 +103,7 @@ def _measure_table(
 ) -> list[dict[str, Any]]:
     table = TABLES[options.what]
     caption["threads"] = str(options.threads)
-    if table in (calls, estimators):
+    if table in (calls, estimators, sparse):
         caption["sklearn"] = version("scikit-learn")
     if table is lasting:
         caption["peers"] = training.versions()
@@ -135,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         choices=tuple(TABLES),
         help="the estimators beside scikit-learn's, the functions in every mix of memory orders, "
-        "a step early and late in a long fit, or calls for one step",
+        "a step early and late in a long fit, calls for one step, or sparse matrices",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

@@ -328,19 +328,21 @@ class Perceptron(Judged, CallbackSupportMixin):
         X, m, start = _readable(X), X.shape[0], perf_counter()
         gradient = np.empty_like(params)
         # scikit-learn's order, all weights before the biases: the solver's sums then round alike
-        numbers = views(np.arange(params.size), dims)
-        packed = np.concatenate([array.ravel() for array in [*numbers[0], *numbers[1]]])
+        parts, of_gradient = (
+            [array.ravel() for arrays in views(arena_, dims) for array in arrays]
+            for arena_ in (params, gradient)
+        )
         with Team(self._threads(X, m)) as team, Progress(self) as progress:
             run = Run(self, plan, params, X, y, sample_weight, m, team)
 
             def objective(x: Array) -> tuple[float, Array]:
-                params[packed] = x
+                _unpack(x, parts)
                 self.loss_ = run.epoch(None)
                 run.gradient(gradient)
-                return self.loss_, gradient[packed].astype(np.float64, copy=False)
+                return self.loss_, np.concatenate(of_gradient, dtype=np.float64)
 
             def iterated(x: Array) -> None:
-                params[packed] = x
+                _unpack(x, parts)
                 self.n_iter_ += 1
                 progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
                 if validation is not None:
@@ -355,7 +357,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             tasks.begin()
             result = scipy.optimize.minimize(
                 objective,
-                params[packed],
+                np.concatenate(parts),
                 method="L-BFGS-B",
                 jac=True,
                 callback=iterated,
@@ -367,7 +369,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         self.loss_ = float(result.fun)
         best = np.empty(params.size)
-        best[packed] = result.x
+        _unpack(result.x, [array.ravel() for arrays in views(best, dims) for array in arrays])
         if hasattr(self, "_best"):
             best = self._best
             del self._best
@@ -445,6 +447,14 @@ def _keeps_float32() -> bool:
 
     scipy.optimize.minimize(objective, np.ones(1, np.float32), method="L-BFGS-B", jac=True)
     return bool(seen[0] == np.float32)
+
+
+def _unpack(x: Array, parts: list[Array]) -> None:
+    """Write a vector into flat views, one after the other."""
+    at = 0
+    for part in parts:
+        part[:] = x[at : at + len(part)]
+        at += len(part)
 
 
 def _readable(X: Any) -> Array | Csr:

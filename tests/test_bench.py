@@ -216,3 +216,15 @@ def test_orders(tmp_path):
         assert math.isfinite(row["ratio"])
         assert row["ratio"] > 0
     assert bench("orders", "--growth").returncode == 2
+
+
+def test_sparse(tmp_path):
+    numbers = tmp_path / "bench.json"
+    run = bench("sparse", "--quick", "--rounds", 1, "--json", numbers)
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(numbers.read_text(encoding="utf-8"))["rows"]
+    assert {row["solver"] for row in rows} == {"adam", "lbfgs"}
+    assert {row["dtype"] for row in rows} == {"float64", "float32"}
+    for row in rows:
+        assert row["loss"] == pytest.approx(row["sklearn_loss"], rel=1e-3)
+        assert min(row["faster"], row["predict_faster"]) > 0
