@@ -52,8 +52,8 @@ OPTIMIZERS = {
 
 cdef object ndarray = numpy.ndarray
 
-# of nonzeros, from which on a batch is made dense
-cdef double DENSITY = 0.1
+# of nonzeros, up to which many units read them as they lie
+cdef double DENSITY = 0.2
 
 cdef enum:
     CHUNK = 1024     # rows that predict takes at a time
@@ -101,10 +101,16 @@ cdef bint _read_any(object X, Source *x) except -1:
     return True
 
 
-cdef bint _is_sparse(const Source *X) noexcept:
-    # Whether a matrix is sparse, and so thin that its nonzeros are read as they lie. A batch of the
-    # others is made dense: its product then takes less time, and about as much memory.
-    return X.csr.starts != NULL and X.csr.starts[X.rows] < DENSITY * X.rows * X.cols
+cdef bint _is_sparse(const Source *X, Py_ssize_t n, Py_ssize_t batch, size_t itemsize) noexcept:
+    # Whether the first layer, of n units, reads the nonzeros of X as they lie. From some density on
+    # a batch that is made dense takes less time: of few units the nonzeros themselves cost more.
+    # But it must not take over twice the memory of X.
+    cdef double nonzeros
+    if X.csr.starts == NULL:
+        return False
+    nonzeros = <double> X.csr.starts[X.rows]
+    return (nonzeros < DENSITY * n / (n + 8) * X.rows * X.cols
+            or <double> batch * X.cols * itemsize > 2 * nonzeros * (itemsize + 4))
 
 
 cdef void *_address(object array) except? NULL:
@@ -281,12 +287,15 @@ cdef class Plan:
                 raise ValueError(f"labels must be {m} class indices below {n_L}")
         return T, labels, weights
 
+    cdef bint _reads_nonzeros(self, const Source *X, Py_ssize_t batch) noexcept:
+        return _is_sparse(X, self.layers[0].n, batch, 4 if self.type == b'f' else 8)
+
     cdef double _run(
         self, const Source *X, object AL, Py_ssize_t first, Py_ssize_t stop, Job *job,
     ) except? -1:
         cdef:
             Py_ssize_t rows = min(stop - first, CHUNK), n_L = self.layers[self.L - 1].n
-            Py_ssize_t cols = 0 if _is_sparse(X) else X.cols
+            Py_ssize_t cols = 0 if self._reads_nonzeros(X, rows) else X.cols
             object work = numpy.empty(rows * (2 * (self.widest + n_L) + cols), self.params.dtype)
             double total
         if self.type == b'f':
@@ -307,7 +316,7 @@ cdef class Plan:
             Py_ssize_t i = first, rows, chunk = min(stop - first, CHUNK)
             Py_ssize_t n_L = self.layers[self.L - 1].n
             bint in_place = X.type == self.type and X.col == 1 and X.row == X.cols
-            bint sparse = _is_sparse(X)
+            bint sparse = self._reads_nonzeros(X, chunk)
             Nonzeros nonzeros = X.csr
             floating *hidden = work
             floating *hidden_prev = hidden + chunk * self.widest
@@ -558,7 +567,7 @@ cdef class Trainer:
             job.X.type == plan.type and (rows or cols) and not shuffled and job.keep_X == 1)
         job.trans_X = job.read_in_place and not rows
         self.take(T, labels, weights)
-        job.sparse = gram is None and _is_sparse(&job.X)
+        job.sparse = plan._reads_nonzeros(&job.X, batch) and gram is None
         if job.sparse:
             lengths = numpy.diff(X.indptr)
             lengths.partition(job.m - batch)
