@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, validate_data
 
 from fastdnn._arrays import Array
-from fastdnn._sparse import csr, is_sparse
+from fastdnn._sparse import as_csr, csr, is_sparse
 from fastdnn._training import mean_cost
 
 
@@ -52,7 +52,7 @@ class Judged:
             fits = outputs == self.n_outputs_
         if not fits:
             raise ValueError(f"y_val has {outputs} outputs, but y has {self.n_outputs_}")
-        return X_val, y_val
+        return as_csr(X_val), y_val
 
     def _split(
         self, X: Any, y: Array, sample_weight: Any, validation: tuple[Any, Any] | None

@@ -37,7 +37,7 @@ from fastdnn._assembled import (
 from fastdnn._converted import course_parameters, from_theirs, network
 from fastdnn._judged import Judged
 from fastdnn._runs import Optimizer, Run, views
-from fastdnn._sparse import Csr, csr, is_sparse
+from fastdnn._sparse import Csr, as_csr, csr, is_sparse
 from fastdnn._tasks import CallbackSupportMixin, Progress, Tasks
 from fastdnn._threads import CALL, STEP, Team, choose
 from fastdnn._trainer import ACTIVATIONS, COSTS, Plan
@@ -179,6 +179,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             go_on(self, hidden)
         data, labels = X, y
         X, y = self._validate_input(X, y, incremental, reset=first)
+        X = as_csr(X)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
         class_weight = getattr(self, "class_weight", None)

@@ -77,11 +77,7 @@ def csr(value: Any, name: str, n_0: int) -> Csr:
     if len(shape) != 2 or shape[1] != n_0:
         raise ValueError(f"{name} must have shape (m, {n_0}), got {shape}")
     integer(shape[0], f"the number of rows of {name}")
-    if getattr(value, "format", None) != "csr":
-        if hasattr(value, "check_format"):
-            # the conversion trusts it
-            value.check_format(full_check=True)
-        value = value.tocsr()
+    value = as_csr(value)
     indptr, indices, data = _parts(value, name, shape)
     if not _rises(indptr, indices):
         # a copy in which each element stands once, and that no call of SciPy's rearranges
@@ -89,6 +85,16 @@ def csr(value: Any, name: str, n_0: int) -> Csr:
         value.sum_duplicates()
         indptr, indices, data = _parts(value, name, shape)
     return Csr(indptr, indices, data, (shape[0], shape[1]))
+
+
+def as_csr(value: Any) -> Any:
+    """Convert a sparse matrix, if it is another kind of one."""
+    if getattr(value, "format", None) == "csr" or not is_sparse(value):
+        return value
+    if hasattr(value, "check_format"):
+        # the conversion trusts it
+        value.check_format(full_check=True)
+    return value.tocsr()
 
 
 def _parts(value: Any, name: str, shape: tuple[int, ...]) -> tuple[Array, Array, Array]:

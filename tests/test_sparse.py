@@ -373,6 +373,14 @@ def test_the_estimators_refuse_indices_out_of_range():
     X = bad("indices", put(3, 90))
     with pytest.raises(ValueError, match="names column 90"):
         MLPRegressor(max_iter=2).fit(X, np.arange(70.0))
+    X = sp.csc_matrix(matrix())
+    X.indices = X.indices.copy()
+    X.indices[4] = 10**6
+    for validation in ({}, {"X_val": X, "y_val": np.arange(70.0)}):
+        with pytest.raises(ValueError, match="ind"):
+            MLPRegressor(max_iter=2).fit(
+                matrix() if validation else X, np.arange(70.0), **validation
+            )
 
 
 # ----------------------------------------------------------------------------------------- memory
