@@ -33,7 +33,8 @@ def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
     That is taken as it is, but for more than examples, or than four times the processors.
     """
     if n_threads is not None:
-        return min(n_threads, max(1, rows), _MOST * _processors())
+        n_threads = min(n_threads, max(1, rows))
+        return n_threads if n_threads <= _MOST else min(n_threads, _MOST * _processors())
     if work < 2 * least or rows < 2 * _ROWS:
         return 1
     return min(current(), _processors(), int(work // least), rows // _ROWS)

@@ -301,13 +301,7 @@ class Network:
         w = None
         if sample_weight is not None:
             w = weights(sample_weight, weight_name, m, self.dtype)
-        # what is trained may be written to while it is read
-        arenas = [self._params, *(moment for moment in self._moments if moment is not None)]
-        if isinstance(X, Csr):
-            X.data = apart(X.data, arenas)
-        else:
-            X = apart(X, arenas)
-        return X, T if T is None else apart(T, arenas), labels, w
+        return X, T, labels, w
 
     # ----------------------------------------------------------------------------------------- fit
 
@@ -396,6 +390,7 @@ class Network:
         with its optimiser, so a learning rate that is a lambda keeps it from that.
         """
         data, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
+        data, T = self._apart(data), self._apart(T)
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
@@ -403,6 +398,7 @@ class Network:
             validation = self._data(
                 *(*validation_data, None)[:3], *(f"validation_data[{i}]" for i in range(3))
             )
+            validation = (*map(self._apart, validation[:2]), *validation[2:])
         m = len(data)
         batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
         epochs = integer(epochs, "epochs", least=0)
@@ -442,6 +438,14 @@ class Network:
             gram = takes_gram(run, optimizer, first_layer, self.layer_dims[1])
             with Team(threads(run, self.layer_dims, gram)) as team:
                 return train(self, run, optimizer, epochs, gram, team, validation, callbacks)
+
+    def _apart(self, data: Any) -> Any:
+        """Copy what lies in the memory that is trained: it may be read while that is written."""
+        if isinstance(data, Csr):
+            data.data = self._apart(data.data)
+        elif data is not None:
+            data = apart(data, [self._params, *(m for m in self._moments if m is not None)])
+        return data
 
     def _exclusively(self) -> Exclusive:
         return Exclusive(
