@@ -331,7 +331,7 @@ SOLVERS = [
 )
 def test_beside_scikit_learn(options, form, dtype, density):
     X = matrix(120, 60, density, dtype)
-    Y = np.where(X.sum(axis=1) > 0.1, "a", np.where(X.sum(axis=1) < -0.1, "b", "c"))
+    Y = np.digitize(X.sum(axis=1), (-0.1, 0.1))
     sparse = as_form(X, form)
     est, ref = pair("MLPClassifier", sparse, Y, batch_size=32, max_iter=8, **options)
     close = {"float64": {"rtol": 1e-6, "atol": 1e-8}, "float32": {"rtol": 1e-3, "atol": 1e-4}}[
