@@ -23,6 +23,26 @@ from fastdnn._loops cimport (
 include "_loops_points.pxi"
 
 
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define FASTDNN_THREAD __declspec(thread)
+    #else
+    #define FASTDNN_THREAD __thread
+    #endif
+    #define FASTDNN_SCRATCH 65536
+    /* Memory of each thread's own, from a cache line on: a thread's stack may be as small as that.
+       The system gives it when it is first touched. A loop that uses it calls no other that does. */
+    static FASTDNN_THREAD char fastdnn_memory[FASTDNN_SCRATCH + 64];
+    static char *fastdnn_scratch(void) {
+        return fastdnn_memory + (64 - (size_t) fastdnn_memory % 64);
+    }
+    """
+    enum:
+        FASTDNN_SCRATCH
+    char *fastdnn_scratch() noexcept nogil
+
+
 # -------------------------------------------------------------------------------------------- loops
 
 cdef void activate(Activation act, Py_ssize_t size, const floating *Z, floating *A) noexcept nogil:

@@ -132,21 +132,23 @@ cdef double relu_and_output(
     # The sums of the blocks are carried in double.
     cdef:
         Py_ssize_t lanes = FASTDNN_WIDTH // sizeof(floating), whole = n // lanes * lanes
-        Py_ssize_t i = 0, j, at, h
+        Py_ssize_t i = 0, j, at, h, room = (n + lanes + 15) // 16 * 16
         floating z[TOGETHER]
         floating W_last[16]
-        floating sums[2][BLOCK + 16]
-        double totals[2][BLOCK + 16]
+        double *totals_W = <double *> fastdnn_scratch()
+        double *totals_b = totals_W + room
+        floating *sums_W = <floating *> (totals_b + room)
+        floating *sums_b = sums_W + room
         double total = 0, total_b_L = 0
     for j in range(lanes):
         W_last[j] = W[n - lanes + j] if j >= lanes - (n - whole) else 0
-    memset(totals[0], 0, (n + lanes) * sizeof(double))
-    memset(totals[1], 0, (n + lanes) * sizeof(double))
+    memset(totals_W, 0, (n + lanes) * sizeof(double))
+    memset(totals_b, 0, (n + lanes) * sizeof(double))
     while i < rows:
         h = min(<Py_ssize_t> TOGETHER, rows - i)
         if floating is float or i == 0:
-            memset(sums[0], 0, (n + lanes) * sizeof(floating))
-            memset(sums[1], 0, (n + lanes) * sizeof(floating))
+            memset(sums_W, 0, (n + lanes) * sizeof(floating))
+            memset(sums_b, 0, (n + lanes) * sizeof(floating))
         if floating is float:
             fastdnn_float_output(h, n, b, W, W_last, b_L, Z + i * n, z)
         else:
@@ -154,18 +156,18 @@ cdef double relu_and_output(
         total += output_delta(
             cost, h, 1, parameter, scale, NULL if w == NULL else w + i, T + i, z)
         if floating is float:
-            fastdnn_float_deltas(h, n, z, W, Z + i * n, sums[0], sums[1])
+            fastdnn_float_deltas(h, n, z, W, Z + i * n, sums_W, sums_b)
         else:
-            fastdnn_double_deltas(h, n, z, W, Z + i * n, sums[0], sums[1])
+            fastdnn_double_deltas(h, n, z, W, Z + i * n, sums_W, sums_b)
         if floating is float or i + h == rows:
             for j in range(n + lanes):
-                totals[0][j] += sums[0][j]
-                totals[1][j] += sums[1][j]
+                totals_W[j] += sums_W[j]
+                totals_b[j] += sums_b[j]
         total_b_L += sum_(h, <const floating *> z)
         i += h
     for j in range(n):
         at = j if j < whole else j + lanes - (n - whole)
-        dW[j] = <floating> totals[0][at]
-        db[j] = <floating> totals[1][at]
+        dW[j] = <floating> totals_W[at]
+        db[j] = <floating> totals_b[at]
     db_L[0] = <floating> total_b_L
     return total

@@ -124,7 +124,7 @@ cdef extern from *:
 
 cdef enum:
     FIRST_LEVEL = 24576                   # bytes of the first-level cache that are for B
-    SECOND_LEVEL = 65536                  # bytes of the second-level cache for a copy of some of B
+    SECOND_LEVEL = FASTDNN_SCRATCH        # bytes of the second-level cache for a copy of some of B
     COLUMNS = 8                           # vectors of columns of it
     DEPTH = SECOND_LEVEL // (COLUMNS * FASTDNN_WIDTH)  # rows of it
     ROWS = 128                            # of A that stay in the second-level cache meanwhile
@@ -256,9 +256,8 @@ cdef inline void _add_copied(
 ) noexcept nogil:
     # the same by a copy of B, so many whole vectors wide, the last filled up with zeros
     cdef:
-        char memory[SECOND_LEVEL + 64]
         char last[TILE * FASTDNN_WIDTH]
-        floating *copy = <floating *> (memory + 64 - <size_t> &memory[0] % 64)
+        floating *copy = <floating *> fastdnn_scratch()
         floating *narrow = <floating *> &last[0]
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), whole = N // w * w, i = 0, j, r, rows
         Py_ssize_t height = _height(N, K, sizeof(floating))
