@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import fastdnn
-from bench import calls, estimators, lasting, orders, sparse, training
+from bench import calls, estimators, lasting, orders, products, sparse, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -31,6 +31,7 @@ TABLES: dict[str, ModuleType] = {
     "lasting": lasting,
     "calls": calls,
     "sparse": sparse,
+    "products": products,
 }
 
 
@@ -136,7 +137,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         choices=tuple(TABLES),
         help="the estimators beside scikit-learn's, the functions in every mix of memory orders, "
-        "a step early and late in a long fit, calls for one step, or sparse matrices",
+        "a step early and late in a long fit, calls for one step, sparse matrices, or products "
+        "beside BLAS's",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)
@@ -209,6 +211,7 @@ def _caption(pools: list[dict[str, Any]], rounds: int) -> dict[str, str]:
         "NumPy": version("numpy"),
         "SciPy": version("scipy"),
         "fastdnn": f"{fastdnn.__version__}, SIMD level {_loops.level}",
+        "caches": "first level {} kB, second {} kB".format(*(n // 1024 for n in _loops.caches)),
     }
     blas = sorted(
         f"{pool['internal_api']} {pool['version']} for {pool.get('architecture')} "

@@ -54,6 +54,13 @@ cdef struct Step:
     double epsilon
 
 
+cdef struct Caches:
+    # what the products go by, in bytes
+    Py_ssize_t first   # of the first-level cache, for B
+    Py_ssize_t second  # the second-level cache
+    bint fast          # does the processor compute faster than what lies behind that is read?
+
+
 cdef struct LoopTable:
     # what _loops_base, _v3 and _v4 hand out: each loop of _loops.pxi, once an element type
     void (*activate_f)(Activation, Py_ssize_t, const float *, float *) noexcept nogil
@@ -128,6 +135,7 @@ cdef struct LoopTable:
     void (*drop_d)(Py_ssize_t, double, const unsigned char *, double *) noexcept nogil
     void (*descend_f)(Py_ssize_t, float, const float *, const float *, float *) noexcept nogil
     void (*descend_d)(Py_ssize_t, double, const double *, const double *, double *) noexcept nogil
+    Caches *caches
 
 
 cdef const LoopTable *loops

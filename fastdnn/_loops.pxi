@@ -16,8 +16,8 @@ from libc.stdint cimport int32_t, int64_t
 from fastdnn._loops cimport (
     ABSOLUTE_ERROR, ADAM, BLOCK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV,
     POISSON, QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SIGMOID_Z, SILU,
-    SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, LoopTable, Optimizer,
-    Step,
+    SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Caches, Cost, LoopTable,
+    Optimizer, Step,
 )
 
 include "_loops_points.pxi"
@@ -32,7 +32,7 @@ cdef extern from *:
     #endif
     #define FASTDNN_SCRATCH 65536
     /* Memory of each thread's own, from a cache line on: a thread's stack may be as small as that.
-       The system gives it when it is first touched. A loop that uses it calls no other that does. */
+       The system gives it when it is first touched. A loop that uses it calls none that does. */
     static FASTDNN_THREAD char fastdnn_memory[FASTDNN_SCRATCH + 64];
     static char *fastdnn_scratch(void) {
         return fastdnn_memory + (64 - (size_t) fastdnn_memory % 64);
@@ -364,6 +364,7 @@ TABLE.scale_f = scale[float]
 TABLE.scale_d = scale[double]
 TABLE.all_finite_f = all_finite[float]
 TABLE.all_finite_d = all_finite[double]
+TABLE.caches = &caches
 TABLE.drop_f = drop[float]
 TABLE.drop_d = drop[double]
 

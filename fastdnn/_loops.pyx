@@ -1,8 +1,9 @@
-# Chooses the instruction set of the elementwise loops, once, at import.
+# Chooses the instruction set of the loops, and tells them the cache sizes, once, at import.
 
 import os
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
@@ -68,3 +69,56 @@ if level not in available:
 
 _capsule = import_module(f"fastdnn._loops_{level}").table()
 loops = <const LoopTable *> PyCapsule_GetPointer(_capsule, "fastdnn.LoopTable")
+
+
+# ------------------------------------------------------------------------------------------- caches
+
+# where the system does not tell: what the processors have had for which the products were written
+DEFAULT_CACHES = (32768, 1048576)
+
+cdef enum:
+    # First-level caches of 48 kB came with processors that multiply two vectors of AVX-512 at a
+    # time, which the second-level cache can just feed. With 32 kB they multiply one.
+    FAST = 49152
+
+
+def read_caches(folder="/sys/devices/system/cpu/cpu0/cache"):
+    """Read the sizes of the first- and second-level data caches, in bytes, where Linux tells them.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the kernel describes the first processor's caches.
+
+    Returns
+    -------
+    first, second : int
+        `DEFAULT_CACHES` if either is not to be had, or cannot be meant.
+    """
+    sizes = {}
+    for index in sorted(Path(folder).glob("index*")):
+        try:
+            kind, level, size = (
+                (index / name).read_text(encoding="ascii").strip()
+                for name in ("type", "level", "size")
+            )
+            if kind != "Instruction":
+                unit = {"K": 1024, "M": 1048576}.get(size[-1:], 1)
+                sizes[int(level)] = int(size.rstrip("KM")) * unit
+        except (OSError, ValueError):
+            continue
+    first, second = sizes.get(1, 0), sizes.get(2, 0)
+    return (first, second) if 4096 <= first <= second <= 2**30 else DEFAULT_CACHES
+
+
+def use_caches(Py_ssize_t first, Py_ssize_t second):
+    """Choose the products' loops by these sizes of the caches, in bytes; not while any runs."""
+    global caches
+    # the rest of the first level is for what is multiplied with B
+    loops.caches.first = first // 4 * 3
+    loops.caches.second = second
+    loops.caches.fast = first >= FAST
+    caches = (first, second)
+
+
+use_caches(*read_caches())

@@ -123,18 +123,20 @@ cdef extern from *:
 
 
 cdef enum:
-    FIRST_LEVEL = 24576                   # bytes of the first-level cache that are for B
-    SECOND_LEVEL = FASTDNN_SCRATCH        # bytes of the second-level cache for a copy of some of B
+    COPY = FASTDNN_SCRATCH                # bytes of the second-level cache for a copy of some of B
     COLUMNS = 8                           # vectors of columns of it
-    DEPTH = SECOND_LEVEL // (COLUMNS * FASTDNN_WIDTH)  # rows of it
+    DEPTH = COPY // (COLUMNS * FASTDNN_WIDTH)  # rows of it
     ROWS = 128                            # of A that stay in the second-level cache meanwhile
     TILE = 6                              # rows of A that a tile multiplies
     FEW = 24                              # rows of A that never repay a copy of a larger B
     REPAID = 16                           # rows of A for which B is worth a copy
-    LARGE = 1048576                       # bytes of a B that some more rows shall repay
     SHALLOW = 32                          # inner dimension of which BLAS makes little
     DEEP = 1024                           # inner dimension beyond which A's rows are far apart
     SMALL = 1_000_000                     # multiplications
+    LITTLE = 512                          # of them in one row, for which a call of BLAS is long
+    DOTS = 1200                           # elements of C that OpenBLAS makes by dot products
+
+cdef Caches caches  # which _loops.pyx reads at import
 
 
 cdef inline bint _pays(
@@ -144,14 +146,43 @@ cdef inline bint _pays(
     # whether a product is faster than BLAS's, as measured
     cdef Py_ssize_t w = FASTDNN_WIDTH // size, work = M * N * K
     if work > FASTDNN_MOST or (not in_place and (
-            M < REPAID or N < w // 2 or (M < 4 * REPAID and K * N * size > LARGE))):
+            M < REPAID or N < w // 2 or (M < 4 * REPAID and K * N * size > caches.second))):
+        return False
+    # what is multiplied with nothing is lost
+    if size == 4 and not trans_A and M >= REPAID and _empty(N, w):
         return False
     if FASTDNN_WIDTH == 64:
+        if TILE <= M < REPAID and _empty(N, w):
+            return False
+        # the few sums of a narrow tile of few rows do not keep the processor busy
+        if M == 1 and K >= SHALLOW and (N > 4 * w or N % w != 0):
+            return False
+        if 1 < M < 4 and 2 * K >= SHALLOW and (N <= 2 * w or _empty(N, w)):
+            return False
+        if caches.fast and _passes_by(M, N, K, size):
+            return False
         # OpenBLAS has kernels for small products with AVX-512, but not for all forms, and slower
         # ones for few rows
-        return work > SMALL or (trans_B and not trans_A) or (in_place and M < REPAID)
+        return work > SMALL or (trans_B and not trans_A and M * N > DOTS) or (
+            in_place and M < REPAID)
+    if M == 1 and work > LITTLE:
+        return False
     # of doubles a panel has half the columns, and A passes twice as often
     return size == 4 or work <= SMALL or K <= SHALLOW or (N <= 32 and not trans_A)
+
+
+cdef inline bint _empty(Py_ssize_t N, Py_ssize_t w) noexcept nogil:
+    # whether a quarter of the vectors of a row would be
+    return N > w and 4 * N <= 3 * ((N + w - 1) // w * w)
+
+
+cdef inline bint _passes_by(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size,
+) noexcept nogil:
+    # Whether A is read again for each block of columns, and a large B meanwhile drives it from the
+    # second-level cache. The loops then wait for the third, BLAS, which packs both, does less so.
+    return (N > COLUMNS * FASTDNN_WIDTH // size and 2 * K * N * size > caches.second
+            and (M * K + K * N + M * N) * size > caches.second)
 
 
 cdef inline bint _in_place(
@@ -159,9 +190,9 @@ cdef inline bint _in_place(
 ) noexcept nogil:
     # whether B is read where it lies: from the first-level cache, or by tiles of four vectors
     cdef Py_ssize_t w = FASTDNN_WIDTH // size, B_size = K * N * size
-    return not trans_B and N >= w and (B_size <= FIRST_LEVEL or (
+    return not trans_B and N >= w and (B_size <= caches.first or (
         FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= DEEP
-        and (B_size <= 4 * LARGE or (M <= FEW and size == 4))))
+        and (B_size <= 4 * caches.second or (M <= FEW and size == 4))))
 
 
 cdef bint small_product(
@@ -186,7 +217,7 @@ cdef bint small_product(
         _add_block(M, j, K, alpha, A, row_A, col_A, B, row_B, beta, C, N)
     while j < N:
         depth = min(K, <Py_ssize_t> DEPTH)
-        cols = w * max(<Py_ssize_t> COLUMNS, FIRST_LEVEL // (FASTDNN_WIDTH * depth))
+        cols = w * max(<Py_ssize_t> COLUMNS, min(caches.first, COPY) // (FASTDNN_WIDTH * depth))
         cols = min(cols, (N - j + w - 1) // w * w)
         if N - j < cols <= N and beta == 0:
             j = N - cols
@@ -234,8 +265,8 @@ cdef inline void _add_block(
         blocks -= 1
         j = 0
         while j < N:
-            n = min(max(<Py_ssize_t> 1, (N - j) // w), <Py_ssize_t> FASTDNN_VECTORS)
-            j = min(j, N - w)
+            n = min((N - j + w - 1) // w, min(N // w, <Py_ssize_t> FASTDNN_VECTORS))
+            j = min(j, N - n * w)
             _add_panel(<int> n, rows, K, alpha, A + i * row_A, row_A, col_A, B + j, row_B,
                        beta, C + i * row_C + j, row_C)
             j += n * w
@@ -245,7 +276,7 @@ cdef inline void _add_block(
 cdef inline Py_ssize_t _height(Py_ssize_t N, Py_ssize_t K, Py_ssize_t size) noexcept nogil:
     # From the first-level cache all of B serves a tile's rows, which are written side by side; else
     # some of its columns are brought there for many.
-    return TILE if N * K * size <= FIRST_LEVEL else ROWS
+    return TILE if N * K * size <= caches.first else ROWS
 
 
 cdef inline void _add_copied(

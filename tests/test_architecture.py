@@ -29,7 +29,7 @@ ARROWS = {
         *("_engine", "_loops", "_modes", "_products", "_source", "_sparse", "_team"),
         "numpy",
     },
-    "_bare": {"_blas", "numpy"},
+    "_bare": {"_blas", "_loops", "numpy"},
     "_workers": set(),
     "_threads": {"_workers", "scipy"},
     "_gram": {"_arrays", "_threads", "_trainer", "numpy"},

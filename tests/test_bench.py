@@ -228,3 +228,19 @@ def test_sparse(tmp_path):
     for row in rows:
         assert row["loss"] == pytest.approx(row["sklearn_loss"], rel=1e-3)
         assert min(row["faster"], row["predict_faster"]) > 0
+
+
+def test_products(tmp_path):
+    numbers = tmp_path / "bench.json"
+    run = bench("products", "--quick", "--rounds", 1, "--json", numbers)
+    assert run.returncode == 0, run.stderr
+    results = json.loads(numbers.read_text(encoding="utf-8"))
+    assert "second" in results["caption"]["caches"]
+    rows = results["rows"]
+    assert {row["form"] for row in rows} == {"NN", "NT", "TN", "TT"}
+    assert {row["dtype"] for row in rows} == {"float64", "float32"}
+    ratios = [row["ratio"] for row in rows]
+    assert ratios == sorted(ratios)
+    assert all(math.isfinite(ratio) and ratio > 0 for ratio in ratios)
+    assert "left to BLAS" in run.stdout
+    assert bench("products", "--peers").returncode == 2

@@ -4,7 +4,12 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
+import reference
+
+import fastdnn
+from fastdnn import _bare, _loops
 
 SMALL_STACK = textwrap.dedent("""
     import threading
@@ -56,3 +61,88 @@ def test_a_thread_with_a_small_stack():
         [sys.executable, "-c", SMALL_STACK], capture_output=True, encoding="utf-8", timeout=120
     )
     assert run.stdout == "done\n", (run.returncode, run.stderr)
+
+
+@pytest.fixture
+def caches():
+    """Let a test choose the sizes of the caches."""
+    before = _loops.caches
+    yield _loops.use_caches
+    _loops.use_caches(*before)
+
+
+# first and second level, in bytes: of nothing, of processors that there are, and of everything
+CACHES = [(4096, 4096), (32768, 524288), (49152, 2097152), (2**28, 2**29)]
+SIZES = [
+    (1, 1, 1), (1, 16, 40), (1, 100, 64), (2, 17, 64), (3, 40, 33), (6, 8, 5), (8, 20, 200),
+    (15, 64, 129), (17, 9, 300), (23, 128, 1), (30, 100, 200), (65, 7, 1025), (70, 130, 257),
+    (129, 256, 784), (33, 516, 65),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("form", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize("sizes", CACHES)
+def test_exact_at_any_cache_sizes(caches, sizes, form, dtype):
+    caches(*sizes)
+    random = np.random.RandomState(0)
+    trans_A, trans_B = form[0] == "T", form[1] == "T"
+    for M, N, K in SIZES:
+        # integers whose sums no type rounds
+        A = random.randint(-2, 3, (K, M) if trans_A else (M, K)).astype(dtype)
+        B = random.randint(-2, 3, (N, K) if trans_B else (K, N)).astype(dtype)
+        exact = (A.T if trans_A else A) @ (B.T if trans_B else B)
+        for ours in (False, True):
+            C = np.full((M, N), np.nan, dtype)
+            _bare.multiply(A, trans_A, B, trans_B, C, ours)
+            np.testing.assert_array_equal(C, exact, f"{M, N, K}")
+
+
+@pytest.mark.parametrize("sizes", CACHES)
+def test_layers_at_any_cache_sizes(caches, sizes):
+    caches(*sizes)
+    random = np.random.RandomState(1)
+    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
+        A_prev, W = random.standard_normal((130, 70)), random.standard_normal((90, 130)) / 130
+        dZ, b = random.standard_normal((90, 70)), np.zeros((90, 1))
+        expected = reference.linear_backward(dZ, (A_prev, W, b))
+        dZ, A_prev, W, b = (array.astype(dtype) for array in (dZ, A_prev, W, b))
+        for array, its in zip(fastdnn.linear_backward(dZ, (A_prev, W, b)), expected, strict=True):
+            scale = np.abs(its).max()
+            np.testing.assert_allclose(array, its, rtol=0, atol=100 * tolerance * scale)
+
+
+def test_a_large_operand_is_left_to_blas_where_it_would_pass_by(caches):
+    if _loops.level != "v4":
+        pytest.skip("needs AVX-512")
+    A, B, C = np.ones((128, 784)), np.ones((784, 256)), np.empty((128, 256))
+    caches(49152, 2097152)
+    assert not _bare.multiply(A, False, B, False, C, True)
+    caches(49152, 8388608)
+    assert _bare.multiply(A, False, B, False, C, True)
+    caches(32768, 1048576)
+    assert _bare.multiply(A, False, B, False, C, True)
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ({1: ("Data", "48K"), 2: ("Unified", "2048K"), 3: ("Unified", "105M")}, (49152, 2097152)),
+        ({1: ("Data", "64K"), 2: ("Unified", "1M")}, (65536, 1048576)),
+        ({1: ("Unified", "16384"), 2: ("Unified", "1M")}, (16384, 1048576)),
+        ({1: ("Data", "32K")}, None),
+        ({1: ("Data", "0K"), 2: ("Unified", "1M")}, None),
+        ({1: ("Data", "-32K"), 2: ("Unified", "1M")}, None),
+        ({1: ("Data", "much"), 2: ("Unified", "1M")}, None),
+        ({}, None),
+    ],
+)
+def test_reads_cache_sizes(tmp_path, told, read):
+    told = {0: ("Instruction", "128K"), **told}
+    for level, (kind, size) in told.items():
+        folder = tmp_path / f"index{level}"
+        folder.mkdir()
+        for name, text in (("level", max(level, 1)), ("type", kind), ("size", size)):
+            (folder / name).write_text(f"{text}\n", encoding="ascii")
+    assert _loops.read_caches(tmp_path) == (read or _loops.DEFAULT_CACHES)
+    assert _loops.read_caches(tmp_path / "none") == _loops.DEFAULT_CACHES
