@@ -73,6 +73,7 @@ SHARED = (
     "_loops_products.pxi",
     "_loops_output.pxi",
     "_loops_sparse.pxi",
+    "_memory.pxd",
     "_modes.pxd",
     "_products.pxd",
     "_source.pxd",

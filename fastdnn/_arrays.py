@@ -4,6 +4,7 @@ Each function takes what a user gave and returns what the kernels read: native, 
 arrays of one element type, float32 or float64, whose shapes fit each other. What fits already is
 returned as it is, and nothing is ever written to. The element type is NumPy's promotion of all
 arguments, but that an integer or boolean result becomes float64 and float16 becomes float32.
+`native` alone judges whether the memory of an array can be read.
 
 Every function raises TypeError if an argument is no array of real numbers, or is masked, and
 ValueError if one is empty, has a wrong number of dimensions or one that BLAS cannot count, or if
@@ -11,14 +12,18 @@ the shapes do not fit.
 """
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
+
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+INT64 = np.dtype(np.int64)
 
 _LIMIT = 2**31 - 1
 _LINE = 64  # bytes
@@ -42,6 +47,59 @@ def real(value: object, name: str) -> Array:
     if max(array.shape, default=0) > _LIMIT:
         raise ValueError(f"{name} has shape {array.shape}, but no dimension may be over {_LIMIT}")
     return array
+
+
+def native(
+    array: Array, dtype: np.dtype[Any], order: Literal["C", "K"] = "K", strided: bool = False
+) -> Array:
+    """Take an array as one of this very type: aligned and contiguous, or in any whole strides.
+
+    A type that equals another can have another buffer format: one with an explicit byte order has,
+    or one of another name. Such an array is seen anew; what differs by more is copied.
+    """
+    if array.dtype is not dtype and array.dtype == dtype:
+        array = array.view(dtype)
+    if array.dtype is dtype and array.flags.aligned:
+        if strided:
+            fits = not any(stride % array.itemsize for stride in array.strides)
+        else:
+            fits = array.flags.c_contiguous or (order == "K" and array.flags.f_contiguous)
+        if fits:
+            return array
+    return np.array(array, dtype=dtype, order=order)
+
+
+def readable(array: Array) -> Array:
+    """Take an array of numbers as one of float32 or float64, of whole strides."""
+    return native(array, _promoted((array,), (array,)), strided=True)
+
+
+def owned(value: Any) -> Any:
+    """Copy the arrays in dicts and tuples, as native and C-contiguous ones, and leave the rest."""
+    if isinstance(value, np.ndarray):
+        return np.array(value, value.dtype.type, order="C").view(value.dtype.type)
+    if isinstance(value, dict):
+        return {key: owned(entry) for key, entry in value.items()}
+    return tuple(map(owned, value)) if isinstance(value, tuple) else value
+
+
+def computed(door: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a door with what was converted for it, which it cannot refuse.
+
+    Raises
+    ------
+    RuntimeError
+        If it does.
+    """
+    results = door(*arguments)
+    if results is None:
+        arrays = [array for array in arguments if isinstance(array, np.ndarray)]
+        seen = ", ".join(f"{array.dtype!r} {array.shape} {array.strides}" for array in arrays)
+        raise RuntimeError(
+            f"{door.__name__} cannot read what was converted for it ({seen}): "
+            "this is a bug in fastdnn, please report it"
+        )
+    return results
 
 
 def number(value: object, name: str) -> float:
@@ -180,15 +238,7 @@ def examples(value: object, name: str, n_0: int) -> Array:
     array = real(value, name)
     if array.ndim != 2 or array.shape[1] != n_0:
         raise ValueError(f"{name} must have shape (m, {n_0}), got {array.shape}")
-    readable = (
-        array.dtype.char in "fd"
-        and array.dtype.isnative
-        and array.flags.aligned
-        and not any(stride % array.itemsize for stride in array.strides)
-    )
-    if not readable:
-        array = array.astype(_promoted((value,), (array,)), order="K")
-    return array.view(np.ndarray)
+    return readable(array)
 
 
 def targets(
@@ -200,7 +250,7 @@ def targets(
         expected = f"{(m, n_L)} or {(m,)}" if n_L == 1 else f"{(m, n_L)}"
         raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
     with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array.reshape(m, n_L), dtype)
+        array = native(array.reshape(m, n_L), dtype, "C")
     wrong = ~((array >= least) & (array <= most) & np.isfinite(array)).all(axis=1)
     if wrong.any():
         bounds = "finite" if least == -np.inf else f"between {least:g} and {most:g}"
@@ -223,7 +273,7 @@ def class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
     if wrong.any():
         row = int(wrong.argmax())
         raise ValueError(f"{name} must hold class indices 0 .. {n_L - 1}, row {row} is {flat[row]}")
-    return np.ascontiguousarray(flat, np.int64)
+    return native(flat, INT64, "C")
 
 
 def weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
@@ -232,7 +282,7 @@ def weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
     if array.shape not in ((m,), (m, 1)):
         raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
     with np.errstate(over="ignore"):
-        array = array.flatten().astype(dtype, copy=False)
+        array = native(array.flatten(), dtype, "C")
         total = array.sum(dtype=np.float64)
     # no sum that overflows, and none whose reciprocal does
     above = array[array > 0]
@@ -289,10 +339,13 @@ def depth(parameters: Mapping[str, Any], name: str) -> int:
 
 
 def arena(size: int, dtype: Any, values: ArrayLike = 0.0) -> Array:
-    """Make memory from a cache line on: a vector that lies across two of them costs twice."""
+    """Make memory from a cache line on: a vector that lies across two of them costs twice.
+
+    Its type is native, whatever byte order the one given names.
+    """
     memory = np.empty(size * np.dtype(dtype).itemsize + _LINE, np.uint8)
     first = -memory.ctypes.data % _LINE
-    array: Array = memory[first : len(memory) - _LINE + first].view(dtype)
+    array: Array = memory[first : len(memory) - _LINE + first].view(np.dtype(dtype).type)
     array[:] = values
     return array
 
@@ -342,18 +395,11 @@ def _promoted(values: Iterable[object], arrays: Sequence[Array]) -> np.dtype[Any
         if type(value) not in (bool, int, float)
     ]
     dtype = np.result_type(*(typed or arrays))
-    if dtype.kind != "f":
-        return np.dtype(np.float64)
-    return np.dtype(np.float32) if dtype.itemsize < 4 else dtype.newbyteorder("=")
+    return FLOAT32 if dtype.kind == "f" and dtype.itemsize <= 4 else FLOAT64
 
 
 def _one_type(arrays: Sequence[Array], dtype: np.dtype[Any]) -> tuple[Array, ...]:
-    return tuple(
-        array
-        if array.dtype == dtype and array.flags.forc and array.flags.aligned
-        else np.array(array, dtype=dtype, order="K")
-        for array in arrays
-    )
+    return tuple(native(array, dtype) for array in arrays)
 
 
 def _one_order(*arrays: Array) -> tuple[Array, ...]:

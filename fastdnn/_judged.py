@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, check_scoring, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, validate_data
 
-from fastdnn._arrays import Array
+from fastdnn._arrays import Array, native, readable
 from fastdnn._sparse import as_csr, csr, is_sparse
 from fastdnn._training import mean_cost
 
@@ -140,9 +140,9 @@ class Judged:
         y = np.reshape(y, (len(y), -1))
         plan, params, _ = self._bind()
         T, labels = self._targets(y, params.dtype)
-        w = None if sample_weight is None else np.ascontiguousarray(sample_weight, params.dtype)
-        if is_sparse(X):
-            X = csr(X, "X_val", X.shape[1]).astype(params.dtype)
+        w = None if sample_weight is None else native(sample_weight, params.dtype, "C")
+        sparse = is_sparse(X)
+        X = csr(X, "X_val", X.shape[1]).astype(params.dtype) if sparse else readable(X)
         sums = [plan.evaluate(X, T, labels, w, 0, len(y))]
         constants = self._loss_constants(y)
         constant = 0.0 if constants is None else np.average(constants, weights=sample_weight)

@@ -12,6 +12,7 @@ import numpy
 from fastdnn cimport _blas, _loops
 from fastdnn._blas cimport blas_int
 from fastdnn._loops cimport IDENTITY, RELU, SIGMOID_Z, Activation
+from fastdnn._memory cimport element
 from fastdnn._products cimport product
 
 # the codes of the activations, the first for none at all
@@ -102,8 +103,9 @@ cdef void linear_activation_backward(
 # What Python calls. A door looks at its arguments through the buffer protocol itself, which costs a
 # fifth of a memoryview argument. Where they are all NumPy arrays that the kernels can read, of one
 # element type, and fit each other, it allocates the results, computes them, and returns them; else
-# it returns None, and its caller has _arrays.py convert the arguments or say what is wrong.
-# What lies in another memory order than its loop reads, or is a part of a larger array, is copied.
+# it returns None, and its caller has _arrays.py convert the arguments or say what is wrong, and
+# then calls it through `computed`. What lies in another memory order than its loop reads, or is a
+# part of a larger array, is copied.
 
 cdef struct Matrix:
     char type    # b'f' float32, b'd' float64
@@ -128,11 +130,10 @@ cdef bint _look(object array, Matrix *matrix) except -1:
         PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
     except ValueError:  # an element type that the protocol does not know
         return False
-    # a format of one letter is native and aligned
-    fits = (buffer.ndim == 2 and buffer.format[0] in b"fd" and buffer.format[1] == 0
+    matrix.type = element(&buffer)
+    fits = (buffer.ndim == 2 and matrix.type in b"fd"
             and 0 < buffer.shape[0] <= LIMIT and 0 < buffer.shape[1] <= LIMIT)
     if fits:
-        matrix.type = buffer.format[0]
         matrix.rows = buffer.shape[0]
         matrix.cols = buffer.shape[1]
         matrix.row = buffer.strides[0]

@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from fastdnn._arrays import Array, arena
+from fastdnn._arrays import Array, arena, native, readable
 from fastdnn._assembled import (
     NAMES,
     activate_output,
@@ -398,6 +398,8 @@ class Perceptron(Judged, CallbackSupportMixin):
         if is_sparse(X):
             X = csr(X, "X", n_0).astype(params.dtype)
             work += int(m * (X.per_row - n_0)) * dims[1]
+        else:
+            X = readable(X)
         if work < ALONE:
             plan.predict(X, AL, 0, m)
             return AL
@@ -426,7 +428,7 @@ class Perceptron(Judged, CallbackSupportMixin):
         """Make the engine's targets: class indices for softmax, else numbers."""
         if self.out_activation_ == "softmax":
             return None, np.argmax(y, axis=1).astype(np.int64)
-        return np.ascontiguousarray(y, dtype), None
+        return native(y, dtype, "C"), None
 
     def _loss_scale(self) -> float:
         """Say what share of the engine's cost scikit-learn's loss is."""
@@ -459,4 +461,4 @@ def _unpack(x: Array, parts: list[Array]) -> None:
 
 
 def _readable(X: Any) -> Array | Csr:
-    return csr(X, "X", X.shape[1]) if is_sparse(X) else X
+    return csr(X, "X", X.shape[1]) if is_sparse(X) else readable(X)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, arena, as_arena
+from fastdnn._arrays import Array, arena, as_arena, native
 from fastdnn._sparse import Csr
 from fastdnn._threads import Team
 from fastdnn._trainer import OPTIMIZERS, Counts, Plan, Trainer
@@ -45,7 +45,7 @@ class Run:
         # a batch of all examples needs no order
         self._ordered = estimator.shuffle and not self._lbfgs and batch < self._m
         T, labels = estimator._targets(y, params.dtype)
-        w = None if weights is None else np.ascontiguousarray(weights, params.dtype)
+        w = None if weights is None else native(weights, params.dtype, "C")
         if isinstance(X, Csr):
             X = X.astype(params.dtype)
         elif batch == self._m and (X.dtype != params.dtype or not X.flags.forc):

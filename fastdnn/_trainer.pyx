@@ -23,6 +23,7 @@ from fastdnn._loops cimport (
     POISSON, QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
     SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
 )
+from fastdnn._memory cimport element
 from fastdnn._modes cimport flush_subnormals, restore_modes
 from fastdnn._products cimport rows_of_product
 from fastdnn._source cimport Nonzeros, Source, first_nonfinite_row, gather
@@ -70,11 +71,11 @@ cdef bint _read(object array, Source *X) except -1:
         PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
     except ValueError:  # an element type that the protocol does not know
         return False
-    fits = (buffer.ndim == 2 and buffer.format[0] in b"fd" and buffer.format[1] == 0
-            and buffer.shape[0] <= LIMIT and buffer.strides[0] % buffer.itemsize == 0
-            and buffer.strides[1] % buffer.itemsize == 0)
+    X.type = element(&buffer)
+    fits = (buffer.ndim == 2 and X.type in b"fd" and buffer.shape[0] <= LIMIT
+            and (buffer.shape[0] == 1 or buffer.strides[0] % buffer.itemsize == 0)
+            and (buffer.shape[1] == 1 or buffer.strides[1] % buffer.itemsize == 0))
     if fits:
-        X.type = buffer.format[0]
         X.rows, X.cols = buffer.shape[0], buffer.shape[1]
         X.row = buffer.strides[0] // buffer.itemsize
         X.col = buffer.strides[1] // buffer.itemsize

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastdnn._arrays import Array, integer, label_row, matrices, number, real
+from fastdnn._arrays import Array, integer, label_row, matrices, native, number, real
 from fastdnn._threads import Team
 from fastdnn._training import Run, takes_gram, threads, train
 from fastdnn.functional import L_model_forward
@@ -203,7 +203,7 @@ def _model(
         sizes, rng=1 if rng is None else rng, scale=scale, dtype=X.dtype
     )
     with np.errstate(over="ignore"):
-        Y = labels.reshape(n_L, m).astype(X.dtype)
+        Y = native(labels.reshape(n_L, m), X.dtype)
     return _train(X, Y, parameters, learning_rate, num_iterations, print_cost)
 
 

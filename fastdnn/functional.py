@@ -24,6 +24,7 @@ from fastdnn._arrays import (
     Array,
     as_matrix,
     as_shaped,
+    computed,
     depth,
     elements,
     entry,
@@ -174,7 +175,7 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike) -> Array:
     """
     cost = _kernels.cross_entropy(AL, Y)
     if cost is None:
-        cost = _kernels.cross_entropy(*output_arrays(AL, Y))
+        cost = computed(_kernels.cross_entropy, *output_arrays(AL, Y))
     return cost
 
 
@@ -274,7 +275,7 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     L = len(caches)
     dA = _kernels.cross_entropy_backward(AL, Y)
     if dA is None:
-        dA = _kernels.cross_entropy_backward(*output_arrays(AL, Y))
+        dA = computed(_kernels.cross_entropy_backward, *output_arrays(AL, Y))
     grads = {}
     names = layer_names(L)
     for l in range(L, 0, -1):
@@ -409,7 +410,7 @@ def layer_forward(code: int, A_prev: Any, W: Any, b: Any, l: int = 0) -> tuple[A
         else:
             names = ("A" if code == IDENTITY else "A_prev", "W", "b")
         A_prev, W, b = layer_arrays(A_prev, W, b, names)
-        results = _kernels.layer_forward(code, A_prev, W, b)
+        results = computed(_kernels.layer_forward, code, A_prev, W, b)
     A, Z = results
     return A, ((A_prev, W, b), Z)
 
@@ -426,7 +427,7 @@ def layer_backward(code: int, dA: Any, cache: Any, l: int = 0) -> tuple[Array, A
         gradient = f"dA{l}" if l else "dZ" if code == IDENTITY else "dA"
         names = (gradient, "Z" + of, "A_prev" + of, "W" + of)
         arrays = layer_gradient_arrays(dA, Z, A_prev, W, names)
-        results = _kernels.layer_backward(code, *arrays)
+        results = computed(_kernels.layer_backward, code, *arrays)
     return results
 
 
@@ -446,7 +447,7 @@ def _activate(code: int, Z: Any) -> tuple[Array, Array]:
     A = _kernels.activate(code, Z)
     if A is None:
         (Z,) = elements(Z=Z)
-        A = as_shaped(_kernels.activate(code, as_matrix(Z)), Z)
+        A = as_shaped(computed(_kernels.activate, code, as_matrix(Z)), Z)
     return A, Z
 
 
@@ -454,5 +455,6 @@ def _activate_backward(code: int, dA: Any, cache: Any) -> Array:
     dZ = _kernels.activate_backward(code, dA, cache)
     if dZ is None:
         dA, Z = elements(dA=dA, cache=cache)
-        dZ = as_shaped(_kernels.activate_backward(code, as_matrix(dA), as_matrix(Z)), Z)
+        matrices = as_matrix(dA), as_matrix(Z)
+        dZ = as_shaped(computed(_kernels.activate_backward, code, *matrices), Z)
     return dZ

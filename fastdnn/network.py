@@ -19,6 +19,7 @@ from fastdnn._arrays import (
     class_indices,
     in_range,
     integer,
+    owned,
     targets,
     weights,
 )
@@ -494,7 +495,7 @@ class Network:
         """Copy a state, of which every entry is what the engine relies on."""
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a dict, got {type(state).__name__}")
-        kept = deepcopy(dict(state))
+        kept: dict[str, Any] = owned(deepcopy(dict(state)))
         for name in (*_STATE, "epochs", "layer_dims"):
             if name not in kept:
                 raise ValueError(f"state has no {name!r}")
@@ -567,7 +568,7 @@ class Network:
         self._params = arena(self._params.size, self.dtype, self._params)
         m1, m2 = self._moments
         self._moments = as_arena(m1), as_arena(m2)
-        self._gram_state = deepcopy(self._gram_state)
+        self._gram_state = owned(self._gram_state)
         self._prepare()
 
 

@@ -11,10 +11,13 @@ from numpy.typing import DTypeLike
 
 from fastdnn import _kernels
 from fastdnn._arrays import (
+    FLOAT32,
+    FLOAT64,
     Array,
     as_matrix,
     as_shaped,
     broadcast,
+    computed,
     depth,
     entry,
     integer,
@@ -152,8 +155,8 @@ def update_parameters(
             P_new = _kernels.descend(learning_rate, P, dP)
             if P_new is None:
                 P, dP = broadcast(P, dP, key)
-                P_new = _kernels.descend(learning_rate, as_matrix(P), as_matrix(dP))
-                P_new = as_shaped(P_new, P)
+                matrices = as_matrix(P), as_matrix(dP)
+                P_new = as_shaped(computed(_kernels.descend, learning_rate, *matrices), P)
             parameters[key] = P_new
     return parameters
 
@@ -212,9 +215,10 @@ def _floating(dtype: Any) -> np.dtype[Any]:
         floating: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}") from None
-    if floating.char not in "fd" or not floating.isnative:
-        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
-    return floating
+    for known in (FLOAT32, FLOAT64):
+        if floating == known:
+            return known
+    raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
 
 
 def _draw(
