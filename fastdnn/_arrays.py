@@ -6,14 +6,17 @@ returned as it is, and nothing is ever written to. The element type is NumPy's p
 arguments, but that an integer or boolean result becomes float64 and float16 becomes float32.
 `native` alone judges whether the memory of an array can be read.
 
-Every function raises TypeError if an argument is no array of real numbers, or is masked, and
+Every function raises TypeError if an argument is no array of real numbers (complex ones, float128
+and text are none), or is masked, and
 ValueError if one is empty, has a wrong number of dimensions or one that BLAS cannot count, or if
 the shapes do not fit.
 """
 
 import operator
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -26,17 +29,24 @@ FLOAT64 = np.dtype(np.float64)
 INT64 = np.dtype(np.int64)
 
 _LIMIT = 2**31 - 1
+_LEAVES = (float, int, str, bytes, bytearray, memoryview, range, np.ndarray)
+_DEPTH = 64  # dimensions that NumPy's arrays may have
 _LINE = 64  # bytes
 
 
 def real(value: object, name: str) -> Array:
     """Take a value as an array of real numbers, of any shape and element type."""
-    if _masked(value):
-        raise TypeError(f"{name} is a masked array: fill it or drop what it masks first")
+    masked = _masked(value, name)
     try:
-        array: Array = np.asarray(value)
+        # what is no array can give a masked one
+        array: Array = np.zeros(1) if masked else np.asanyarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be an array of real numbers: {error}") from None
+    if masked or isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: fill it or drop what it masks first")
+    array = np.asarray(array)
+    if array.dtype.kind == "O":
+        array = _unpacked(value, array, name)
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise TypeError(
             f"{name} must be an array of real numbers of at most 64 bits, "
@@ -106,13 +116,15 @@ def number(value: object, name: str) -> float:
     """Take a value as one real number."""
     if value.__class__ is float:
         return value
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise ValueError(f"{name} must be finite, got an integer of {value.bit_length()} bits")
     try:
         array = real(value, name)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
-    if array.ndim:
+    if array.ndim and not (array.size == 1 and isinstance(value, np.ndarray)):
         raise TypeError(f"{name} must be a number, got an array of shape {array.shape}")
-    return float(array)
+    return float(array.item())
 
 
 def integer(value: Any, name: str, least: int = 1) -> int:
@@ -174,7 +186,13 @@ def matrices(**named: object) -> tuple[Array, ...]:
 def layer_arrays(
     A: object, W: object, b: object, names: tuple[str, str, str]
 ) -> tuple[Array, Array, Array]:
-    """Take a layer's input A (n_prev, m), its weights W (n, n_prev) and biases b (n, 1) or ()."""
+    """Take a layer's input A (n_prev, m), its weights W (n, n_prev) and biases b (n, 1) or ().
+
+    Of the flat b NumPy would add all but one of a single element to the columns: no bias is that.
+    """
+    flat = real(b, names[2])
+    if flat.shape == (1,):
+        b = flat.reshape(1, 1)
     A, W, b = matrices(**dict(zip(names, (A, W, b), strict=True)))
     n, n_prev = W.shape
     if A.shape[0] != n_prev:
@@ -373,10 +391,37 @@ def layer_names(L: int) -> tuple[tuple[str, str, str, str, str], ...]:
     return tuple((f"W{l}", f"b{l}", f"dW{l}", f"db{l}", f"dA{l - 1}") for l in range(1, L + 1))
 
 
-def _masked(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return any(_masked(item) for item in value)
-    return isinstance(value, np.ma.MaskedArray)
+def _masked(value: object, name: str, above: tuple[int, ...] = ()) -> bool:
+    """Whether an array is masked, or one in a list of lists; these must end somewhere."""
+    if isinstance(value, _LEAVES) or not isinstance(value, Sequence):
+        return isinstance(value, np.ma.MaskedArray)
+    if id(value) in above:
+        raise ValueError(f"{name} is a {type(value).__name__} that contains itself")
+    if len(above) > _DEPTH:
+        raise ValueError(f"{name} is nested over {_DEPTH} deep")
+    above = (*above, id(value))
+    return any(_masked(item, name, above) for item in value)
+
+
+def _unpacked(value: Any, array: Array, name: str) -> Array:
+    """Take an array of objects, or a table whose columns have several types, as float64."""
+    types = getattr(value, "dtypes", None)
+    if hasattr(value, "to_numpy") and types is not None:
+        kinds = {dtype.kind for dtype in (types if hasattr(types, "__iter__") else (types,))}
+        if kinds <= set("biuf"):
+            # columns of booleans beside numbers, or that can lack an entry
+            table: Array = value.to_numpy(dtype=np.float64, na_value=np.nan)
+            return table
+    for kind in set(map(type, array.flat)):
+        if not issubclass(kind, (Real, np.bool_)):
+            raise TypeError(
+                f"{name} must be an array of real numbers, but holds objects of type "
+                f"{kind.__name__}"
+            )
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} holds a number that is too large for float64") from None
 
 
 def _check_size(array: Array, name: str) -> None:

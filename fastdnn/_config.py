@@ -5,9 +5,26 @@ import platform
 from pathlib import Path
 
 import numpy as np
-import scipy
+
+try:
+    import scipy
+except ImportError as error:
+    raise ImportError(
+        f"fastdnn computes with SciPy's BLAS, but SciPy cannot be imported ({error}): "
+        "pip install scipy"
+    ) from error
 
 from fastdnn import _loops
+
+try:
+    # the first that takes functions of SciPy's BLAS
+    from fastdnn import _kernels as _kernels
+except TypeError as error:
+    raise ImportError(
+        f"fastdnn was built for another BLAS than that of SciPy {scipy.__version__}, which counts "
+        f"by other integers ({error}): take SciPy's wheel, pip install --force-reinstall scipy, "
+        "or build fastdnn for this one, pip install --no-build-isolation --no-binary :all: fastdnn"
+    ) from error
 
 __version__ = "0.1.0"
 

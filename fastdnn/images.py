@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# what a file begins with that Git LFS has not fetched
+_POINTER = b"version https://git-lfs"
 _CELL = 1.7  # inches for one image and its title
 
 
@@ -81,7 +84,8 @@ def plot_costs(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Not shown: a notebook shows it by itself, ``figure.savefig`` writes it.
+        Not shown: a notebook shows it by itself, ``figure.savefig`` writes it. Where pyplot is in
+        use, other than in a notebook, a new one is pyplot's current figure too.
 
     Raises
     ------
@@ -126,7 +130,8 @@ def print_mislabeled_images(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Not shown: a notebook shows it by itself, ``figure.savefig`` writes it.
+        Not shown: a notebook shows it by itself, ``figure.savefig`` writes it. Where pyplot is in
+        use, other than in a notebook, a new one is pyplot's current figure too.
 
     Raises
     ------
@@ -177,11 +182,21 @@ def _load(directory: Path, part: str) -> tuple[Array, Array, Array]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is no file")
     try:
+        with path.open("rb") as opened:
+            start = opened.read(len(_POINTER))
+        if not start:
+            raise OSError("it is empty")
+        if start == _POINTER:
+            raise OSError("it is a pointer of Git LFS and not the data, which git lfs pull fetches")
         with h5py.File(path, "r") as file:
-            x, y, classes = (
-                np.array(file[key][...])
-                for key in (f"{part}_set_x", f"{part}_set_y", "list_classes")
-            )
+            arrays = []
+            for key in (f"{part}_set_x", f"{part}_set_y", "list_classes"):
+                if not isinstance(file[key], h5py.Dataset):
+                    raise ValueError(
+                        f"{path} has a {type(file[key]).__name__.lower()} {key!r}, not a dataset"
+                    )
+                arrays.append(np.array(file[key][...]))
+            x, y, classes = arrays
     except KeyError as error:
         raise ValueError(f"{path} lacks a dataset: {error.args[0]}") from None
     except OSError as error:
@@ -207,8 +222,14 @@ def optional(module: str) -> Any:
 
 
 def _new_axes(width: float, height: float) -> "Axes":
-    # a figure without pyplot belongs to no window system
-    figure = optional("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and "inline" not in pyplot.get_backend():
+        # the current one, for plt.savefig; a notebook would show it twice
+        make = pyplot.figure
+    else:
+        # one without pyplot belongs to no window system
+        make = optional("matplotlib.figure").Figure
+    figure = make(figsize=(width, height), layout="constrained")
     axes: Axes = figure.add_subplot()
     return axes
 

@@ -1,5 +1,6 @@
 """A dense network that is trained by whole epochs below the Python line. One example is one row."""
 
+import operator
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -499,26 +500,39 @@ class Network:
         for name in (*_STATE, "epochs", "layer_dims"):
             if name not in kept:
                 raise ValueError(f"state has no {name!r}")
-        params, dims = np.asarray(kept["params"]), tuple(kept["layer_dims"])
+        for name in ("steps", "epochs"):
+            try:
+                kept[name] = operator.index(kept[name])
+            except TypeError:
+                raise ValueError(
+                    f"state[{name!r}] is not of this network: {kept[name]!r}"
+                ) from None
+        try:
+            params, dims = np.asarray(kept["params"]), tuple(kept["layer_dims"])
+        except TypeError:
+            raise ValueError(
+                f"state['layer_dims'] is not of this network: {kept['layer_dims']!r}"
+            ) from None
         if dims != self.layer_dims or params.dtype != self.dtype:
             raise ValueError(
                 f"state is of a network {list(dims)} in {params.dtype}, "
                 f"but this one is {list(self.layer_dims)} in {self.dtype}"
             )
         kind, moments = kept["kind"], kept["moments"]
+        if not (kind is None or (isinstance(kind, str) and kind in MOMENTS)):
+            raise ValueError(f"state['kind'] is not of this network: {kind!r}")
         fits = {
-            "params": params.shape == self._params.shape,
-            "kind": kind is None or kind in MOMENTS,
+            "params": params.shape == self._params.shape and bool(np.isfinite(params).all()),
             "moments": isinstance(moments, tuple)
             and len(moments) == 2
             and all(
-                (a is None) == (i not in MOMENTS.get(kind, ()))
+                (a is None) == (kind is None or i not in MOMENTS[kind])
                 and (a is None or self._is_arena(a, self._params.size))
                 for i, a in enumerate(moments, 1)
             ),
             "optimizer": isinstance(kept["optimizer"], (SGD, RMSprop, Adam)),
-            "steps": isinstance(kept["steps"], int) and kept["steps"] >= 0,
-            "epochs": isinstance(kept["epochs"], int) and kept["epochs"] >= 0,
+            "steps": 0 <= kept["steps"] < _MOST,
+            "epochs": 0 <= kept["epochs"] < _MOST,
             "rng": isinstance(kept["rng"], np.random.Generator),
             "gram_state": kept["gram_state"] is None or self._is_gram(kept["gram_state"]),
         }
@@ -572,6 +586,8 @@ class Network:
         self._prepare()
 
 
+# steps and epochs that a long training is far from, and that 64 bits can go on counting
+_MOST = 2**62
 _OWN = ("moments", "kind", "optimizer", "gram_state", "rng")
 _STATE = ("params", *_OWN, "steps")
 

@@ -51,6 +51,8 @@ class SGD:
     def __post_init__(self) -> None:
         _check_rate(self)
         _check(self, "momentum", below=1)
+        if self.nesterov not in (True, False):
+            raise TypeError(f"nesterov must be True or False, got {self.nesterov!r}")
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,11 @@ class StepDecay:
 
     def __call__(self, epoch: int) -> float:
         """Give the learning rate of an epoch."""
-        return self.learning_rate * self.factor ** (epoch // self.every)
+        try:
+            rate = self.learning_rate * float(self.factor) ** (epoch // self.every)
+        except OverflowError:
+            rate = math.inf
+        return _finite(rate, epoch)
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,8 @@ class Cosine:
 
     def __call__(self, epoch: int) -> float:
         """Give the learning rate of an epoch."""
-        return _cosine(self.learning_rate, self.final, epoch / max(1, self.epochs - 1))
+        rate = _cosine(self.learning_rate, self.final, epoch / max(1, self.epochs - 1))
+        return _finite(rate, epoch)
 
 
 @dataclass(frozen=True)
@@ -199,8 +206,8 @@ class OneCycle:
         last = self.epochs - 1
         top, turn = self.learning_rate, self.warm_up * last
         if epoch < turn:
-            return _cosine(self.start * top, top, epoch / turn)
-        return _cosine(top, self.final * top, (epoch - turn) / max(1, last - turn))
+            return _finite(_cosine(self.start * top, top, epoch / turn), epoch)
+        return _finite(_cosine(top, self.final * top, (epoch - turn) / max(1, last - turn)), epoch)
 
 
 # ----------------------------------------------------------------------------------------- helpers
@@ -210,6 +217,12 @@ def _cosine(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
+def _finite(rate: float, epoch: int) -> float:
+    if not math.isfinite(rate):
+        raise ValueError(f"the learning rate of epoch {epoch} is too large: {rate}")
+    return rate
+
+
 def _check_rate(optimizer: SGD | RMSprop | Adam) -> None:
     if not callable(optimizer.learning_rate):
         _check(optimizer, "learning_rate")
@@ -217,8 +230,15 @@ def _check_rate(optimizer: SGD | RMSprop | Adam) -> None:
 
 def _check(owner: object, name: str, least: float = 0, below: float = math.inf) -> None:
     value = getattr(owner, name)
+    if name == "learning_rate" and getattr(value, "size", None) == 1 and hasattr(value, "item"):
+        value = value.item()  # of an array, as update_parameters takes it
+        object.__setattr__(owner, name, value)
     if not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not least <= float(value) < below:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = value = math.inf  # an integer of over 300 digits
+    if not least <= number < below:
         bound = "finite" if below == math.inf else f"below {below}"
         raise ValueError(f"{name} must be at least {least} and {bound}, got {value}")

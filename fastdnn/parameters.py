@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from inspect import signature
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -30,6 +31,8 @@ Scale = float | Literal["lecun", "he"]
 
 # draws by the default seeds that are kept
 _KEPT = 4096
+# weights that fill all addresses
+_COUNTABLE = 2**60
 # NumPy multiplies by a 0-d array sooner than by a number
 _HUNDREDTH = np.array(0.01)
 
@@ -118,14 +121,22 @@ def initialize_parameters_deep(
 
 
 def update_parameters(
-    params: Mapping[str, Any], grads: Mapping[str, Any], learning_rate: float
+    params: Mapping[str, Any] | None = None,
+    grads: Mapping[str, Any] | None = None,
+    learning_rate: float | None = None,
+    *,
+    parameters: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Take one step of gradient descent, W - learning_rate dW and b - learning_rate db.
+
+    Until 2021 the course's own assigned into the dict that it was given; as its later one, this
+    leaves that as it is. A program that drops what is returned trains nothing: write
+    ``parameters = update_parameters(parameters, grads, learning_rate)``.
 
     Parameters
     ----------
     params : dict
-        ``W1, b1, ..., WL, bL``.
+        ``W1, b1, ..., WL, bL``; by name also `parameters`, as older versions of the course have it.
     grads : dict
         ``dW1, db1, ..., dWL, dbL``, from `L_model_backward`. Shapes broadcast.
     learning_rate : float
@@ -143,22 +154,32 @@ def update_parameters(
     ValueError
         If an array is missing or empty, or the shapes do not fit.
     """
+    if parameters is not None and params is not None:
+        raise TypeError("params and parameters are one argument: give one of them")
+    given: Any = params if parameters is None else parameters
+    gradients: Any = grads
     learning_rate = number(learning_rate, "learning_rate")
-    L = depth(params, "params")
-    parameters = dict(params)
+    L = depth(given, "params")
+    updated = dict(given)
     for W_name, b_name, dW_name, db_name, _ in layer_names(L):
         for key, gradient in ((W_name, dW_name), (b_name, db_name)):
             try:
-                P, dP = params[key], grads[gradient]
+                P, dP = given[key], gradients[gradient]
             except (KeyError, TypeError, IndexError):
-                P, dP = entry(params, key, "params"), entry(grads, gradient, "grads")
+                P, dP = entry(given, key, "params"), entry(gradients, gradient, "grads")
             P_new = _kernels.descend(learning_rate, P, dP)
             if P_new is None:
                 P, dP = broadcast(P, dP, key)
                 matrices = as_matrix(P), as_matrix(dP)
                 P_new = as_shaped(computed(_kernels.descend, learning_rate, *matrices), P)
-            parameters[key] = P_new
-    return parameters
+            updated[key] = P_new
+    return updated
+
+
+# the three are the course's, none may be left out
+update_parameters.__signature__ = signature(  # type: ignore[attr-defined]
+    lambda params, grads, learning_rate: None
+)
 
 
 # ----------------------------------------------------------------------------------------- helpers
@@ -234,6 +255,11 @@ def _draw(
             names = names or [f"layer_dims[{l}]" for l in range(len(layer_dims))]
             layer_dims = tuple(map(integer, layer_dims, names))
             break
+    count = sum(n * n_prev for n_prev, n in pairwise(layer_dims))
+    if count > _COUNTABLE:
+        raise ValueError(
+            f"layer_dims {list(layer_dims)} ask for {count} weights, more than memory can have"
+        )
     if scale.__class__ is float and scale == 0.01:
         factor = _HUNDREDTH
     elif not isinstance(scale, str):
@@ -246,7 +272,7 @@ def _draw(
         raise ValueError(f"scale must be a number, 'lecun' or 'he', got {scale!r}")
     if dtype is not float:
         dtype = _floating(dtype)
-    if rng is None and sum(n * n_prev for n_prev, n in pairwise(layer_dims)) <= _KEPT:
+    if rng is None and count <= _KEPT:
         standard_normal = _again(seed)
     else:
         standard_normal = _random(rng, seed).standard_normal

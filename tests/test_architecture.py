@@ -22,7 +22,7 @@ ARROWS = {
     "_team": set(),
     "_modes": set(),
     "_kernels": {"_blas", "_loops", "_memory", "_products", "numpy"},
-    "_config": {"_loops", "numpy", "scipy"},
+    "_config": {"_kernels", "_loops", "numpy", "scipy"},
     "_arrays": {"numpy"},
     "_sparse": {"_arrays", "numpy"},
     "_engine": {"_loops", "_modes", "_products", "_source", "_team"},
