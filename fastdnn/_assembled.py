@@ -176,20 +176,27 @@ _RECORDS = (
 
 def begin_records(estimator: Any) -> None:
     """Make the records that are not there yet, or not as the parameters of now have them."""
-    found = dict.fromkeys(_RECORDS) | vars(estimator)
+    found = dict.fromkeys((*_RECORDS, "_no_improvement_count")) | vars(estimator)
+    scoring, stops = estimator.scoring, estimator.early_stopping
     estimator.n_iter_ = 0
-    estimator.t_ = found["t_"] or 0
+    for name in ("t_", "_no_improvement_count"):
+        setattr(estimator, name, found[name] or 0)
     estimator.validation_loss_curve_ = found["validation_loss_curve_"]
-    stops = estimator.early_stopping
-    if (found["validation_scores_"] is not None) != stops or not hasattr(estimator, _RECORDS[-1]):
+    if (
+        (found["validation_scores_"] is not None) != stops
+        or found.get("_fitted_scoring", scoring) != scoring
+        or "best_validation_score_" not in vars(estimator)
+    ):
         estimator._no_improvement_count = 0
         estimator.validation_scores_ = [] if stops else None
         estimator.best_validation_score_ = -np.inf if stops else None
     if estimator.solver != "lbfgs":
         estimator.loss_curve_ = found["loss_curve_"] or []
-        if (found["best_loss_"] is None) != stops or "_no_improvement_count" not in found:
+        if (found["best_loss_"] is None) != stops or "best_loss_" not in vars(estimator):
             estimator._no_improvement_count = 0
             estimator.best_loss_ = None if stops else np.inf
+    estimator._fitted_scoring = scoring
+    estimator._fitted_sizes = sizes(estimator.hidden_layer_sizes)
 
 
 def set_output(estimator: Any, first: bool) -> None:

@@ -3,17 +3,14 @@
 import warnings
 from contextlib import suppress
 from copy import deepcopy
-from functools import cache, partial
+from functools import partial
 from numbers import Integral
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import (
     _check_sample_weight,
     validate_data,
@@ -34,9 +31,17 @@ from fastdnn._assembled import (
     set_output,
     sizes,
 )
+from fastdnn._checked import (
+    NOT_FINITE,
+    check_targets,
+    class_weights,
+    refuse_balanced,
+    validation_data,
+)
 from fastdnn._converted import course_parameters, from_theirs, network
 from fastdnn._judged import Judged
-from fastdnn._runs import Optimizer, Run, views
+from fastdnn._lbfgs import minimize
+from fastdnn._runs import Optimizer, Run, source, views
 from fastdnn._sparse import Csr, as_csr, csr, is_sparse
 from fastdnn._tasks import CallbackSupportMixin, Progress, Tasks
 from fastdnn._threads import CALL, STEP, Team, choose
@@ -97,10 +102,13 @@ class Perceptron(Judged, CallbackSupportMixin):
         params = arena(sum(part.size for part in parts), dtype)
         np.concatenate(parts, out=params, casting="unsafe")
         dims = (len(coefs[0]), *map(len, intercepts))
-        names = hidden_activations(self.activation, len(coefs) - 1)
-        name, cost, parameter = output(self, dtype)
+        return Bound(self._plan_of(params, dims, output(self, dtype)), params, dims)
+
+    def _plan_of(self, params: Array, dims: tuple[int, ...], last: tuple[str, str, float]) -> Plan:
+        names = hidden_activations(self.activation, len(dims) - 2)
+        name, cost, parameter = last
         codes = tuple(ACTIVATIONS[NAMES[name]] for name in names)
-        return Bound(Plan(dims, codes, COSTS[name][cost], parameter, params), params, dims)
+        return Plan(dims, codes, COSTS[name][cost], parameter, params)
 
     def _bind(self, dtype: Any = None, keep: bool = True) -> Bound:
         """Find the plan whose arena the parameters are in; make it where they were assigned.
@@ -143,7 +151,8 @@ class Perceptron(Judged, CallbackSupportMixin):
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
-        return {key: value for key, value in state.items() if key not in ("_bound", "_seeded")}
+        left_out = ("_bound", "_owner", "_seeded")
+        return {key: value for key, value in state.items() if key not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -158,8 +167,24 @@ class Perceptron(Judged, CallbackSupportMixin):
     # -------------------------------------------------------------------------------------- fit
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False,
-        X_val: Any = None, y_val: Any = None,
+        self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, **given: Any
+    ) -> Any:  # fmt: skip
+        """Train, in one thread at a time; given are X_val, y_val and sample_weight_val."""
+        owner, state = object(), self.__dict__
+        try:
+            if state.setdefault("_owner", owner) is not owner:
+                raise RuntimeError(
+                    "this estimator is being fitted: let that end, or fit a clone of it"
+                )
+            return self._fit_alone(X, y, sample_weight, incremental, **given)
+        finally:
+            # without a call, between whose parts an interrupt could come
+            if "_owner" in state and state["_owner"] is owner:
+                del state["_owner"]
+
+    def _fit_alone(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool,
+        X_val: Any = None, y_val: Any = None, sample_weight_val: Any = None,
     ) -> Any:  # fmt: skip
         refuse_hooks(self)
         hidden = sizes(self.hidden_layer_sizes)
@@ -167,6 +192,11 @@ class Perceptron(Judged, CallbackSupportMixin):
             raise ValueError("weight_decay needs the solver 'adam'")
         if self.dropout and self.solver == "lbfgs":
             raise ValueError("dropout needs a stochastic solver")
+        class_weight = getattr(self, "class_weight", None)
+        if incremental:
+            refuse_balanced(class_weight)
+            if self.early_stopping:
+                raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         # what the last call has judged need not be again, where all is as it left it
         unchanged = not first and hidden == getattr(self, "_fitted_sizes", None)
@@ -177,50 +207,47 @@ class Perceptron(Judged, CallbackSupportMixin):
             hidden_activations(self.activation, len(hidden))
         elif kept is None or not hasattr(self, "n_outputs_"):
             go_on(self, hidden)
-        data, labels = X, y
+        data = X, y
         X, y = self._validate_input(X, y, incremental, reset=first)
         X = as_csr(X)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
-        class_weight = getattr(self, "class_weight", None)
-        if class_weight is not None:
-            weight = compute_sample_weight(class_weight, labels)
-            sample_weight = weight if sample_weight is None else sample_weight * weight
         if y.dtype.kind not in "biuf":
             raise TypeError(f"y must hold numbers, got element type {y.dtype}")
         if y.ndim == 1:
             y = y.reshape((-1, 1))
+        if class_weight is not None:
+            weight = class_weights(class_weight, self._label_binarizer, y)
+            sample_weight = weight if sample_weight is None else sample_weight * weight
         if not first:
             n_0, *_, n_L = self._dims() if kept is None else kept.dims
             if X.shape[1] != n_0:
                 raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {n_0} rows")
             if y.shape[1] != n_L:
                 raise ValueError(f"y has {y.shape[1]} outputs, but was fitted with {n_L}")
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
         self.n_outputs_ = y.shape[1]
+        dtype = X.dtype if first else self._type() if kept is None else kept.params.dtype
+        check_targets(self, y, "y", dtype)
+        validation = validation_data(self, X_val, y_val, sample_weight_val)
+        if validation is not None:
+            check_targets(self, validation[1], "y_val", dtype)
         self._begin_random()
         if first:
             draw(self, [X.shape[1], *hidden, self.n_outputs_], X.dtype)
-        self._fitted_sizes = hidden
         begin_records(self)
         set_output(self, first)
         # of a fit that was interrupted
         self.__dict__.pop("_best", None)
-        validation = self._validation(X_val, y_val)
         # a call of partial_fit is no whole fit
-        tasks: Any = None if incremental else Tasks(self, data, labels, sample_weight)
+        tasks: Any = None if incremental else Tasks(self, *data, sample_weight)
         if self.solver == "lbfgs":
-            self._fit_lbfgs(X, y, sample_weight, validation, tasks)
+            minimize(self, X, y, sample_weight, validation, tasks)
         else:
             self._fit_stochastic(X, y, sample_weight, tasks, validation)
         if tasks is not None:
             tasks.close()
         if not np.isfinite(self._bind().params).all():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large"
-                " values and need to be preprocessed."
-            )
+            raise ValueError(NOT_FINITE)
         return self
 
     def _begin_random(self) -> None:
@@ -237,13 +264,13 @@ class Perceptron(Judged, CallbackSupportMixin):
 
     def _fit_stochastic(
         self, X: Any, y: Array, sample_weight: Any, tasks: Tasks | None,
-        validation: tuple[Any, Any] | None,
+        validation: Any,
     ) -> None:  # fmt: skip
         incremental = tasks is None
         plan, params, _ = self._bind()
         optimizer = self._taken_up(params, incremental)
         X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
-        X, m = _readable(X), X.shape[0]
+        X, m = source(X), X.shape[0]
         if self.batch_size == "auto":
             batch = min(200, m)
         else:
@@ -251,7 +278,7 @@ class Perceptron(Judged, CallbackSupportMixin):
                 warnings.warn(
                     "Got `batch_size` less than 1 or larger than sample size. It is going to be "
                     "clipped",
-                    stacklevel=4,
+                    stacklevel=5,
                 )
             batch = int(np.clip(self.batch_size, 1, m))
         order = np.arange(m, dtype=np.int64)
@@ -266,7 +293,13 @@ class Perceptron(Judged, CallbackSupportMixin):
                     if self.shuffle:
                         # what sklearn.utils.shuffle draws and returns, without its checks
                         self._random_state.shuffle(order)
-                    self.loss_ = run.epoch(order if self.shuffle else None)
+                    loss = run.epoch(order if self.shuffle else None)
+                    if not np.isfinite(loss):
+                        raise ValueError(
+                            f"{NOT_FINITE} The loss, or a weight, of epoch {self.n_iter_ + 1} is "
+                            "not finite: the weights are those of before it."
+                        )
+                    self.loss_ = loss
                     self.n_iter_ += 1
                     self.t_ += m
                     self.loss_curve_.append(self.loss_)
@@ -289,13 +322,15 @@ class Perceptron(Judged, CallbackSupportMixin):
                             f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached "
                             "and the optimization hasn't converged yet.",
                             ConvergenceWarning,
-                            stacklevel=4,
+                            stacklevel=5,
                         )
             except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=4)
-        if hasattr(self, "_best"):
-            params[:] = self._best
-            del self._best
+                warnings.warn("Training interrupted by user.", stacklevel=5)
+            finally:
+                # also where a scorer or a callback raises
+                if hasattr(self, "_best"):
+                    params[:] = self._best
+                    del self._best
 
     def _taken_up(self, params: Array, incremental: bool) -> Any:
         """Take the optimiser of the last fit, if it is to go on and can, or begin one."""
@@ -316,77 +351,26 @@ class Perceptron(Judged, CallbackSupportMixin):
         work = first + 3 * sum(W.size for W in self.coefs_[1:])
         return choose(self.n_threads, batch, work * batch, max(STEP, CALL * batch // len(X)))
 
-    # ---------------------------------------------------------------------------------------- lbfgs
-
-    def _fit_lbfgs(
-        self, X: Any, y: Array, sample_weight: Any, validation: Any, tasks: Tasks
-    ) -> None:
-        # in the type that the solver hands on, as in scikit-learn
-        dtype = self._type() if _keeps_float32() else np.dtype(np.float64)
-        plan, params, dims = self._bind(dtype)
-        self._no_improvement_count = self.n_iter_ = 0
-        X, y, sample_weight, validation = self._split(X, y, sample_weight, validation)
-        X, m, start = _readable(X), X.shape[0], perf_counter()
-        gradient = np.empty_like(params)
-        # scikit-learn's order, all weights before the biases: the solver's sums then round alike
-        parts, of_gradient = (
-            [array.ravel() for arrays in views(arena_, dims) for array in arrays]
-            for arena_ in (params, gradient)
-        )
-        with Team(self._threads(X, m)) as team, Progress(self) as progress:
-            run = Run(self, plan, params, X, y, sample_weight, m, team)
-
-            def objective(x: Array) -> tuple[float, Array]:
-                _unpack(x, parts)
-                self.loss_ = run.epoch(None)
-                run.gradient(gradient)
-                return self.loss_, np.concatenate(of_gradient, dtype=np.float64)
-
-            def iterated(x: Array) -> None:
-                _unpack(x, parts)
-                self.n_iter_ += 1
-                progress(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                if validation is not None:
-                    self._judge(validation, params, progress)
-                stop = tasks.end()
-                tasks.begin()
-                late = self.max_time is not None and perf_counter() - start >= self.max_time
-                enough = self.early_stopping and self._no_improvement_count > self.n_iter_no_change
-                if stop or late or enough:
-                    raise StopIteration
-
-            tasks.begin()
-            result = scipy.optimize.minimize(
-                objective,
-                np.concatenate(parts),
-                method="L-BFGS-B",
-                jac=True,
-                callback=iterated,
-                options={"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol},
-            )
-        if result.status == 99:  # the callback's StopIteration
-            self.n_iter_ = min(result.nit, self.max_iter)
-        else:
-            self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = float(result.fun)
-        best = np.empty(params.size)
-        _unpack(result.x, [array.ravel() for arrays in views(best, dims) for array in arrays])
-        if hasattr(self, "_best"):
-            best = self._best
-            del self._best
-        # as scikit-learn, in float64 whatever X is
-        self._bind(np.dtype(np.float64)).params[:] = best
-
     # -------------------------------------------------------------------------------------- predict
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
-        if check_input:
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        if X.dtype not in (np.float32, np.float64):
-            X = X.astype(np.float64)
+        X = self._examples(X, check_input)
         AL = self._computed(*self._bind(keep=False), X)
         activate_output(self.out_activation_, AL)
         return AL.astype(np.result_type(X.dtype, AL.dtype), copy=False)
+
+    def _logits(self, X: Any) -> Array:
+        """Compute what the output's activation is applied to."""
+        X = self._examples(X, True)
+        _, params, dims = self._bind(keep=False)
+        plan = self._plan_of(params, dims, ("identity", "squared_error", 0.0))
+        Z = self._computed(plan, params, dims, X)
+        return Z.astype(np.result_type(X.dtype, Z.dtype), copy=False)
+
+    def _examples(self, X: Any, check_input: bool) -> Any:
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
     def _computed(self, plan: Plan, params: Array, dims: tuple[int, ...], X: Any) -> Array:
         """Compute the output of a plan on checked examples."""
@@ -437,28 +421,3 @@ class Perceptron(Judged, CallbackSupportMixin):
     def _loss_constants(self, y: Array) -> Array | None:
         """Compute what each example's loss has in scikit-learn beside the engine's cost."""
         return None
-
-
-@cache
-def _keeps_float32() -> bool:
-    """Whether SciPy's L-BFGS evaluates float32 parameters in float32: older ones do not."""
-    seen = []
-
-    def objective(x: Array) -> tuple[float, Array]:
-        seen.append(x.dtype)
-        return float(x[0] ** 2), np.array([2.0 * x[0]])
-
-    scipy.optimize.minimize(objective, np.ones(1, np.float32), method="L-BFGS-B", jac=True)
-    return bool(seen[0] == np.float32)
-
-
-def _unpack(x: Array, parts: list[Array]) -> None:
-    """Write a vector into flat views, one after the other."""
-    at = 0
-    for part in parts:
-        part[:] = x[at : at + len(part)]
-        at += len(part)
-
-
-def _readable(X: Any) -> Array | Csr:
-    return csr(X, "X", X.shape[1]) if is_sparse(X) else readable(X)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, arena, as_arena, native
-from fastdnn._sparse import Csr
+from fastdnn._arrays import Array, arena, as_arena, native, readable
+from fastdnn._sparse import Csr, csr, is_sparse
 from fastdnn._threads import Team
 from fastdnn._trainer import OPTIMIZERS, Counts, Plan, Trainer
 
@@ -69,7 +69,7 @@ class Run:
         m1, m2, counts = (None, None, Counts()) if optimizer is None else optimizer.state()
         self._trainer = Trainer(
             plan, X, T, labels, w, batch, self._ordered, keep, bits, OPTIMIZERS[kind], numbers,
-            m1, m2, counts, None, False, team.n_threads,
+            m1, m2, counts, None, not self._lbfgs, team.n_threads,
         )  # fmt: skip
 
     def epoch(self, order: Array | None) -> float:
@@ -204,3 +204,8 @@ def views(params: Array, dims: tuple[int, ...]) -> tuple[list[Array], list[Array
         intercepts.append(params[at : at + n])
         at += n
     return coefs, intercepts
+
+
+def source(X: Any) -> Array | Csr:
+    """Take checked examples as the engine reads them."""
+    return csr(X, "X", X.shape[1]) if is_sparse(X) else readable(X)

@@ -15,17 +15,17 @@ except ImportError as error:  # pragma: no cover
     raise ImportError(
         "fastdnn.estimators needs scikit-learn: pip install 'fastdnn[sklearn]'"
     ) from error
-from scipy.special import xlogy
+from scipy.special import log_expit, log_softmax, xlogy
 from sklearn.base import _fit_context
 from sklearn.metrics import get_scorer_names
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastdnn._arrays import Array
-from fastdnn._assembled import NAMES
+from fastdnn._assembled import NAMES, complete
 from fastdnn._chunks import columns, plain, same
 from fastdnn._converted import from_sklearn, to_sklearn
 from fastdnn._perceptron import Perceptron
@@ -60,7 +60,8 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         As in scikit-learn, but the optimiser goes on too, exactly where it was.
     scoring : str, callable or None
         What early stopping looks at: any scorer of scikit-learn, or "loss", the mean loss of the
-        validation data; by default the accuracy, as in scikit-learn.
+        validation data; by default the accuracy, as in scikit-learn. Where that data lacks a class,
+        scorers of probabilities are told all classes. A score that is not finite is a ValueError.
     dropout : float
         Share of the hidden activations that a step sets to 0. Not with the solver "lbfgs".
     weight_decay : float
@@ -73,7 +74,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         Threads; by default as many as pay, of those that BLAS may use.
     class_weight : dict, list of dict, "balanced" or None
         Weights of the classes, which multiply those of the examples; for several labels a list of
-        one dict each.
+        one dict each. In partial_fit a dict, which may name classes that a call lacks.
 
     Attributes
     ----------
@@ -197,8 +198,9 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
-    ) -> "MLPClassifier":
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> "MLPClassifier":  # fmt: skip
         """Train on X and y.
 
         Parameters
@@ -212,6 +214,8 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         X_val, y_val : array-like, optional
             Examples whose loss is recorded after each iteration; with `early_stopping` they replace
             the share of X that is set apart.
+        sample_weight_val : array-like, optional
+            Weights of those examples, in their loss and their score.
 
         Returns
         -------
@@ -222,9 +226,15 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         sklearn.utils._param_validation.InvalidParameterError
             If a parameter is of a wrong type or value.
         ValueError
-            If the data is not what scikit-learn accepts, or the weights become infinite.
+            If the data is not what scikit-learn accepts; if the loss or a weight is not finite:
+            the weights then are those of before that epoch; or if the validation's loss or score
+            is not: then the best so far, or the last ones.
+        TypeError
+            If a subclass overrides a method of scikit-learn's fit that the engine cannot call.
+        RuntimeError
+            If it is being fitted at the moment, in another thread or by this very fit.
         """
-        given = {"X_val": X_val, "y_val": y_val}
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         given = {name: value for name, value in given.items() if value is not None}
         return self._fit(X, y, sample_weight, **given)
 
@@ -277,6 +287,27 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
             return classes[(AL[:, 0] > 0.5).astype(np.intp)]
         return self._label_binarizer.inverse_transform(AL[:, 0] if AL.shape[1] == 1 else AL)
 
+    def predict_log_proba(self, X: Any) -> Array:
+        """Compute the logarithms of the probabilities, also of those too small for a number.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_y_prob : ndarray, shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        complete(self)
+        own = type(self).predict_proba is not sklearn.neural_network.MLPClassifier.predict_proba
+        if own or self.out_activation_ not in ("logistic", "softmax"):
+            return cast(Array, super().predict_log_proba(X))
+        Z = self._logits(X)
+        if self.out_activation_ == "softmax":
+            return cast(Array, log_softmax(Z, axis=1))
+        return log_expit(np.hstack([-Z, Z]) if Z.shape[1] == 1 else Z)
+
     def _output_activation(self) -> str:
         several = self._label_binarizer.y_type_ == "multiclass"
         return "softmax" if several else "logistic"
@@ -302,7 +333,8 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         As in scikit-learn, but the optimiser goes on too, exactly where it was.
     scoring : str, callable or None
         What early stopping looks at: any scorer of scikit-learn, or "loss", the mean loss of the
-        validation data; by default the coefficient of determination, as in scikit-learn.
+        validation data; by default the coefficient of determination, as in scikit-learn. A score
+        that is not finite is a ValueError.
     dropout : float
         Share of the hidden activations that a step sets to 0. Not with the solver "lbfgs".
     weight_decay : float
@@ -446,8 +478,9 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
-    ) -> "MLPRegressor":
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> "MLPRegressor":  # fmt: skip
         """Train on X and y.
 
         Parameters
@@ -461,6 +494,8 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         X_val, y_val : array-like, optional
             Examples whose loss is recorded after each iteration; with `early_stopping` they replace
             the share of X that is set apart.
+        sample_weight_val : array-like, optional
+            Weights of those examples, in their loss and their score.
 
         Returns
         -------
@@ -471,9 +506,15 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         sklearn.utils._param_validation.InvalidParameterError
             If a parameter is of a wrong type or value.
         ValueError
-            If the data is not what scikit-learn accepts, or the weights become infinite.
+            If the data is not what scikit-learn accepts; if the loss or a weight is not finite:
+            the weights then are those of before that epoch; or if the validation's loss or score
+            is not: then the best so far, or the last ones.
+        TypeError
+            If a subclass overrides a method of scikit-learn's fit that the engine cannot call.
+        RuntimeError
+            If it is being fitted at the moment, in another thread or by this very fit.
         """
-        given = {"X_val": X_val, "y_val": y_val}
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         given = {name: value for name, value in given.items() if value is not None}
         return self._fit(X, y, sample_weight, **given)
 

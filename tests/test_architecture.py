@@ -49,12 +49,14 @@ ARROWS = {
     },
     "_runs": {"_arrays", "_sparse", "_threads", "_trainer", "numpy"},
     "_assembled": {"_arrays", "_trainer", "numpy"},
+    "_checked": {"_arrays", "_sparse", "numpy"},
     "_converted": {"_arrays", "_assembled", "_runs", "network", "numpy"},
     "_tasks": set(),
+    "_lbfgs": {"_arrays", "_checked", "_runs", "_tasks", "_threads", "numpy", "scipy"},
     "_judged": {"_arrays", "_sparse", "_training", "numpy"},
     "_perceptron": {
-        *("_arrays", "_assembled", "_converted", "_judged", "_runs", "_sparse", "_tasks"),
-        *("_threads", "_trainer", "_training", "network"),
+        *("_arrays", "_assembled", "_checked", "_converted", "_judged", "_lbfgs", "_runs"),
+        *("_sparse", "_tasks", "_threads", "_trainer", "_training", "network"),
         *("numpy", "scipy"),
     },
     "_chunks": {"_arrays", "numpy"},
@@ -128,7 +130,8 @@ def test_python_imports(file):
     used = {room(name) for name in python_imports(tree)} - {room(f"fastdnn.{file.stem}")}
     assert used <= ARROWS[file.stem] | OPTIONAL | set(sys.stdlib_module_names)
     if file.stem in {
-        *("estimators", "_assembled", "_converted", "_judged", "_chunks", "_perceptron", "_tasks")
+        *("estimators", "_assembled", "_checked", "_chunks", "_converted", "_judged", "_lbfgs"),
+        *("_perceptron", "_tasks"),
     }:
         return  # themselves imported by who asks for them
     at_import = {room(name) for name in python_imports(tree, everywhere=False)}

@@ -525,3 +525,41 @@ def test_other_methods_are_overridden_as_ever():
     est = quietly(Own(3, max_iter=2, early_stopping=True).fit, X, y)
     est.predict(X)
     assert calls == ["fit", "validate", *["score", "forward"] * 2, "forward"]
+
+
+# ------------------------------------------------------------------------------- log-probabilities
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_the_logarithm_of_a_probability_that_underflows(kind, dtype):
+    X, _, est, _ = both(kind, dtype)
+    alike = est.predict_log_proba(X)
+    assert alike.dtype == est.predict_proba(X).dtype
+    np.testing.assert_allclose(alike, np.log(est.predict_proba(X)), rtol=1e-4, atol=1e-6)
+    est.coefs_[-1] = est.coefs_[-1] * 1e5
+    found = est.predict_log_proba(X)
+    assert found.shape == est.predict_proba(X).shape
+    assert np.isfinite(found).all()
+    assert (found <= 0).all()
+    assert found.min() < -1000
+    Z = np.maximum(X @ est.coefs_[0] + est.intercepts_[0], 0)
+    Z = np.maximum(Z @ est.coefs_[1] + est.intercepts_[1], 0) @ est.coefs_[2] + est.intercepts_[2]
+    Z = np.hstack([-Z, Z]) if kind == "binary" else Z
+    others = np.logaddexp.reduce(Z, axis=1)[:, None] if kind == "multiclass" else np.logaddexp(0, Z)
+    np.testing.assert_allclose(found, Z - others, rtol=1e-3, atol=1e-3 * np.abs(Z).max())
+
+
+def test_the_logarithm_of_what_a_subclass_says():
+    class Even(ours.MLPClassifier):
+        def predict_proba(self, X):
+            return np.full((len(X), 2), 0.5)
+
+    X, y = data("binary")
+    est = quietly(Even(max_iter=1).fit, X, y)
+    np.testing.assert_array_equal(est.predict_log_proba(X), np.log(0.5))
+    est = quietly(ours.MLPClassifier(max_iter=1).fit, X, y)
+    est.out_activation_ = "identity"
+    with np.errstate(all="ignore"):
+        logarithm = np.log(est.predict_proba(X))
+    np.testing.assert_array_equal(quietly(est.predict_log_proba, X), logarithm)

@@ -1,0 +1,104 @@
+"""What a fit of an estimator asks of its data, beyond what scikit-learn checks."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_consistent_length,
+    validate_data,
+)
+
+from fastdnn._arrays import Array
+from fastdnn._sparse import as_csr
+
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and "
+    "need to be preprocessed."
+)
+
+
+def refuse_balanced(class_weight: Any) -> None:
+    """Raise what scikit-learn's SGDClassifier raises in partial_fit."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        raise ValueError(
+            "class_weight 'balanced' is not supported for partial_fit. In order to use 'balanced' "
+            "weights, use compute_class_weight('balanced', classes=classes, y=y). In place of y "
+            "you can use a large enough sample of the full training set target to properly "
+            "estimate the class frequency distributions. Pass the resulting weights as the "
+            "class_weight parameter."
+        )
+
+
+def class_weights(class_weight: Any, binarizer: Any, y: Array) -> Array:
+    """Compute the examples' weights by their classes, which y (m, n_L) holds as booleans.
+
+    A dict may name classes that these examples lack.
+    """
+    columns: list[tuple[Any, Array, Array]]
+    if binarizer.y_type_.startswith("multilabel"):
+        n = y.shape[1]
+        # what it says about the parameter
+        compute_sample_weight(class_weight, np.repeat([[0], [1]], n, axis=1))
+        given = [class_weight] * n if isinstance(class_weight, str) else class_weight
+        columns = [(given[k], np.arange(2), y[:, k].astype(np.intp)) for k in range(n)]
+    else:
+        at = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0].astype(np.intp)
+        columns = [(class_weight, binarizer.classes_, at)]
+    expanded = []
+    for weight, classes, at in columns:
+        if isinstance(weight, str):
+            found = np.unique(at)
+            of_found = compute_class_weight(weight, classes=found, y=at)
+            expanded.append(of_found[np.searchsorted(found, at)])
+        else:
+            expanded.append(compute_class_weight(weight, classes=classes, y=classes)[at])
+    product: Array = np.prod(expanded, axis=0, dtype=np.float64)
+    return product
+
+
+def check_targets(estimator: Any, y: Array, name: str, dtype: Any) -> None:
+    """Raise ValueError if a regressor's targets are not what its loss, and its type, can take."""
+    if is_classifier(estimator):
+        return
+    if estimator.loss == "poisson" and (y < 0).any():
+        raise ValueError(f"the loss 'poisson' needs {name} of at least 0, but it has {y.min()}")
+    if max(y.max(), -y.min()) > np.finfo(dtype).max:
+        raise ValueError(f"{name} must be finite in {np.dtype(dtype)}, in which X is computed")
+
+
+def validation_data(
+    estimator: Any, X_val: Any, y_val: Any, weights: Any
+) -> tuple[Any, Array, Any] | None:
+    """Take the validation data that fit was given, and its weights."""
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val must be given together")
+    if X_val is None:
+        if weights is not None:
+            raise ValueError("sample_weight_val needs X_val and y_val")
+        return None
+    X_val = validate_data(
+        estimator, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
+    )
+    y_val = y_val.toarray() if hasattr(y_val, "toarray") else np.asarray(y_val)
+    check_consistent_length(X_val, y_val)
+    outputs = y_val.shape[1] if y_val.ndim == 2 else 1
+    if is_classifier(estimator):
+        unknown = np.setdiff1d(y_val, estimator.classes_)
+        if len(unknown) and outputs == 1:
+            raise ValueError(f"y_val has classes that y has not: {unknown}")
+        several = estimator._label_binarizer.y_type_.startswith("multilabel")
+        fits = outputs == (estimator.n_outputs_ if several else 1)
+    else:
+        assert_all_finite(y_val, input_name="y_val")
+        fits = outputs == estimator.n_outputs_
+    if not fits:
+        raise ValueError(f"y_val has {outputs} outputs, but y has {estimator.n_outputs_}")
+    if weights is not None:
+        weights = _check_sample_weight(weights, X_val)
+        if (weights < 0).any() or not weights.any():
+            raise ValueError("sample_weight_val must be at least 0, and above 0 somewhere")
+    return as_csr(X_val), y_val, weights
