@@ -95,6 +95,9 @@ def chain(estimator: Any) -> tuple[list[Array], list[Array]]:
 
 def complete(estimator: Any) -> None:
     """Derive what was left out beside the weights, and for a classifier its classes."""
+    found = vars(estimator)
+    if "n_outputs_" in found and "out_activation_" in found and "_label_binarizer" in found:
+        return
     n = chain(estimator)[0][-1].shape[1]
     if is_classifier(estimator) and not hasattr(estimator, "_label_binarizer"):
         several = n > 1 and getattr(estimator, "out_activation_", "softmax") == "logistic"
@@ -205,7 +208,9 @@ def set_output(estimator: Any, first: bool) -> None:
     if first or {wanted, estimator.out_activation_} <= {"identity", "exp"}:
         # a warm start takes another loss
         estimator.out_activation_ = wanted
-    elif estimator.out_activation_ not in (wanted, "logistic") or not is_classifier(estimator):
+    elif estimator.out_activation_ not in (wanted, "logistic") or not hasattr(
+        estimator, "classes_"
+    ):
         raise ValueError(
             f"out_activation_ is {estimator.out_activation_!r}: it predicts, but cannot be trained "
             f"with the loss {estimator.loss!r}, which needs {wanted!r}"

@@ -62,7 +62,7 @@ def class_weights(class_weight: Any, binarizer: Any, y: Array) -> Array:
 
 def check_targets(estimator: Any, y: Array, name: str, dtype: Any) -> None:
     """Raise ValueError if a regressor's targets are not what its loss, and its type, can take."""
-    if is_classifier(estimator):
+    if hasattr(estimator, "classes_"):
         return
     if estimator.loss == "poisson" and (y < 0).any():
         raise ValueError(f"the loss 'poisson' needs {name} of at least 0, but it has {y.min()}")
