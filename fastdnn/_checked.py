@@ -66,7 +66,8 @@ def check_targets(estimator: Any, y: Array, name: str, dtype: Any) -> None:
         return
     if estimator.loss == "poisson" and (y < 0).any():
         raise ValueError(f"the loss 'poisson' needs {name} of at least 0, but it has {y.min()}")
-    if max(y.max(), -y.min()) > np.finfo(dtype).max:
+    # as numbers: booleans have no negative, and the smallest integer none of its type
+    if max(float(y.max()), -float(y.min())) > np.finfo(dtype).max:
         raise ValueError(f"{name} must be finite in {np.dtype(dtype)}, in which X is computed")
 
 

@@ -267,13 +267,25 @@ def test_what_is_not_finite_is_refused_with_its_row(form, value):
 
 
 def test_other_types_are_refused():
-    for dtype in (complex, object, np.longdouble):
+    for dtype in (complex, np.longdouble):
         if dtype is np.longdouble and np.dtype(dtype).itemsize == 8:
             continue
         X = sp.csr_matrix(matrix())
         X.data = X.data.astype(dtype)
         with pytest.raises(TypeError, match="real numbers"):
             Network([90, 4, 1]).predict(X)
+
+
+def test_numbers_that_are_objects():
+    # as in a table's column
+    X = sp.csr_matrix(matrix())
+    net = Network([90, 4, 1], rng=0)
+    expected = net.predict(X)
+    X.data = X.data.astype(object)
+    np.testing.assert_array_equal(net.predict(X), expected)
+    X.data[3] = "a"
+    with pytest.raises(TypeError, match="X"):
+        net.predict(X)
 
 
 def test_a_callback_that_writes_to_the_matrix():
