@@ -5,6 +5,7 @@ from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 from numbers import Integral
+from operator import is_
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -133,7 +134,7 @@ class Perceptron(Judged, CallbackSupportMixin):
             bound is not None
             and bound[2] == self._said()
             and len(arrays) == len(bound[1])
-            and all(a is b for a, b in zip(arrays, bound[1], strict=True))
+            and all(map(is_, arrays, bound[1]))
         ):
             return cast(Bound, bound[0])
         return None
@@ -145,9 +146,14 @@ class Perceptron(Judged, CallbackSupportMixin):
         """Tell what else a plan follows from."""
         names = self.activation
         names = names if isinstance(names, str) else tuple(names)
-        of_loss = (getattr(self, name, None) for name in ("loss", "huber_delta", "quantile"))
-        of_fit = (getattr(self, name, None) for name in ("out_activation_", "n_layers_"))
-        return names, *of_fit, *of_loss
+        return (
+            names,
+            getattr(self, "out_activation_", None),
+            getattr(self, "n_layers_", None),
+            self.loss,
+            getattr(self, "huber_delta", None),
+            getattr(self, "quantile", None),
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

@@ -302,3 +302,14 @@ def test_poisson_has_no_negative_targets(solver):
     with pytest.raises(ValueError, match="'poisson' needs y of at least 0"):
         est.fit(X, np.stack([y, -y], axis=1))
     np.testing.assert_array_equal(est.coefs_[0], before)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16"])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_targets_of_any_type_are_looked_at(loss, dtype):
+    X, y = data()
+    est, same = (small("MLPRegressor", loss=loss, max_iter=3) for _ in range(2))
+    quietly(est.fit, X, y.astype(dtype), X_val=X, y_val=y.astype(dtype))
+    quietly(same.fit, X, y.astype(float), X_val=X, y_val=y.astype(float))
+    np.testing.assert_allclose(est.loss_curve_, same.loss_curve_, rtol=1e-3)
+    assert np.isfinite(est.validation_loss_curve_).all()
