@@ -96,6 +96,8 @@ def chain(estimator: Any) -> tuple[list[Array], list[Array]]:
 def complete(estimator: Any) -> None:
     """Derive what was left out beside the weights, and for a classifier its classes."""
     found = vars(estimator)
+    if "out_activation_" in found:
+        _check_output(estimator.out_activation_)
     if "n_outputs_" in found and "out_activation_" in found and "_label_binarizer" in found:
         return
     n = chain(estimator)[0][-1].shape[1]
@@ -126,13 +128,15 @@ def output(estimator: Any, dtype: Any) -> tuple[str, str, float]:
 
 def activate_output(out_activation: str, Z: Array) -> None:
     """Apply in place what the engine does not."""
-    if out_activation in OUTPUTS:
-        return
-    if out_activation not in THEIRS:
-        raise ValueError(
-            f"out_activation_ must be one of {sorted({*OUTPUTS, *THEIRS})}, got {out_activation!r}"
-        )
-    THEIRS[out_activation](Z)
+    _check_output(out_activation)
+    if out_activation not in OUTPUTS:
+        THEIRS[out_activation](Z)
+
+
+def _check_output(out_activation: Any) -> None:
+    known = {*OUTPUTS, *THEIRS}
+    if not isinstance(out_activation, str) or out_activation not in known:
+        raise ValueError(f"out_activation_ must be one of {sorted(known)}, got {out_activation!r}")
 
 
 # ------------------------------------------------------------------------------------------- a fit

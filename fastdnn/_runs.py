@@ -55,12 +55,12 @@ class Run:
         beta1 = {"adam": estimator.beta_1, "sgd": 0.0, "none": 0.0}.get(kind, estimator.momentum)
         numbers = {
             "beta1": float(beta1),
-            "beta2": float(estimator.beta_2),
-            "epsilon": float(estimator.epsilon),
+            "beta2": _number(estimator, "beta_2"),
+            "epsilon": _number(estimator, "epsilon"),
             "bias_corrected": kind == "adam",
-            "weight_decay": float(estimator.weight_decay),
-            "l2": float(estimator.alpha),
-            "clip_norm": 0.0 if self._lbfgs else float(estimator.clip_norm or 0.0),
+            "weight_decay": _number(estimator, "weight_decay"),
+            "l2": _number(estimator, "alpha"),
+            "clip_norm": 0.0 if self._lbfgs else _number(estimator, "clip_norm"),
             "scikit": True,
             "cost_scale": estimator._loss_scale(),
         }
@@ -96,7 +96,7 @@ class Optimizer:
     """What scikit-learn's stochastic optimisers keep from iteration to iteration."""
 
     def __init__(self, estimator: Any, params: Array) -> None:
-        self.learning_rate = self._first_rate = float(estimator.learning_rate_init)
+        self.learning_rate = self._first_rate = _number(estimator, "learning_rate_init")
         self.counts = Counts()
         kind = self._kind = self.kind(estimator)
         self.m1 = None if kind == "sgd" else arena(params.size, params.dtype)
@@ -142,7 +142,7 @@ class Optimizer:
             for m in (self.m1, self.m2)
         )
         if self._first_rate != estimator.learning_rate_init:
-            self._first_rate = float(estimator.learning_rate_init)
+            self._first_rate = _number(estimator, "learning_rate_init")
             self._set(self._first_rate)
         return True
 
@@ -204,6 +204,14 @@ def views(params: Array, dims: tuple[int, ...]) -> tuple[list[Array], list[Array
         intercepts.append(params[at : at + n])
         at += n
     return coefs, intercepts
+
+
+def _number(estimator: Any, name: str) -> float:
+    """Take a parameter, which scikit-learn lets be an integer of any size, or None for 0."""
+    try:
+        return float(getattr(estimator, name) or 0.0)
+    except OverflowError:
+        raise ValueError(f"{name} is too large") from None
 
 
 def source(X: Any) -> Array | Csr:

@@ -547,10 +547,13 @@ class Network:
             and array.shape == shape
             and array.dtype == self.dtype
             and array.flags.c_contiguous
+            and bool(np.isfinite(array).all())
         )
 
     def _is_gram(self, state: Any) -> bool:
         n_0, n_1 = self.layer_dims[:2]
+        if not isinstance(state, Mapping):
+            return False
         try:
             W0, V0, C, U, shares = (state[name] for name in NAMES)
             return (
@@ -561,6 +564,7 @@ class Network:
                 and shares.shape == (2, 2)
                 and shares.dtype == np.float64
                 and bool(shares.flags.c_contiguous)
+                and bool(np.isfinite(shares).all())
             )
         except (TypeError, KeyError, AttributeError):
             return False

@@ -147,7 +147,7 @@ class StepDecay:
     def __call__(self, epoch: int) -> float:
         """Give the learning rate of an epoch."""
         try:
-            rate = self.learning_rate * float(self.factor) ** (epoch // self.every)
+            rate = float(self.learning_rate) * float(self.factor) ** (epoch // self.every)
         except OverflowError:
             rate = math.inf
         return _finite(rate, epoch)
@@ -204,16 +204,20 @@ class OneCycle:
     def __call__(self, epoch: int) -> float:
         """Give the learning rate of an epoch."""
         last = self.epochs - 1
-        top, turn = self.learning_rate, self.warm_up * last
+        # a number of half precision overflows sooner
+        top, turn = float(self.learning_rate), float(self.warm_up) * last
         if epoch < turn:
-            return _finite(_cosine(self.start * top, top, epoch / turn), epoch)
-        return _finite(_cosine(top, self.final * top, (epoch - turn) / max(1, last - turn)), epoch)
+            return _finite(_cosine(float(self.start) * top, top, epoch / turn), epoch)
+        return _finite(
+            _cosine(top, float(self.final) * top, (epoch - turn) / max(1, last - turn)), epoch
+        )
 
 
 # ----------------------------------------------------------------------------------------- helpers
 
 
 def _cosine(first: float, last: float, share: float) -> float:
+    first, last = float(first), float(last)
     return last + (first - last) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 

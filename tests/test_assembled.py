@@ -409,7 +409,7 @@ def test_an_unknown_output_s_activation():
     est.out_activation_ = "gelu"
     with pytest.raises(ValueError, match="out_activation_ must be one of"):
         est.predict(X)
-    with pytest.raises(ValueError, match="no out_activation_ 'gelu'"):
+    with pytest.raises(ValueError, match="out_activation_ must be one of .* got 'gelu'"):
         est.to_sklearn()
     est.out_activation_ = "identity"
     with pytest.raises(ValueError, match="out_activation_ is 'identity': .* needs 'logistic'"):
@@ -563,3 +563,23 @@ def test_the_logarithm_of_what_a_subclass_says():
     with np.errstate(all="ignore"):
         logarithm = np.log(est.predict_proba(X))
     np.testing.assert_array_equal(quietly(est.predict_log_proba, X), logarithm)
+
+
+@pytest.mark.parametrize("name", [[], "gelu", 3, None])
+def test_an_output_activation_that_is_none(name):
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    model = ours.MLPClassifier((4,), max_iter=9, warm_start=True, tol=9, n_iter_no_change=1)
+    model.fit(X, y)
+    model.out_activation_ = name
+    for call in (model.predict, model.predict_proba, lambda X: model.network_, model.to_sklearn):
+        with pytest.raises(ValueError, match="out_activation_"):
+            call(X) if call != model.to_sklearn else call()
+    with pytest.raises(ValueError, match="out_activation_"):
+        model.fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["alpha", "epsilon", "learning_rate_init", "weight_decay"])
+def test_parameters_that_no_double_can_hold(name):
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    with pytest.raises(ValueError, match=name):
+        ours.MLPClassifier((4,), max_iter=2, **{name: 10**400}).fit(X, y)

@@ -12,7 +12,10 @@ import numpy as np
 import fastdnn
 
 CAMPAIGN = Path(__file__).with_name("campaign") / "campaign.py"
-KINDS = "writes,callbacks,interrupts,hyperparameters,sparse_matrices"
+KINDS = (
+    "functions,parameters,application,network,settings,states,writes,callbacks,interrupts,teams,"
+    "estimators,hyperparameters,assigned,sparse_matrices,scorers"
+)
 
 
 def run(*arguments):

@@ -390,3 +390,20 @@ def test_the_helper_files_parameters(dims):
         W = np.random.randn(dims[l], dims[l - 1]) / np.sqrt(dims[l - 1])
         np.testing.assert_array_equal(drawn[f"W{l}"], W)
         np.testing.assert_array_equal(drawn[f"b{l}"], np.zeros((dims[l], 1)))
+
+
+@pytest.mark.parametrize("name", ["gram_state", "moments"])
+@pytest.mark.parametrize("value", ["a number", "an array of numbers", "not finite"])
+def test_states_whose_parts_are_none(name, value):
+    net = fastdnn.Network([6, 2, 1], rng=0)
+    net.fit(
+        np.ones((3, 6)), np.ones(3), optimizer=fastdnn.SGD(0.1, momentum=0.9), first_layer="gram"
+    )
+    state = net.state_dict()
+    if value == "not finite":
+        part = state["gram_state"]["C"] if name == "gram_state" else state["moments"][0]
+        part[0] = np.nan
+    else:
+        state[name] = np.float64(3.0) if value == "a number" else np.ones(5)
+    with pytest.raises(ValueError, match=name):
+        net.load_state_dict(state)

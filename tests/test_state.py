@@ -267,3 +267,71 @@ def test_quota_along_the_process_s_own_groups(case, tmp_path):
     if own is not None:
         write(tmp_path / "own", own)
     assert _threads._quota(tmp_path / "cgroup", tmp_path / "own") == quota
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the C library decides how small a stack may be"
+)
+@pytest.mark.parametrize("level", ["base", "v3", "v4"])
+def test_threads_of_small_stacks(level):
+    from fastdnn import _loops
+
+    if level not in _loops.available:
+        pytest.skip("not on this processor")
+    run_apart(
+        """
+        import threading
+        import numpy as np
+        import fastdnn
+        from fastdnn.optimizers import SGD, Adam
+
+        random = np.random.default_rng(0)
+        failed = []
+
+        def train():
+            for dtype in ("float32", "float64"):
+                X = random.normal(size=(300, 200)).astype(dtype)
+                y = random.integers(0, 3, 300)
+                for output, Y in (("sigmoid", y == 1), ("softmax", y), ("identity", X[:, :3])):
+                    n = 1 if output == "sigmoid" else 3
+                    net = fastdnn.Network([200, 64, 32, n], "gelu", output, dtype=dtype, rng=0)
+                    for options in (
+                        {"optimizer": SGD(0.01)}, {"optimizer": SGD(0.01), "first_layer": "gram"},
+                        {"optimizer": Adam(), "batch_size": 16, "dropout": 0.1},
+                        {"batch_size": 150, "n_threads": 2, "clip_norm": 1.0},
+                    ):
+                        net.fit(X, Y, **options)
+                    for rows in (1, 5, 300):
+                        net.predict(X[:rows])
+                        net.predict(X[:rows], n_threads=2)
+                    net.cost(X, Y)
+
+        def course():
+            X = random.normal(size=(200, 300))
+            Y = random.integers(0, 2, (1, 300))
+            parameters = fastdnn.initialize_parameters_deep([200, 64, 32, 1])
+            for _ in range(2):
+                AL, caches = fastdnn.L_model_forward(X, parameters)
+                fastdnn.compute_cost(AL, Y)
+                grads = fastdnn.L_model_backward(AL, Y, caches)
+                parameters = fastdnn.update_parameters(parameters, grads, 0.1)
+                X = np.asfortranarray(X)
+            fastdnn.L_layer_model(X, Y, [200, 20, 1], num_iterations=3)
+            fastdnn.two_layer_model(X, Y, (200, 20, 1), num_iterations=3)
+
+        def guarded(act):
+            try:
+                act()
+            except BaseException as error:
+                failed.append(error)
+
+        threading.stack_size(65536)
+        for act in (train, course):
+            thread = threading.Thread(target=guarded, args=(act,))
+            thread.start()
+            thread.join()
+        assert not failed, failed
+        """,
+        FASTDNN_SIMD=level,
+        OPENBLAS_NUM_THREADS="1",
+    )
