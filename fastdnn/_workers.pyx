@@ -142,7 +142,7 @@ cdef class Team:
 
     def __exit__(self, *_):
         cdef:
-            Worker worker
+            _Worker worker
             object interrupt = None
         self._let_go()
         if self.born == births:
@@ -162,7 +162,7 @@ cdef class Team:
         Returns, or raises, when all have ended.
         """
         cdef:
-            Worker worker
+            _Worker worker
             object error = None, interrupt
             list outcomes
             Py_ssize_t wanted = self.n_threads
@@ -203,9 +203,9 @@ cdef class Team:
         return [result for results in self.run(parts, parts.abandon) for result in results]
 
     cdef int _enter(self) except -1:
-        cdef Worker worker
+        cdef _Worker worker
         while len(self.workers) < self.n_threads - 1:
-            worker = Worker(len(self.workers) + 1)
+            worker = _Worker(len(self.workers) + 1)
             self.workers.append(worker)
             try:
                 if sys.is_finalizing():
@@ -222,7 +222,7 @@ cdef class Team:
         return 0
 
     cdef int _let_go(self) except -1:
-        cdef Worker worker
+        cdef _Worker worker
         if self.born != births:
             # a forked child has begun anew
             return 0
@@ -270,7 +270,7 @@ cdef class _Parts:
 
 @auto_pickle(False)
 @final
-cdef class Worker:
+cdef class _Worker:
     # one of the other threads
 
     cdef:
@@ -321,7 +321,7 @@ cdef class Worker:
         return interrupt
 
 
-def _work(Worker me):
+def _work(_Worker me):
     cdef bint ended = False
     while not ended:
         me.woken.acquire()
