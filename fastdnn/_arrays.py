@@ -86,7 +86,9 @@ def readable(array: Array) -> Array:
 
 def owned(value: Any) -> Any:
     """Copy the arrays in dicts and tuples, as native and C-contiguous ones, and leave the rest."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError("a state must hold no masked array: fill it or drop what it masks first")
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return np.array(value, value.dtype.type, order="C").view(value.dtype.type)
     if isinstance(value, dict):
         return {key: owned(entry) for key, entry in value.items()}

@@ -69,10 +69,7 @@ def chain(estimator: Any) -> tuple[list[Array], list[Array]]:
     if not coefs or len(coefs) != len(intercepts):
         raise ValueError(f"coefs_ holds {len(coefs)} arrays, and intercepts_ {len(intercepts)}")
     for l, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
-        W, b = (np.asarray(a.toarray() if hasattr(a, "toarray") else a) for a in (W, b))
-        for name, array in (("coefs_", W), ("intercepts_", b)):
-            if array.dtype.kind not in "biuf":
-                raise TypeError(f"{name}[{l}] must hold real numbers, got {array.dtype}")
+        W, b = _numbers(W, f"coefs_[{l}]"), _numbers(b, f"intercepts_[{l}]")
         if W.ndim != 2 or W.size == 0:
             raise ValueError(f"coefs_[{l}] must have shape (n_prev, n), got {W.shape}")
         if l and len(W) != coefs[l - 1].shape[1]:
@@ -91,6 +88,18 @@ def chain(estimator: Any) -> tuple[list[Array], list[Array]]:
             b = np.broadcast_to(b, row)[0]
         coefs[l], intercepts[l] = W, b
     return coefs, intercepts
+
+
+def _numbers(value: Any, name: str) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: fill it or drop what it masks first")
+    try:
+        array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
+    return array
 
 
 def complete(estimator: Any) -> None:
@@ -112,6 +121,9 @@ def complete(estimator: Any) -> None:
         estimator.n_outputs_ = n
     if not hasattr(estimator, "out_activation_"):
         estimator.out_activation_ = estimator._output_activation()
+        if n > 1 and is_classifier(estimator) and estimator._label_binarizer.y_type_ == "binary":
+            # two classes with an output each
+            estimator.out_activation_ = "softmax"
 
 
 def output(estimator: Any, dtype: Any) -> tuple[str, str, float]:

@@ -23,7 +23,9 @@ NOT_FINITE = (
 
 def refuse_balanced(class_weight: Any) -> None:
     """Raise what scikit-learn's SGDClassifier raises in partial_fit."""
-    if isinstance(class_weight, str) and class_weight == "balanced":
+    # several labels have one each
+    given = class_weight if isinstance(class_weight, (list, tuple)) else [class_weight]
+    if any(isinstance(weight, str) for weight in given):
         raise ValueError(
             "class_weight 'balanced' is not supported for partial_fit. In order to use 'balanced' "
             "weights, use compute_class_weight('balanced', classes=classes, y=y). In place of y "
@@ -57,6 +59,8 @@ def class_weights(class_weight: Any, binarizer: Any, y: Array) -> Array:
         else:
             expanded.append(compute_class_weight(weight, classes=classes, y=classes)[at])
     product: Array = np.prod(expanded, axis=0, dtype=np.float64)
+    if not np.isfinite(product).all():
+        raise ValueError(f"class_weight must hold finite numbers, got {class_weight!r}")
     return product
 
 
@@ -88,12 +92,22 @@ def validation_data(
     check_consistent_length(X_val, y_val)
     outputs = y_val.shape[1] if y_val.ndim == 2 else 1
     if is_classifier(estimator):
-        unknown = np.setdiff1d(y_val, estimator.classes_)
-        if len(unknown) and outputs == 1:
-            raise ValueError(f"y_val has classes that y has not: {unknown}")
         several = estimator._label_binarizer.y_type_.startswith("multilabel")
+        try:
+            unknown = np.setdiff1d(y_val, [0, 1] if several else estimator.classes_)
+        except TypeError as error:  # what cannot be sorted
+            raise TypeError(f"y_val must hold classes of one type: {error}") from None
+        if len(unknown) and (several or outputs == 1):
+            raise ValueError(f"y_val has classes that y has not: {unknown}")
         fits = outputs == (estimator.n_outputs_ if several else 1)
     else:
+        if y_val.dtype == object:
+            try:
+                y_val = y_val.astype(np.float64)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"y_val must hold numbers: {error}") from None
+        if y_val.dtype.kind not in "biuf":
+            raise TypeError(f"y_val must hold numbers, got element type {y_val.dtype}")
         assert_all_finite(y_val, input_name="y_val")
         fits = outputs == estimator.n_outputs_
     if not fits:

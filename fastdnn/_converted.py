@@ -59,7 +59,10 @@ def to_sklearn(ours: Any, theirs: Any) -> Any:
     complete(ours)
     coefs, intercepts = ([np.array(a) for a in arrays] for arrays in chain(ours))
     hidden = [W.shape[1] for W in coefs[:-1]]
-    names = set(hidden_activations(ours.activation, len(hidden))) or {"identity"}
+    names = set(hidden_activations(ours.activation, len(hidden)))
+    if not hidden:
+        # it decides how the output's weights are drawn
+        names = {ours.activation if ours.activation in [*THEIRS] else "identity"}
     if len(names) > 1:
         raise ValueError(
             f"activation is {ours.activation!r}, but scikit-learn has one for all hidden layers"

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from copy import copy
 from inspect import signature
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -99,7 +100,16 @@ class Judged:
             with warnings.catch_warnings():
                 # the validation data has lost its names
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
-                return float(scorer(estimator, X, y, **given))
+                value = scorer(estimator, X, y, **given)
+            try:
+                value = value.item() if hasattr(value, "item") else value
+                if isinstance(value, Real):
+                    return float(value)
+            except (OverflowError, ValueError):  # an integer of 300 digits, several numbers
+                pass
+            raise ValueError(
+                f"scoring must return a number, got {value!r} of type {type(value).__name__}"
+            )
 
         return score
 

@@ -376,6 +376,8 @@ class Perceptron(Judged, CallbackSupportMixin):
     def _examples(self, X: Any, check_input: bool) -> Any:
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if X.dtype.kind in "mMc":
+            raise TypeError(f"X must hold real numbers, got element type {X.dtype}")
         return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
     def _computed(self, plan: Plan, params: Array, dims: tuple[int, ...], X: Any) -> Array:

@@ -77,7 +77,7 @@ def csr(value: Any, name: str, n_0: int) -> Csr:
     if len(shape) != 2 or shape[1] != n_0:
         raise ValueError(f"{name} must have shape (m, {n_0}), got {shape}")
     integer(shape[0], f"the number of rows of {name}")
-    value = as_csr(value)
+    value = as_csr(value, name)
     indptr, indices, data = _parts(value, name, shape)
     if not _rises(indptr, indices):
         # a copy in which each element stands once, and that no call of SciPy's rearranges
@@ -87,13 +87,28 @@ def csr(value: Any, name: str, n_0: int) -> Csr:
     return Csr(indptr, indices, data, (shape[0], shape[1]))
 
 
-def as_csr(value: Any) -> Any:
-    """Convert a sparse matrix, if it is another kind of one."""
-    if getattr(value, "format", None) == "csr" or not is_sparse(value):
+def as_csr(value: Any, name: str = "X") -> Any:
+    """Convert a sparse matrix of another kind; what SciPy trusts is checked before."""
+    kind = getattr(value, "format", None)
+    if kind == "csr" or not is_sparse(value):
         return value
     if hasattr(value, "check_format"):
-        # the conversion trusts it
         value.check_format(full_check=True)
+    elif kind == "lil":
+        for i, (columns, values) in enumerate(zip(value.rows, value.data, strict=True)):
+            if len(columns) != len(values):
+                raise ValueError(
+                    f"{name} has {len(columns)} columns, but {len(values)} values in row {i}"
+                )
+    elif kind == "coo":
+        # copies: what is checked is what is converted
+        value = value.copy()
+        for i, (part, size) in enumerate(zip((value.row, value.col), value.shape, strict=True)):
+            if len(part) != len(value.data):
+                raise ValueError(f"{name} has {len(part)} indices for {len(value.data)} values")
+            if len(part) and not 0 <= part.min() <= part.max() < size:
+                what = ("row", "column")[i]
+                raise ValueError(f"{name} has shape {value.shape}, but names {what} {part.max()}")
     return value.tocsr()
 
 

@@ -158,6 +158,10 @@ def train(
     comes.
     """
     kind, numbers = _numbers(optimizer)
+    # the engine takes what is below the smallest normal number as 0, which means something else
+    tiny = float(np.finfo(network.dtype).tiny)
+    if numbers["epsilon"] > 0:
+        numbers["epsilon"] = max(numbers["epsilon"], tiny)
     X = run.X
     if isinstance(X, np.ndarray) and run.batch == len(X):
         X = np.asarray(X, network.dtype, order=None if X.flags.forc else "C")
@@ -225,8 +229,14 @@ def train(
             if callbacks:
                 W1_written = None if form is None else W1.copy()
                 state = State(network, network.epochs, rate, history)
-                for callback in callbacks:
-                    callback(state)
+                try:
+                    for callback in callbacks:
+                        callback(state)
+                except BaseException:
+                    if W1_written is not None and not np.array_equal(W1, W1_written):
+                        # what it wrote before is what it leaves
+                        form = network._gram_state = None
+                    raise
                 if W1_written is not None and not np.array_equal(W1, W1_written):
                     # a callback has changed the weights: they are where it begins anew
                     form, trainer = begin(None)

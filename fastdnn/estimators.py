@@ -280,12 +280,15 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
     def _predict(self, X: Any, check_input: bool = True) -> Array:
         AL = self._forward_pass_fast(X, check_input=check_input)
         # which may have been assigned without the others
-        kind, classes = self._label_binarizer.y_type_, self._label_binarizer.classes_
-        if kind == "multiclass":
-            return classes[AL.argmax(axis=1)]
-        if kind == "binary" and len(classes) > 1:
-            return classes[(AL[:, 0] > 0.5).astype(np.intp)]
-        return self._label_binarizer.inverse_transform(AL[:, 0] if AL.shape[1] == 1 else AL)
+        binarizer, n = self._label_binarizer, AL.shape[1]
+        kind, classes = binarizer.y_type_, binarizer.classes_
+        if (binarizer.neg_label, binarizer.pos_label) == (0, 1):
+            if kind == "multiclass" and n == len(classes):
+                return classes[AL.argmax(axis=1)]
+            if kind == "binary" and n == 1 and len(classes) == 2:
+                return classes[(AL[:, 0] > 0.5).astype(np.intp)]
+        # of two classes with an output each, say, or with a threshold of the user's
+        return binarizer.inverse_transform(AL[:, 0] if n == 1 else AL)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Compute the logarithms of the probabilities, also of those too small for a number.

@@ -356,7 +356,8 @@ class Network:
         clip_norm : float, optional
             The greatest norm that the gradient of all parameters together keeps.
         validation_data : (X, Y) or (X, Y, sample_weight), optional
-            Examples whose cost is recorded after each epoch.
+            Examples whose cost is recorded after each epoch, whatever it is: infinite, say, where a
+            prediction overflows.
         callbacks : iterable of callable
             Each is given a `State` after each epoch, and may stop the training.
         first_layer : {"auto", "direct", "gram"}
@@ -381,7 +382,7 @@ class Network:
             If an argument is empty, not finite or out of range, or the shapes do not fit.
         FloatingPointError
             If the cost or a parameter is no longer finite. The parameters then are those of before
-            that epoch.
+            that epoch; what it drew from the generator stays drawn.
         RuntimeError
             If the network is being trained at the moment, in another thread or by this very fit.
 
@@ -425,7 +426,10 @@ class Network:
             raise ValueError("the network's parameters must be finite")
         numbers = {
             "l2": in_range(l2, "l2"),
-            "clip_norm": 0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
+            # no subnormal, which the engine takes as 0
+            "clip_norm": 0.0
+            if clip_norm is None
+            else max(in_range(clip_norm, "clip_norm", above=0), float(np.finfo(float).tiny)),
         }
         keep = (
             1 - in_range(input_dropout, "input_dropout", below=1),
@@ -508,11 +512,14 @@ class Network:
                     f"state[{name!r}] is not of this network: {kept[name]!r}"
                 ) from None
         try:
-            params, dims = np.asarray(kept["params"]), tuple(kept["layer_dims"])
+            dims = tuple(map(operator.index, kept["layer_dims"]))
         except TypeError:
             raise ValueError(
                 f"state['layer_dims'] is not of this network: {kept['layer_dims']!r}"
             ) from None
+        params = kept["params"]
+        if not isinstance(params, np.ndarray):
+            raise ValueError(f"state['params'] is not of this network: {type(params).__name__}")
         if dims != self.layer_dims or params.dtype != self.dtype:
             raise ValueError(
                 f"state is of a network {list(dims)} in {params.dtype}, "

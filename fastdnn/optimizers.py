@@ -51,7 +51,7 @@ class SGD:
     def __post_init__(self) -> None:
         _check_rate(self)
         _check(self, "momentum", below=1)
-        if self.nesterov not in (True, False):
+        if getattr(self.nesterov, "ndim", 0) or self.nesterov not in (True, False):
             raise TypeError(f"nesterov must be True or False, got {self.nesterov!r}")
 
 
@@ -234,6 +234,8 @@ def _check_rate(optimizer: SGD | RMSprop | Adam) -> None:
 
 def _check(owner: object, name: str, least: float = 0, below: float = math.inf) -> None:
     value = getattr(owner, name)
+    if hasattr(value, "mask"):
+        raise TypeError(f"{name} must be a number, got a masked array: {value!r}")
     if name == "learning_rate" and getattr(value, "size", None) == 1 and hasattr(value, "item"):
         value = value.item()  # of an array, as update_parameters takes it
         object.__setattr__(owner, name, value)

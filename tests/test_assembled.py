@@ -583,3 +583,83 @@ def test_parameters_that_no_double_can_hold(name):
     X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
     with pytest.raises(ValueError, match=name):
         ours.MLPClassifier((4,), max_iter=2, **{name: 10**400}).fit(X, y)
+
+
+def two_outputs(cls):
+    """Assemble two classes with an output each, as networks trained elsewhere have them."""
+    random = np.random.default_rng(0)
+    model = cls(hidden_layer_sizes=(4,))
+    model.coefs_ = [random.normal(size=(5, 4)), random.normal(size=(4, 2))]
+    model.intercepts_ = [np.zeros(4), np.zeros(2)]
+    model.n_layers_, model.n_outputs_, model.out_activation_ = 3, 2, "softmax"
+    model.classes_ = np.array([0, 1])
+    model._label_binarizer = LabelBinarizer().fit([0, 1])
+    return model
+
+
+def test_two_classes_with_an_output_each():
+    X = np.random.default_rng(1).normal(size=(60, 5))
+    one, other = two_outputs(ours.MLPClassifier), two_outputs(theirs.MLPClassifier)
+    expected = other.predict(X)
+    assert 0 < expected.mean() < 1
+    for model in (one, ours.MLPClassifier.from_sklearn(other), one.to_sklearn()):
+        np.testing.assert_array_equal(model.predict(X), expected)
+        np.testing.assert_allclose(model.predict_proba(X), other.predict_proba(X), atol=1e-12)
+    least = ours.MLPClassifier(hidden_layer_sizes=(4,))
+    least.coefs_, least.intercepts_ = one.coefs_, one.intercepts_
+    least.classes_ = np.array([0, 1])
+    np.testing.assert_array_equal(least.predict(X), expected)
+    np.testing.assert_allclose(least.predict_proba(X).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("labels", [(-1, 1), (0, 5), (-2, 0)])
+@pytest.mark.parametrize("name", ["tanh", "identity", "logistic"])
+def test_the_threshold_between_assigned_labels(labels, name):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(60, 5))
+    y = np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)]
+    answers = []
+    for cls in (ours.MLPClassifier, theirs.MLPClassifier):
+        model = quietly(cls((4,), max_iter=5, random_state=0).fit, X, y)
+        model._label_binarizer = LabelBinarizer(neg_label=labels[0], pos_label=labels[1]).fit(y)
+        model.out_activation_ = name
+        answers.append(model.predict(X))
+    np.testing.assert_array_equal(*answers)
+
+
+def test_more_outputs_than_classes():
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    for y, n in ((np.arange(60) % 3, 5), (np.arange(60) % 2, 3)):
+        answers = []
+        for cls in (ours.MLPClassifier, theirs.MLPClassifier):
+            model = quietly(cls((6,), max_iter=3, random_state=0).fit, X, y)
+            model.coefs_[-1], model.intercepts_[-1] = np.ones((6, n)), np.arange(float(n))
+            model.n_outputs_ = n
+            try:
+                answers.append(model.predict(X).tolist())
+            except ValueError as error:
+                answers.append(str(error))
+        assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("name", ["logistic", "tanh"])
+def test_to_sklearn_keeps_the_activation_without_a_hidden_layer(name):
+    X, y = np.random.default_rng(0).normal(size=(30, 5)), np.arange(30) % 3
+    model = quietly(ours.MLPClassifier((), name, max_iter=3, random_state=1).fit, X, y)
+    other = model.to_sklearn()
+    assert other.activation == name
+    again = quietly(theirs.MLPClassifier(**other.get_params()).fit, X, y)
+    np.testing.assert_allclose(again.coefs_[0], model.coefs_[0])
+
+
+def test_weights_that_are_none():
+    X, y = np.random.default_rng(0).normal(size=(30, 5)), np.arange(30) % 3
+    model = quietly(ours.MLPClassifier((6, 4), max_iter=3, random_state=1).fit, X, y)
+    good = model.coefs_[1]
+    for bad, error in (([[1], [1, 2]], ValueError), (np.ma.masked_array(good, True), TypeError)):
+        model.coefs_[1] = bad
+        with pytest.raises(error, match=r"coefs_\[1\]"):
+            model.predict(X)
+    model.coefs_[1] = good
+    with pytest.raises(TypeError, match="X must hold real numbers|datetime"):
+        model.predict(X.astype("M8[s]"))

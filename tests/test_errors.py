@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import sklearn.neural_network
 
 import fastdnn
@@ -407,3 +408,76 @@ def test_states_whose_parts_are_none(name, value):
         state[name] = np.float64(3.0) if value == "a number" else np.ones(5)
     with pytest.raises(ValueError, match=name):
         net.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("layer_dims", np.array([[6, 2, 1]])),
+        ("layer_dims", 5),
+        ("layer_dims", [6, 2.5, 1]),
+        ("kind", np.array(["adam", "sgd"])),
+        ("kind", []),
+        ("params", [[1], [2, 3]]),
+        ("params", None),
+    ],
+)
+def test_states_name_what_is_none(name, value):
+    net = fastdnn.Network([6, 2, 1], rng=0)
+    with pytest.raises(ValueError, match=f"state.*{name}"):
+        net.load_state_dict({**net.state_dict(), name: value})
+
+
+def test_masks_are_not_dropped():
+    net = fastdnn.Network([6, 2, 1], rng=0)
+    state = net.state_dict()
+    with pytest.raises(TypeError, match="masked"):
+        net.load_state_dict({**state, "params": np.ma.masked_array(state["params"], True)})
+    for rate in (np.ma.masked, np.ma.array([0.5], mask=[True]), np.ma.array(0.5)):
+        with pytest.raises(TypeError, match="learning_rate must be a number, got a masked"):
+            fastdnn.SGD(rate)
+    with pytest.raises(TypeError, match="nesterov must be True or False"):
+        fastdnn.SGD(0.1, 0.9, np.array([True, False]))
+
+
+def broken(kind):
+    """Make a sparse matrix whose parts do not fit together, which SciPy would not see."""
+    X = scipy.sparse.coo_matrix(np.random.default_rng(0).normal(size=(8, 5)))
+    if kind == "coo, column":
+        X.col[0] = 10**8
+    elif kind == "coo, row":
+        X.row[3] = -5
+    elif kind == "coo, length":
+        X.data = X.data[:-3]
+    elif kind == "csc":
+        X = X.tocsc()
+        X.indices[2] = 10**6
+    elif kind == "bsr":
+        X = X.tobsr((2, 5))
+        X.indices[1] = -4
+    else:
+        X = X.tolil()
+        X.rows[0], X.data[0] = [1], [1.0] * 10**5
+    return X
+
+
+@pytest.mark.parametrize("kind", ["coo, column", "coo, row", "coo, length", "csc", "bsr", "lil"])
+def test_sparse_matrices_that_do_not_fit_together(kind):
+    y = np.arange(8) % 2
+    with pytest.raises(ValueError, match=r"X|index|indices"):
+        fastdnn.Network([5, 2, 1], rng=0).predict(broken(kind))
+    with pytest.raises(ValueError, match=r"X|index|indices"):
+        fastdnn.Network([5, 2, 1], rng=0).fit(broken(kind), y)
+
+
+def test_bounds_below_the_smallest_normal_number_are_not_taken_as_none():
+    X, y = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 2
+    net = fastdnn.Network([3, 4, 1], rng=0)
+    W1 = net.parameters["W1"].copy()
+    net.fit(X, y, optimizer=fastdnn.SGD(0.1), clip_norm=1e-310)
+    np.testing.assert_array_equal(net.parameters["W1"], W1)
+    X[:, 0] = 0
+    for dtype, epsilon in (("float32", 1e-40), ("float64", 1e-310)):
+        net = fastdnn.Network([3, 4, 1], dtype=dtype, rng=0)
+        net.fit(X, y, optimizer=fastdnn.Adam(0.01, epsilon=epsilon), epochs=3)
+        assert np.isfinite(net.parameters["W1"]).all()

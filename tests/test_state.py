@@ -335,3 +335,31 @@ def test_threads_of_small_stacks(level):
         FASTDNN_SIMD=level,
         OPENBLAS_NUM_THREADS="1",
     )
+
+
+@pytest.mark.parametrize("first_layer", ["gram", "direct"])
+@pytest.mark.parametrize("writes", [True, False])
+def test_weights_that_a_callback_has_written_stay_where_it_raises(first_layer, writes):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(20, 40))
+    y = (X[:, :1] > 0).astype(float)
+    net, best = Network([40, 5, 1], rng=0), {}
+
+    def callback(state):
+        if state.epoch == 1:
+            best.update({key: value.copy() for key, value in net.parameters.items()})
+        if state.epoch == 3:
+            if writes:
+                for key, value in net.parameters.items():
+                    value[...] = best[key]
+            raise StopIteration
+
+    with pytest.raises(StopIteration):
+        net.fit(X, y, optimizer=SGD(0.5), epochs=9, callbacks=[callback], first_layer=first_layer)
+    twin = Network([40, 5, 1], rng=0)
+    twin.fit(X, y, optimizer=SGD(0.5), epochs=1 if writes else 3, first_layer=first_layer)
+    for key, value in twin.parameters.items():
+        np.testing.assert_array_equal(net.parameters[key], value)
+    assert net.epochs == 3
+    net.fit(X, y, epochs=2, first_layer=first_layer)
+    assert all(np.isfinite(value).all() for value in net.parameters.values())

@@ -313,3 +313,28 @@ def test_targets_of_any_type_are_looked_at(loss, dtype):
     quietly(same.fit, X, y.astype(float), X_val=X, y_val=y.astype(float))
     np.testing.assert_allclose(est.loss_curve_, same.loss_curve_, rtol=1e-3)
     assert np.isfinite(est.validation_loss_curve_).all()
+
+
+@pytest.mark.parametrize(
+    "value", [np.array([0.5, 0.6]), None, 10**400, "good", 1j], ids=lambda v: type(v).__name__
+)
+def test_scorers_that_return_no_number(value):
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    model = ours.MLPClassifier((4,), max_iter=3, early_stopping=True, scoring=lambda *_: value)
+    with pytest.raises(ValueError, match="scoring must return a number"):
+        model.fit(X, y)
+
+
+def test_validation_targets_are_judged_as_targets_are():
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    with_none = y.astype(object)
+    with_none[0] = None
+    for targets in (y.astype(str), with_none):
+        with pytest.raises(TypeError, match="y_val must hold numbers"):
+            ours.MLPRegressor(hidden_layer_sizes=(4,), max_iter=2).fit(X, y, X_val=X, y_val=targets)
+    with pytest.raises(TypeError, match="y_val must hold classes"):
+        ours.MLPClassifier((4,), max_iter=2).fit(X, y, X_val=X, y_val=with_none)
+    several = np.stack([y, 1 - y], axis=1)
+    for wrong in (2 * several, 0.5 * several):
+        with pytest.raises(ValueError, match="y_val has classes"):
+            ours.MLPClassifier((4,), max_iter=2).fit(X, several, X_val=X, y_val=wrong)

@@ -300,3 +300,18 @@ def test_an_interrupt_at_any_moment_leaves_the_estimator_free():
         assert not hasattr(est, "_owner"), n
     assert threading.active_count() < 50
     quietly(est.fit, X, y)
+
+
+@pytest.mark.parametrize("weight", [np.nan, None, np.inf])
+def test_class_weights_that_are_not_finite(weight):
+    X, y = np.random.default_rng(0).normal(size=(30, 5)), np.arange(30) % 3
+    with pytest.raises(ValueError, match="class_weight must hold finite numbers"):
+        ours.MLPClassifier((4,), class_weight={2: weight}).fit(X, y)
+
+
+def test_balanced_among_the_weights_of_several_labels_is_refused_in_a_stream():
+    X = np.random.default_rng(0).normal(size=(30, 5))
+    Y = (X[:, :3] > 0).astype(int)
+    weights = [{0: 1, 1: 2}, "balanced", {0: 1, 1: 1}]
+    with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
+        ours.MLPClassifier((4,), class_weight=weights).partial_fit(X, Y, classes=[0, 1, 2])
