@@ -58,7 +58,10 @@ SMALL_STACK = textwrap.dedent("""
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a thread with a stack of 64 kB")
 def test_a_thread_with_a_small_stack():
     run = subprocess.run(
-        [sys.executable, "-c", SMALL_STACK], capture_output=True, encoding="utf-8", timeout=120
+        [sys.executable, "-P", "-c", SMALL_STACK],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
     )
     assert run.stdout == "done\n", (run.returncode, run.stderr)
 

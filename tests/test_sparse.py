@@ -431,7 +431,7 @@ def test_memory(arguments):
     if arguments[0] != "network":
         pytest.importorskip("sklearn")
     run = subprocess.run(
-        [sys.executable, "-c", MEMORY, *arguments], capture_output=True, encoding="utf-8",
+        [sys.executable, "-P", "-c", MEMORY, *arguments], capture_output=True, encoding="utf-8",
         check=True, timeout=120,
     )  # fmt: skip
     # X is 1 MB, the weights 2; L-BFGS keeps some thirty vectors like these. A dense X is 1900 MB, a

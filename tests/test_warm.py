@@ -267,7 +267,7 @@ assert all(np.array_equal(a, b) for a, b in zip(est.coefs_, one.coefs_))
 print("sound")
 """
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     assert run.stdout.strip() == "sound", run.stderr
 
