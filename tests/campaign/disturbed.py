@@ -246,6 +246,7 @@ def callbacks(draw):
     """Let a callback raise, stop, fork, fit again, or use the network."""
     net, X, Y, w = _data(draw)
     name, deed = _callback(draw, net, X, Y)
+    twin = copy.deepcopy(net)
     when, options = draw.whole(1, 3), {"epochs": 3, "batch_size": draw.pick((None, 4))}
     options |= {"n_threads": draw.pick((1, 2, 3)), "optimizer": draw.pick(OPTIMIZERS)}
     if options["batch_size"] is None and isinstance(options["optimizer"], fastdnn.SGD):
@@ -267,6 +268,10 @@ def callbacks(draw):
         except SystemExit as error:
             outcome = Outcome(lambda: None)
             outcome.error = error
+    if isinstance(outcome.error, FloatingPointError):
+        # what diverges with no callback at all may diverge
+        Outcome(lambda: twin.fit(X, Y, **options)).refused("diverged")
+        return
     expected = {
         "raise": (OddError, KeyboardInterrupt, StopIteration, SystemExit),
         "fit": RuntimeError, "load": RuntimeError, "interrupt": KeyboardInterrupt,
