@@ -156,10 +156,24 @@ cdef bint _look_like(object array, const Matrix *like, Py_ssize_t rows, Py_ssize
 
 cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint trans, Matrix *matrix):
     # an array of the element type of another one
+    cdef:
+        Py_buffer buffer
+        bint fits
     shape = (rows, cols)
     dtype = float32 if like.type == b'f' else float64
     array = empty(shape, dtype, "F") if trans else empty(shape, dtype)
-    if not _look_like(array, like, rows, cols, matrix):
+    # what it holds is known: NumPy would spell the format out anew for each array
+    PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES)
+    fits = (buffer.ndim == 2 and buffer.shape[0] == rows and buffer.shape[1] == cols
+            and buffer.itemsize == (4 if like.type == b'f' else 8))
+    if fits:
+        matrix.type, matrix.rows, matrix.cols = like.type, rows, cols
+        matrix.row, matrix.col = buffer.strides[0], buffer.strides[1]
+        matrix.data = buffer.buf
+        matrix.trans = trans and rows > 1 and cols > 1
+        matrix.whole = True
+    PyBuffer_Release(&buffer)
+    if not fits:
         raise SystemError("numpy.empty returned another array than it was asked for")
     return array
 
