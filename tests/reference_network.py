@@ -4,7 +4,6 @@ Nothing here is fast or careful. Weights are W (n_prev, n) in lists, biases b (n
 """
 
 import numpy as np
-from reference import product
 from scipy.special import erf, expit, logsumexp
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -92,7 +91,7 @@ def forward(W, b, activations, X, keep=None, masks=None):
         if masks is not None:
             A = A * masks[l]
         inputs.append(A)
-        Z.append(product(A, W[l]) + b[l])
+        Z.append(A @ W[l] + b[l])
         if l < len(W) - 1:
             A = ACTIVATIONS[activations[l]][0](Z[l])
     return Z, inputs
@@ -107,10 +106,10 @@ def gradient(W, b, activations, output, cost, p, X, T, weights=None, l2=0.0, mas
     dZ = derivative(Z[-1], T, p) * (w / w.sum())[:, None]
     dW, db = [None] * len(W), [None] * len(W)
     for l in reversed(range(len(W))):
-        dW[l] = product(inputs[l].T, dZ) + l2 * W[l]
+        dW[l] = inputs[l].T @ dZ + l2 * W[l]
         db[l] = dZ.sum(axis=0)
         if l > 0:
-            dA = product(dZ, W[l].T)
+            dA = dZ @ W[l].T
             if masks is not None:
                 dA = dA * masks[l]
             dZ = dA * ACTIVATIONS[activations[l - 1]][1](Z[l - 1])

@@ -82,7 +82,7 @@ def _layer(draw):
     if result is None or not inputs.ordinary:
         return
     A, W, b = (g.plain for g in inputs.arguments.values())
-    Z = reference.product(W, A) + b
+    Z = W @ A + b
     right = {"linear": lambda Z: Z, "relu": lambda Z: np.maximum(Z, 0), "sigmoid": expit}[act](Z)
     close(result[0], right, "A")
     if act != "linear":
