@@ -652,13 +652,14 @@ def test_to_sklearn_keeps_the_activation_without_a_hidden_layer(name):
     np.testing.assert_allclose(again.coefs_[0], model.coefs_[0])
 
 
+@pytest.mark.filterwarnings("ignore:Creating an ndarray from ragged")  # of NumPy before 1.24
 def test_weights_that_are_none():
     X, y = np.random.default_rng(0).normal(size=(30, 5)), np.arange(30) % 3
     model = quietly(ours.MLPClassifier((6, 4), max_iter=3, random_state=1).fit, X, y)
     good = model.coefs_[1]
-    for bad, error in (([[1], [1, 2]], ValueError), (np.ma.masked_array(good, True), TypeError)):
+    for bad in ([[1], [1, 2]], np.ma.masked_array(good, True)):
         model.coefs_[1] = bad
-        with pytest.raises(error, match=r"coefs_\[1\]"):
+        with pytest.raises((TypeError, ValueError), match=r"coefs_\[1\]"):
             model.predict(X)
     model.coefs_[1] = good
     with pytest.raises(TypeError, match="X must hold real numbers|datetime"):
