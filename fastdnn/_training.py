@@ -201,7 +201,10 @@ def train(
         changed["_gram_state"] = None if form is None else form.state()
     history = History()
     start, before = perf_counter(), counts.steps
-    try:
+    written: Array | None = None  # the first layer's weights, while callbacks may write to them
+
+    def run_epochs() -> None:
+        nonlocal form, trainer, rate, written
         for i in range(epochs):
             if i > 0:
                 rate = rate_of(counts.epochs)
@@ -227,22 +230,21 @@ def train(
             if after is not None:
                 after(i, cost)
             if callbacks:
-                W1_written = None if form is None else W1.copy()
+                written = None if form is None else W1.copy()
                 state = State(network, network.epochs, rate, history)
-                try:
-                    for callback in callbacks:
-                        callback(state)
-                except BaseException:
-                    if W1_written is not None and not np.array_equal(W1, W1_written):
-                        # what it wrote before is what it leaves
-                        form = network._gram_state = None
-                    raise
-                if W1_written is not None and not np.array_equal(W1, W1_written):
+                for callback in callbacks:
+                    callback(state)
+                if written is not None and not np.array_equal(W1, written):
                     # a callback has changed the weights: they are where it begins anew
                     form, trainer = begin(None)
                     network._gram_state = None if form is None else form.state()
+                written = None
                 if state.stopped:
                     break
+
+    try:
+        # a call: Python 3.13 does not take a loop's jump back for a part of what it stands in
+        run_epochs()
     finally:
         # calls of compiled code, for which the next Ctrl-C waits
         if epochs == 0 or counts.steps > before:
@@ -250,7 +252,10 @@ def train(
                 if not history.costs:
                     network.__dict__.update(changed)
             finally:
-                if form is not None:
+                if written is not None and not np.array_equal(W1, written):
+                    # what a callback wrote before it raised is what it leaves
+                    network._gram_state = None
+                elif form is not None:
                     team.share(n_0, form.write)
     return history
 
