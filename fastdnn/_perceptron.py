@@ -292,7 +292,8 @@ class Perceptron(Judged, CallbackSupportMixin):
         self.n_iter_ = 0
         with Team(self._threads(X, batch)) as team, Progress(self) as progress:
             run = Run(self, plan, params, X, y, sample_weight, batch, team)
-            try:
+
+            def iterate() -> None:
                 for _ in range(self.max_iter):
                     if tasks is not None:
                         tasks.begin()
@@ -328,8 +329,12 @@ class Perceptron(Judged, CallbackSupportMixin):
                             f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached "
                             "and the optimization hasn't converged yet.",
                             ConvergenceWarning,
-                            stacklevel=5,
+                            stacklevel=6,
                         )
+
+            try:
+                # a call: Python 3.13 leaves a loop's jump back out of what it stands in
+                iterate()
             except KeyboardInterrupt:
                 warnings.warn("Training interrupted by user.", stacklevel=5)
             finally:
