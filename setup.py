@@ -50,46 +50,36 @@ if not X86_64:
     levels = {"base": []}
 
 
+CORE = Path("fastdnn/_core")
+
+
 def probe_blas_int():
-    """Write _blas_int.pxi: SciPy names the integer type of its BLAS since 1.18."""
+    """Write blas_int.pxi: SciPy names the integer type of its BLAS since 1.18."""
     pxd = Path(scipy.__file__).parent / "linalg" / "cython_blas.pxd"
     line = (
         "from scipy.linalg.cython_blas cimport blas_int\n"
         if "blas_int" in pxd.read_text(encoding="utf-8")
         else "ctypedef int blas_int\n"
     )
-    pxi = Path("fastdnn/_blas_int.pxi")
+    pxi = CORE / "blas_int.pxi"
     if not pxi.exists() or pxi.read_text(encoding="utf-8") != line:
         pxi.write_text(line, encoding="utf-8")
 
 
-# what a module is made of beside its .pyx and .pxd
-SHARED = (
-    "_blas.pxd",
-    "_blas_int.pxi",
-    "_loops.pxi",
-    "_loops_points.pxi",
-    "_loops_training.pxi",
-    "_loops_products.pxi",
-    "_loops_output.pxi",
-    "_loops_sparse.pxi",
-    "_memory.pxd",
-    "_modes.pxd",
-    "_products.pxd",
-    "_source.pxd",
-    "_team.pxd",
-)
+probe_blas_int()
+# any of them may be a part of any module
+SHARED = sorted(str(path) for pattern in ("*.pxd", "*.pxi") for path in CORE.glob(pattern))
 
 
 def extension(name, flags=()):
     return Extension(
-        f"fastdnn.{name}",
-        [f"fastdnn/{name}.pyx"],
+        f"fastdnn._core.{name}",
+        [str(CORE / f"{name}.pyx")],
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
         py_limited_api=ABI3,
         extra_compile_args=[*compile_args, *flags],
         extra_link_args=link_args,
-        depends=[f"fastdnn/{file}" for file in SHARED],
+        depends=SHARED,
     )
 
 
@@ -102,18 +92,16 @@ class BuildExt(build_ext):
         super().build_extensions()
 
 
-probe_blas_int()
 setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
         [
-            *(extension(f"_loops_{level}", flags) for level, flags in levels.items()),
-            extension("_loops"),
-            extension("_kernels"),
-            extension("_engine"),
-            extension("_workers"),
-            extension("_trainer"),
-            extension("_bare"),
+            *(extension(f"level_{level}", flags) for level, flags in levels.items()),
+            *(
+                extension(path.stem)
+                for path in sorted(CORE.glob("*.pyx"))
+                if not path.stem.startswith("level_")
+            ),
         ],
         compiler_directives={
             "language_level": 3,

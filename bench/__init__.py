@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-IN_PLACE = any(path.suffix in (".so", ".pyd") for path in (ROOT / "fastdnn").glob("_kernels*"))
+IN_PLACE = any(path.suffix in (".so", ".pyd") for path in (ROOT / "fastdnn/_core").glob("course*"))
 
 if not IN_PLACE:
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]

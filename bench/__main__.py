@@ -18,7 +18,7 @@ from bench import calls, estimators, lasting, orders, products, sparse, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
-from fastdnn import _loops
+from fastdnn._core import levels
 
 TITLE = "fastdnn against NumPy as the course writes it"
 HEADER = ("network", "dtype", "function", "NumPy, µs", "fastdnn, µs", "times faster", "quartiles")
@@ -210,8 +210,8 @@ def _caption(pools: list[dict[str, Any]], rounds: int) -> dict[str, str]:
         "Python": platform.python_version(),
         "NumPy": version("numpy"),
         "SciPy": version("scipy"),
-        "fastdnn": f"{fastdnn.__version__}, SIMD level {_loops.level}",
-        "caches": "first level {} kB, second {} kB".format(*(n // 1024 for n in _loops.caches)),
+        "fastdnn": f"{fastdnn.__version__}, SIMD level {levels.level}",
+        "caches": "first level {} kB, second {} kB".format(*(n // 1024 for n in levels.caches)),
     }
     blas = sorted(
         f"{pool['internal_api']} {pool['version']} for {pool.get('architecture')} "

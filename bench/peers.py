@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastdnn
+from bench import bare
 from bench.cases import load_course
-from fastdnn import _bare
 
 Array = NDArray[Any]
 Call = Callable[[], object]
@@ -78,14 +78,14 @@ CASES = (
 # ------------------------------------------------------------------------------ what is compared to
 
 
-def bare(case: Case, threads: int) -> Call:
+def bare_(case: Case, threads: int) -> Call:
     """Run the step's matrix products by SciPy's BLAS and nothing else, in a loop without Python.
 
     In the forms TN (forward), NN (gradient of the activations) and NT (of the weights).
     """
     backward = case.batches > 0
     dims, steps = case.layer_dims, max(case.batches, 1)
-    return lambda: _bare.products(dims, case.m, case.dtype, steps, backward)
+    return lambda: bare.products(dims, case.m, case.dtype, steps, backward)
 
 
 def fastdnn_(case: Case, threads: int) -> Call:
@@ -380,7 +380,7 @@ def onnxruntime(case: Case, threads: int) -> Call | None:
 
 # name: the contender, and what it imports
 CONTENDERS: dict[str, tuple[Callable[[Case, int], Call | None], tuple[str, ...]]] = {
-    "bare gemm": (bare, ()),
+    "bare gemm": (bare_, ()),
     "fastdnn": (fastdnn_, ()),
     "NumPy": (numpy_, ()),
     "scikit-learn": (sklearn, ("sklearn",)),

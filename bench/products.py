@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.timing import compare
-from fastdnn import _bare
+from fastdnn._core import course
 
 TITLE = "products of the package against SciPy's BLAS alone, the worst first"
 HEADER = (
@@ -79,7 +79,7 @@ def _compare(
     B = random.standard_normal((N, K) if trans_B else (K, N)).astype(dtype)
     C = np.empty((M, N), dtype)
     steps = max(1, 200_000 // (M * N * K))
-    call = partial(_bare.multiply, A, trans_A, B, trans_B, C)
+    call = partial(course.multiply, A, trans_A, B, trans_B, C)
     loops = call(True)
     times = compare(
         partial(call, False, steps), partial(call, True, steps),

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-if find_spec("fastdnn._kernels") is None:
+if find_spec("fastdnn._core.course") is None:
     raise ImportError(
         "this is the source folder of fastdnn, which is not compiled: run from another folder, "
         "where the installed package is found, or build it in place: pip install -e ."
@@ -21,7 +21,7 @@ except ImportError as error:
     if name == "fastdnn" or (name == "-m" and "fastdnn" in sys.orig_argv):
         raise SystemExit(f"fastdnn: error: {error}") from None
     raise
-from fastdnn._training import History, State
+from fastdnn._fit.loop import History, State
 from fastdnn.application import (
     L_layer_model,
     predict,
@@ -102,4 +102,4 @@ def _compiled() -> None:
     Never called: a processor may lack the instructions of some. It is for the tools that make an
     executable of a program.
     """
-    from fastdnn import _engine, _loops_base, _loops_v3, _loops_v4  # noqa: F401
+    from fastdnn._core import engine, level_base, level_v3, level_v4  # noqa: F401

@@ -14,11 +14,11 @@ except ImportError as error:
         "pip install scipy"
     ) from error
 
-from fastdnn import _loops
+from fastdnn._core import levels
 
 try:
     # the first that takes functions of SciPy's BLAS
-    from fastdnn import _kernels as _kernels
+    from fastdnn._core import course  # noqa: F401
 except TypeError as error:
     raise ImportError(
         f"fastdnn was built for another BLAS than that of SciPy {scipy.__version__}, which counts "
@@ -39,7 +39,7 @@ def show_config() -> None:
     threads = _blas_threads()
     rows = {
         "fastdnn": __version__,
-        "SIMD": f"{_loops.level} (this processor can run {', '.join(_loops.available)})",
+        "SIMD": f"{levels.level} (this processor can run {', '.join(levels.available)})",
         "BLAS": f"{blas['name']} {blas['version']}, SciPy's own",
         "BLAS threads": "unknown" if threads is None else str(threads),
         "SciPy": scipy.__version__,

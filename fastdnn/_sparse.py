@@ -9,48 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array, examples, integer, real
-
-
-class Csr:
-    """A matrix (m, n) of float32 or float64 by its nonzeros, in every row by rising columns.
-
-    Attributes
-    ----------
-    indptr : ndarray (m + 1) of int64
-        Where each row's nonzeros begin, and where the last one's end.
-    indices : ndarray of int32
-        Their columns.
-    data : ndarray
-        Their values.
-    shape : tuple of two int
-    """
-
-    __slots__ = ("data", "indices", "indptr", "shape")
-
-    def __init__(self, indptr: Array, indices: Array, data: Array, shape: tuple[int, int]) -> None:
-        self.indptr, self.indices, self.data, self.shape = indptr, indices, data, shape
-        indptr.flags.writeable = indices.flags.writeable = False
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        return self.shape[0]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Element type."""
-        return self.data.dtype
-
-    @property
-    def per_row(self) -> float:
-        """How many nonzeros a row has in the mean."""
-        return len(self.indices) / len(self)
-
-    def astype(self, dtype: Any) -> "Csr":
-        """Convert the values."""
-        if self.dtype == dtype:
-            return self
-        with np.errstate(over="ignore"):
-            return Csr(self.indptr, self.indices, self.data.astype(dtype), self.shape)
+from fastdnn._core.csr import Csr as Csr
 
 
 def is_sparse(value: object) -> bool:

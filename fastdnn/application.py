@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, integer, label_row, matrices, native, number, real
-from fastdnn._threads import Team
-from fastdnn._training import Run, takes_gram, threads, train
+from fastdnn._fit.loop import Run, takes_gram, threads, train
+from fastdnn._fit.threads import Team
 from fastdnn.functional import L_model_forward
 from fastdnn.network import Network
 from fastdnn.optimizers import SGD

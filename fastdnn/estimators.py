@@ -25,10 +25,10 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastdnn._arrays import Array
-from fastdnn._assembled import NAMES, complete
-from fastdnn._chunks import columns, plain, same
-from fastdnn._converted import from_sklearn, to_sklearn
-from fastdnn._perceptron import Perceptron
+from fastdnn._sklearn.assembled import NAMES, complete
+from fastdnn._sklearn.chunks import columns, plain, same
+from fastdnn._sklearn.converted import from_sklearn, to_sklearn
+from fastdnn._sklearn.perceptron import Perceptron
 
 _ACTIVATION = StrOptions(set(NAMES))
 _ADDED: dict[str, list[Any]] = {

@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from fastdnn import _kernels, _threads
 from fastdnn._arrays import (
     Array,
     as_matrix,
@@ -33,14 +32,14 @@ from fastdnn._arrays import (
     layer_names,
     output_arrays,
 )
+from fastdnn._core import course
 
 Activation = Literal["sigmoid", "relu"]
 LinearCache = tuple[Array, Array, Array]
 Cache = tuple[LinearCache, Array]
 
-IDENTITY = _kernels.ACTIVATIONS["identity"]
-_kernels.ask_threads(_threads.address())
-_ACTIVATIONS = {name: code for name, code in _kernels.ACTIVATIONS.items() if code != IDENTITY}
+IDENTITY = course.ACTIVATIONS["identity"]
+_ACTIVATIONS = {name: code for name, code in course.ACTIVATIONS.items() if code != IDENTITY}
 RELU = _ACTIVATIONS["relu"]
 SIGMOID = _ACTIVATIONS["sigmoid"]
 
@@ -173,9 +172,9 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike) -> Array:
     ValueError
         If an argument is empty, or the sizes do not match.
     """
-    cost = _kernels.cross_entropy(AL, Y)
+    cost = course.cross_entropy(AL, Y)
     if cost is None:
-        cost = computed(_kernels.cross_entropy, *output_arrays(AL, Y))
+        cost = computed(course.cross_entropy, *output_arrays(AL, Y))
     return cost
 
 
@@ -273,9 +272,9 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
     if not isinstance(caches, Sequence) or len(caches) == 0:
         raise ValueError("caches must be the list of caches that L_model_forward returns")
     L = len(caches)
-    dA = _kernels.cross_entropy_backward(AL, Y)
+    dA = course.cross_entropy_backward(AL, Y)
     if dA is None:
-        dA = computed(_kernels.cross_entropy_backward, *output_arrays(AL, Y))
+        dA = computed(course.cross_entropy_backward, *output_arrays(AL, Y))
     grads = {}
     names = layer_names(L)
     for l in range(L, 0, -1):
@@ -403,14 +402,14 @@ def _activation_code(activation: object) -> int:
 
 def layer_forward(code: int, A_prev: Any, W: Any, b: Any, l: int = 0) -> tuple[Array, Cache]:
     """Compute layer l of a model, or a layer on its own if l is 0."""
-    results = _kernels.layer_forward(code, A_prev, W, b)
+    results = course.layer_forward(code, A_prev, W, b)
     if results is None:
         if l:
             names = (f"A{l - 1}" if l > 1 else "X", f"W{l}", f"b{l}")
         else:
             names = ("A" if code == IDENTITY else "A_prev", "W", "b")
         A_prev, W, b = layer_arrays(A_prev, W, b, names)
-        results = computed(_kernels.layer_forward, code, A_prev, W, b)
+        results = computed(course.layer_forward, code, A_prev, W, b)
     A, Z = results
     return A, ((A_prev, W, b), Z)
 
@@ -421,13 +420,13 @@ def layer_backward(code: int, dA: Any, cache: Any, l: int = 0) -> tuple[Array, A
         (A_prev, W, _), Z = cache
     except (TypeError, ValueError):
         raise _cache_error(code, cache, l) from None
-    results = _kernels.layer_backward(code, dA, Z, A_prev, W)
+    results = course.layer_backward(code, dA, Z, A_prev, W)
     if results is None:
         of = f" of caches[{l - 1}]" if l else ""
         gradient = f"dA{l}" if l else "dZ" if code == IDENTITY else "dA"
         names = (gradient, "Z" + of, "A_prev" + of, "W" + of)
         arrays = layer_gradient_arrays(dA, Z, A_prev, W, names)
-        results = computed(_kernels.layer_backward, code, *arrays)
+        results = computed(course.layer_backward, code, *arrays)
     return results
 
 
@@ -444,17 +443,17 @@ def _cache_error(code: int, cache: Any, l: int) -> ValueError:
 
 
 def _activate(code: int, Z: Any) -> tuple[Array, Array]:
-    A = _kernels.activate(code, Z)
+    A = course.activate(code, Z)
     if A is None:
         (Z,) = elements(Z=Z)
-        A = as_shaped(computed(_kernels.activate, code, as_matrix(Z)), Z)
+        A = as_shaped(computed(course.activate, code, as_matrix(Z)), Z)
     return A, Z
 
 
 def _activate_backward(code: int, dA: Any, cache: Any) -> Array:
-    dZ = _kernels.activate_backward(code, dA, cache)
+    dZ = course.activate_backward(code, dA, cache)
     if dZ is None:
         dA, Z = elements(dA=dA, cache=cache)
         matrices = as_matrix(dA), as_matrix(Z)
-        dZ = as_shaped(computed(_kernels.activate_backward, code, *matrices), Z)
+        dZ = as_shaped(computed(course.activate_backward, code, *matrices), Z)
     return dZ

@@ -24,11 +24,10 @@ from fastdnn._arrays import (
     targets,
     weights,
 )
-from fastdnn._gram import NAMES
-from fastdnn._sparse import Csr, rows
-from fastdnn._threads import CALL, Team, choose, piece
-from fastdnn._trainer import ACTIVATIONS, COSTS, Counts, Plan, first_nonfinite, take_over
-from fastdnn._training import (
+from fastdnn._core.training import ACTIVATIONS, COSTS, Counts, Plan, first_nonfinite, take_over
+from fastdnn._core.workers import Exclusive
+from fastdnn._fit.gram import NAMES
+from fastdnn._fit.loop import (
     MOMENTS,
     History,
     Optimizer,
@@ -39,7 +38,8 @@ from fastdnn._training import (
     threads,
     train,
 )  # fmt: skip
-from fastdnn._workers import Exclusive
+from fastdnn._fit.threads import CALL, Team, choose, piece
+from fastdnn._sparse import Csr, rows
 from fastdnn.optimizers import SGD, Adam, RMSprop
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastdnn import _kernels
 from fastdnn._arrays import (
     FLOAT32,
     FLOAT64,
@@ -25,6 +24,7 @@ from fastdnn._arrays import (
     layer_names,
     number,
 )
+from fastdnn._core import course
 
 Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
@@ -167,11 +167,11 @@ def update_parameters(
                 P, dP = given[key], gradients[gradient]
             except (KeyError, TypeError, IndexError):
                 P, dP = entry(given, key, "params"), entry(gradients, gradient, "grads")
-            P_new = _kernels.descend(learning_rate, P, dP)
+            P_new = course.descend(learning_rate, P, dP)
             if P_new is None:
                 P, dP = broadcast(P, dP, key)
                 matrices = as_matrix(P), as_matrix(dP)
-                P_new = as_shaped(computed(_kernels.descend, learning_rate, *matrices), P)
+                P_new = as_shaped(computed(course.descend, learning_rate, *matrices), P)
             updated[key] = P_new
     return updated
 

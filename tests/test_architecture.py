@@ -12,85 +12,95 @@ import fastdnn
 
 SOURCE = Path(__file__).resolve().parent.parent / "fastdnn"
 
-# From the bottom up: what a module may import besides the standard library.
-ARROWS = {
-    "_blas": {"scipy"},
-    "_loops": set(),
-    "_products": {"_blas", "_loops"},
-    "_memory": set(),
-    "_source": {"_loops"},
-    "_team": set(),
-    "_modes": set(),
-    "_kernels": {"_blas", "_loops", "_memory", "_products", "numpy"},
-    "_config": {"_kernels", "_loops", "numpy", "scipy"},
-    "_arrays": {"numpy"},
-    "_sparse": {"_arrays", "numpy"},
-    "_engine": {"_loops", "_modes", "_products", "_source", "_team"},
-    "_trainer": {
-        *("_engine", "_loops", "_memory", "_modes", "_products", "_source", "_sparse", "_team"),
-        "numpy",
-    },
-    "_bare": {"_blas", "_loops", "numpy"},
-    "_workers": set(),
-    "_threads": {"_workers", "scipy"},
-    "_gram": {"_arrays", "_threads", "_trainer", "numpy"},
+# The wings, and the files that are in none, from the bottom up: what each may import of the others.
+WINGS = {
+    "_core": set(),
+    "_arrays": set(),
+    "_sparse": {"_arrays", "_core"},
+    "_config": {"_core"},
     "optimizers": set(),
-    "functional": {"_arrays", "_kernels", "_threads", "numpy"},
-    "parameters": {"_arrays", "_kernels", "numpy"},
-    "images": {"_arrays", "numpy"},
-    "_training": {"_arrays", "_gram", "_sparse", "_threads", "_trainer", "optimizers", "numpy"},
-    "network": {
-        *("_arrays", "_gram", "_sparse", "_threads", "_trainer", "_training", "_workers"),
-        *("optimizers", "parameters", "numpy"),
-    },
+    "functional": {"_arrays", "_core"},
+    "parameters": {"_arrays", "_core"},
+    "images": {"_arrays"},
+    "_fit": {"_arrays", "_core", "_sparse", "optimizers"},
+    "network": {"_arrays", "_core", "_fit", "_sparse", "optimizers", "parameters"},
     "application": {
-        *("_arrays", "_threads", "_training", "functional", "network", "optimizers"),
-        *("parameters", "numpy"),
+        *("_arrays", "_core", "_fit", "functional", "network", "optimizers", "parameters"),
     },
-    "_runs": {"_arrays", "_sparse", "_threads", "_trainer", "numpy"},
-    "_assembled": {"_arrays", "_trainer", "numpy"},
-    "_checked": {"_arrays", "_sparse", "numpy"},
-    "_converted": {"_arrays", "_assembled", "_runs", "network", "numpy"},
-    "_tasks": set(),
-    "_lbfgs": {"_arrays", "_checked", "_runs", "_tasks", "_threads", "numpy", "scipy"},
-    "_judged": {"_arrays", "_sparse", "_training", "numpy"},
-    "_perceptron": {
-        *("_arrays", "_assembled", "_checked", "_converted", "_judged", "_lbfgs", "_runs"),
-        *("_sparse", "_tasks", "_threads", "_trainer", "_training", "network"),
-        *("numpy", "scipy"),
-    },
-    "_chunks": {"_arrays", "numpy"},
-    "estimators": {
-        *("_arrays", "_assembled", "_converted", "_chunks", "_perceptron", "numpy", "scipy"),
-    },
+    "_sklearn": {"_arrays", "_core", "_fit", "_sparse", "network"},
+    "_runs": {"_sklearn"},
+    "estimators": {"_arrays", "_sklearn"},
     "__init__": {
-        *("_config", "_engine", "_loops", "_training", "application", "functional", "images"),
-        *("network", "optimizers", "parameters"),
+        *("_config", "_core", "_fit", "application", "functional", "images", "network"),
+        *("optimizers", "parameters"),
     },
-    "_demo": {"_arrays", "application", "images", "parameters", "numpy"},
+    "_demo": {"_arrays", "application", "images", "parameters"},
     "__main__": {"__init__", "_demo"},
 }
+# The files of each wing, from the bottom up: what they may import of their own wing.
+ROOMS = {
+    "_core": {
+        "blas": set(),
+        "levels": set(),
+        "memory": set(),
+        "modes": set(),
+        "team": set(),
+        "csr": set(),
+        "choice": {"blas", "levels"},
+        "source": {"levels"},
+        "workers": set(),
+        "course": {"blas", "levels", "memory", "choice", "workers"},
+        "engine": {"levels", "modes", "choice", "source", "team"},
+        "training": {
+            *("csr", "engine", "levels", "memory", "modes", "choice", "source", "team"),
+        },
+    },
+    "_fit": {
+        "threads": set(),
+        "gram": {"threads"},
+        "loop": {"gram", "threads"},
+    },
+    "_sklearn": {
+        "assembled": set(),
+        "callbacks": set(),
+        "checked": set(),
+        "chunks": set(),
+        "runs": set(),
+        "converted": {"assembled", "runs"},
+        "lbfgs": {"callbacks", "checked", "runs"},
+        "stopping": set(),
+        "perceptron": {
+            *("assembled", "callbacks", "checked", "converted", "lbfgs", "runs", "stopping"),
+        },
+    },
+}
+NEEDED = {"numpy", "scipy"}
 OPTIONAL = {"PIL", "h5py", "matplotlib", "sklearn", "threadpoolctl"}
+# what is itself imported by who asks for it may import these when it is
+ASKED_FOR = {"_sklearn": {"sklearn"}, "_runs": {"sklearn"}, "estimators": {"sklearn"}}
 COMPILER = {"cython", "cpython", "libc"}
 
-PYTHON = sorted(SOURCE.glob("*.py"))
-# _blas_int.pxi is written by the build, as a line of _blas.pxd
-CYTHON = sorted({*SOURCE.glob("*.p[yx][xdi]")} - {*SOURCE.glob("*.pyi"), SOURCE / "_blas_int.pxi"})
+PYTHON = sorted(SOURCE.rglob("*.py"))
+# blas_int.pxi is written by the build, as a line of blas.pxd
+CYTHON = sorted(
+    {*SOURCE.rglob("*.p[yx][xdi]")} - {*SOURCE.rglob("*.pyi"), SOURCE / "_core" / "blas_int.pxi"}
+)
 STATEMENT = re.compile(
     r"""^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?(c?import|include)[ \t]+(?:\(([^)]*)\)|(.+))""", re.M
 )
 
 
 def python_imports(node, everywhere=True):
-    """Find the dotted names that a module imports, in its functions too or only outside of them."""
+    """Find the dotted names that a module imports: all, or only those that it needs to begin."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             yield from (f"{'.' * child.level}{child.module}.{a.name}" for a in child.names)
-        elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
-        elif everywhere or not isinstance(child, (ast.FunctionDef, ast.Lambda)):
+        elif everywhere or not (
+            isinstance(child, (ast.FunctionDef, ast.Lambda))
+            or (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING")
+        ):
             yield from python_imports(child, everywhere)
 
 
@@ -100,58 +110,91 @@ def cython_imports(text, words=("import", "cimport", "include")):
         for part in re.sub(r"#.*", "", "".join(listing)).replace("\n", " ").split(","):
             name = part.partition(" as ")[0].strip(" \"'")
             if name and word in words:
-                name = f"fastdnn.{name.removesuffix('.pxi')}" if word == "include" else name
+                if word == "include":
+                    name = f"fastdnn._core.{name.removesuffix('.pxi')}"
                 yield f"{package}.{name}" if package else name
 
 
-def room(name):
-    """Name the row of ARROWS that a dotted name belongs to; another package is its own."""
-    package, _, rest = f"{name}.".partition(".")
+def place(name):
+    """Name the wing and the room that a dotted name belongs to; another package is a wing."""
+    package, *rest = name.split(".")
     if package != "fastdnn":
-        return package
-    # _loops_base, _loops_v3, _loops_v4 and the file that they include are one thing
-    module = re.sub(r"^_loops_\w+$", "_loops", rest.partition(".")[0])
-    return module if module in ARROWS else "__init__"
+        return package, ""
+    wing, room = (*rest, "", "")[:2]
+    if wing == "_core" and (room.startswith("level_") or (SOURCE / f"_core/{room}.pxi").exists()):
+        room = "blas" if room == "blas_int" else "levels"  # of which a level's files are one part
+    return (wing if wing in WINGS else "__init__"), (room if room in ROOMS.get(wing, ()) else "")
+
+
+def own_place(file):
+    """Name the wing and the room of a file."""
+    path = file.relative_to(SOURCE).with_suffix("")
+    return place("fastdnn." + ".".join(part for part in path.parts if part != "__init__"))
+
+
+def judge(file, names):
+    """Check what a file imports against its wing and its room."""
+    wing, room = own_place(file)
+    used = {place(name) for name in names}
+    others = {w for w, _ in used} - {wing, "__init__"} - NEEDED - OPTIONAL - COMPILER
+    assert others - set(sys.stdlib_module_names) <= WINGS[wing]
+    if room:
+        assert {r for w, r in used if w == wing} - {room, ""} <= ROOMS[wing][room]
 
 
 def test_arrows_point_downward():
-    for at, (module, needs) in enumerate(ARROWS.items()):
-        assert needs <= {*list(ARROWS)[:at], "numpy", "scipy"}, module
+    for rows in (WINGS, *ROOMS.values()):
+        for at, (name, needs) in enumerate(rows.items()):
+            assert needs <= {*list(rows)[:at]}, name
 
 
-def test_every_module_has_arrows():
-    modules = {re.sub(r"^_loops_\w+$", "_loops", file.stem) for file in [*PYTHON, *CYTHON]}
-    assert modules == set(ARROWS)
+def test_every_file_has_arrows():
+    places = {own_place(file) for file in [*PYTHON, *CYTHON]}
+    assert {wing for wing, _ in places} == set(WINGS)
+    for wing, rooms in ROOMS.items():
+        assert {room for w, room in places if w == wing} - {""} == set(rooms)
+        # nothing in a wing is without a row
+        files = {f.stem for f in [*PYTHON, *CYTHON] if f.parent.name == wing} - {"__init__"}
+        assert {place(f"fastdnn.{wing}.{stem}")[1] for stem in files} <= set(rooms)
 
 
-@pytest.mark.parametrize("file", PYTHON, ids=lambda file: file.name)
+def test_the_house_stays_small():
+    entries = {
+        entry.name
+        for entry in SOURCE.iterdir()
+        if entry.name != "__pycache__" and entry.suffix not in (".so", ".c", ".pyd")
+    }
+    assert len(entries) <= 20, sorted(entries)
+
+
+@pytest.mark.parametrize("file", PYTHON, ids=lambda file: str(file.relative_to(SOURCE)))
 def test_python_imports(file):
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    used = {room(name) for name in python_imports(tree)} - {room(f"fastdnn.{file.stem}")}
-    assert used <= ARROWS[file.stem] | OPTIONAL | set(sys.stdlib_module_names)
-    if file.stem in {
-        *("estimators", "_assembled", "_checked", "_chunks", "_converted", "_judged", "_lbfgs"),
-        *("_perceptron", "_tasks"),
-    }:
-        return  # themselves imported by who asks for them
-    at_import = {room(name) for name in python_imports(tree, everywhere=False)}
-    assert not at_import & OPTIONAL, "import it in the function that needs it"
+    if file == SOURCE / "__init__.py":
+        # the faces, of which scikit-learn's two are reached when they are asked for
+        names = {place(name)[0] for name in python_imports(tree)}
+        assert (
+            names - {"__init__", "estimators"} - set(sys.stdlib_module_names) <= WINGS["__init__"]
+        )
+    else:
+        judge(file, python_imports(tree))
+    at_import = {place(name)[0] for name in python_imports(tree, everywhere=False)}
+    asked_for = ASKED_FOR.get(own_place(file)[0], set())
+    assert not at_import & (OPTIONAL - asked_for), "import it in the function that needs it"
 
 
 @pytest.mark.parametrize("file", CYTHON, ids=lambda file: file.name)
 def test_cython_imports(file):
     text = file.read_text(encoding="utf-8")
-    module = room(f"fastdnn.{file.stem}")
-    used = {room(name) for name in cython_imports(text)} - {module, "fastdnn"}
-    assert used - {"__init__"} <= ARROWS[module] | COMPILER | set(sys.stdlib_module_names)
-    headers = {room(name) for name in cython_imports(text, words=("cimport",))}
+    judge(file, cython_imports(text))
+    headers = {place(name)[0] for name in cython_imports(text, words=("cimport",))}
     assert "numpy" not in headers, "it would tie the wheel to NumPy's ABI"
-    assert ("scipy" in headers) == (file.name == "_blas.pxd")
+    assert ("scipy" in headers) == (file.name == "blas.pxd")
 
 
 def test_reader_of_cython():
     text = """
-from fastdnn._loops cimport RELU, Activation as Act
+from fastdnn._core.levels cimport RELU, Activation as Act
 from cpython.buffer cimport (
     A, B,  # why, pray
     C,
@@ -159,14 +202,26 @@ from cpython.buffer cimport (
     import os
 # import sys
 cimport numpy as np, cython
-include "_loops.pxi"
+include "layers.pxi"
 """
     assert list(cython_imports(text)) == [
-        *("fastdnn._loops.RELU", "fastdnn._loops.Activation"),
+        *("fastdnn._core.levels.RELU", "fastdnn._core.levels.Activation"),
         *("cpython.buffer.A", "cpython.buffer.B", "cpython.buffer.C"),
-        *("os", "numpy", "cython", "fastdnn._loops"),
+        *("os", "numpy", "cython", "fastdnn._core.layers"),
     ]
     assert list(cython_imports(text, words=("cimport",)))[-2:] == ["numpy", "cython"]
+
+
+def test_reader_of_python():
+    text = """
+if TYPE_CHECKING:
+    from fastdnn.network import Network
+def f():
+    import sklearn.base
+"""
+    tree = ast.parse(text)
+    assert list(python_imports(tree)) == ["fastdnn.network.Network", "sklearn.base"]
+    assert not list(python_imports(tree, everywhere=False))
 
 
 def test_import_pulls_in_nothing_optional():
@@ -181,4 +236,5 @@ def test_import_pulls_in_nothing_optional():
 
 def test_the_tested_package_is_compiled():
     # the source folder only if it was built in place
-    assert list(Path(fastdnn.__file__).parent.glob("_kernels.*.so")) or sys.platform == "win32"
+    core = Path(fastdnn.__file__).parent / "_core"
+    assert list(core.glob("course.*.so")) or sys.platform == "win32"

@@ -5,7 +5,7 @@ import scipy
 from threadpoolctl import threadpool_limits
 
 import fastdnn
-from fastdnn import _loops
+from fastdnn._core import levels
 
 
 def test_show_config_names_the_level_the_blas_its_threads_and_the_versions(capsys):
@@ -14,7 +14,7 @@ def test_show_config_names_the_level_the_blas_its_threads_and_the_versions(capsy
     rows = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
     rows = {name: value.strip() for name, value in rows.items()}
     assert rows["fastdnn"] == fastdnn.__version__
-    assert rows["SIMD"].split()[0] == _loops.level
+    assert rows["SIMD"].split()[0] == levels.level
     assert rows["BLAS"]
     assert rows["BLAS threads"] in ("1", "unknown")
     assert rows["SciPy"] == scipy.__version__

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import fastdnn
-from fastdnn import _loops
+from fastdnn._core import levels
 
 PACKAGE = Path(fastdnn.__file__).parent
 # what else they find by themselves
 OTHERS = ["numpy", "scipy", "sklearn", "matplotlib", "h5py", "PIL", "threadpoolctl"]
-# the benchmark's, and the command
-APART = {"_bare", "__main__", "_demo"}
+# the command, and where old pickles look
+APART = {"__main__", "_demo", "_runs"}
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,14 @@ def found(tmp_path_factory):
 
 
 def test_every_module_is_found(found):
-    files = [*PACKAGE.glob("*.py"), *PACKAGE.glob("*.so"), *PACKAGE.glob("*.pyd")]
-    names = {file.name.partition(".")[0] for file in files} - APART - {"__init__"}
-    assert {"_engine", "_loops_base", "_trainer", "estimators"} <= names
+    files = [file for kind in ("py", "so", "pyd") for file in PACKAGE.rglob(f"*.{kind}")]
+    paths = [file.relative_to(PACKAGE).with_name(file.name.partition(".")[0]) for file in files]
+    names = {".".join(path.parts) for path in paths if path.name != "__init__"} - APART
+    assert {"_core.engine", "_core.level_base", "_core.training", "estimators"} <= names
     assert {f"fastdnn.{name}" for name in names} <= found
 
 
-@pytest.mark.parametrize("level", _loops.available)
+@pytest.mark.parametrize("level", levels.available)
 def test_what_is_imported_was_found(level, found):
     code = "import sys, fastdnn; print(*(n for n in sys.modules if n.startswith('fastdnn.')))"
     run = subprocess.run(
@@ -42,7 +43,7 @@ def test_what_is_imported_was_found(level, found):
         capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
     imported = set(run.stdout.split())
-    assert f"fastdnn._loops_{level}" in imported
+    assert f"fastdnn._core.level_{level}" in imported
     assert imported <= found
     # and no level but the one in use, whose instructions the processor may lack
-    assert len({name for name in imported if name.startswith("fastdnn._loops_")}) == 1
+    assert len({name for name in imported if name.startswith("fastdnn._core.level_")}) == 1

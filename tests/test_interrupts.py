@@ -52,14 +52,19 @@ def test_weights_that_another_thread_fills_with_0_and_1(n_threads):
 # A process of its own, whose main thread is interrupted: a timer, whose handler is Ctrl-C's, up to
 # so many times a call. Prints how many calls of how many it hit.
 DRIVER = """
-import os, random, signal, sys, threading, time, warnings
+import ctypes, os, random, signal, sys, threading, time, warnings
 import numpy as np
-from fastdnn import Network, _threads
+from fastdnn._core import workers
+from fastdnn._fit.threads import current
+from fastdnn import Network
 from fastdnn.optimizers import SGD, Adam
 
 kind, count, seed, times = sys.argv[1], *map(int, sys.argv[2:5])
 random.seed(seed)
-get, set_ = _threads._blas()
+get, set_ = (
+    ctypes.CFUNCTYPE(*types)(address)
+    for types, address in zip(
+        [[ctypes.c_int], [None, ctypes.c_int]], workers._find_blas(), strict=True))
 set_(3)
 left, hits = [0], 0
 
@@ -89,7 +94,7 @@ def threads():
     return len(os.listdir("/proc/self/task"))
 
 def assert_as_before(n):
-    assert get() == 3 and _threads.current() == 3, get()
+    assert get() == 3 and current() == 3, get()
     end = time.monotonic() + 30
     while threads() > n:
         assert time.monotonic() < end, "a thread is left"
@@ -237,22 +242,23 @@ def test_a_worker_s_error_lets_the_others_go():
         """
         import threading
         import numpy as np
-        from fastdnn import _threads, _trainer
+        from fastdnn._core import training
+        from fastdnn._fit import threads
         from fastdnn._arrays import arena
         for fails in range(1, 4):
-            params, counts = arena(4 * 8 + 8 + 8 + 1, float, 0.1), _trainer.Counts(7, 3)
-            plan = _trainer.Plan((4, 8, 1), (_trainer.ACTIVATIONS["relu"],), 0, 0.0, params)
+            params, counts = arena(4 * 8 + 8 + 8 + 1, float, 0.1), training.Counts(7, 3)
+            plan = training.Plan((4, 8, 1), (training.ACTIVATIONS["relu"],), 0, 0.0, params)
             numbers = dict.fromkeys(
                 ("beta1", "beta2", "epsilon", "weight_decay", "bias_corrected", "l2", "clip_norm"),
                 0.0)
-            trainer = _trainer.Trainer(
+            trainer = training.Trainer(
                 plan, np.ones((40, 4)), np.ones((40, 1)), None, None, 10, False, (1.0, 1.0), None,
-                _trainer.OPTIMIZERS["sgd"], numbers, None, None, counts, None, True, 4)
+                training.OPTIMIZERS["sgd"], numbers, None, None, counts, None, True, 4)
             def task(i):
                 if i == fails:
                     raise MemoryError
                 return trainer.epoch(i)
-            with _threads.Team(4) as team:
+            with threads.Team(4) as team:
                 trainer.begin(None, 0.1)
                 try:
                     team.run(task, trainer.abandon)

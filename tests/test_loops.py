@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fastdnn import _kernels, _loops
+from fastdnn._core import course, levels
 
-RELU = _kernels.ACTIVATIONS["relu"]
-SIGMOID = _kernels.ACTIVATIONS["sigmoid"]
+RELU = course.ACTIVATIONS["relu"]
+SIGMOID = course.ACTIVATIONS["sigmoid"]
 TYPES = [np.float32, np.float64]
 # round a vector's width, a block and nothing at all
 SIZES = [1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 255, 256, 257, 1023, 1024, 1025, 5000]
@@ -47,7 +47,7 @@ def test_sigmoid_is_within_2_ulp_over_the_whole_range(dtype, lowest):
     )
     z = row(z, dtype)
     with np.errstate(under="ignore"):
-        assert in_ulp(_kernels.activate(SIGMOID, z), exact_sigmoid(z)).max() <= 2
+        assert in_ulp(course.activate(SIGMOID, z), exact_sigmoid(z)).max() <= 2
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -57,7 +57,7 @@ def test_sigmoid_has_the_right_limits(dtype):
     expected = row([1, 1, 1, 0, 0, 0, 0.5, 0.5, np.nan], dtype)
     # the limits hold in the SIMD body of a loop and in its remainder
     for repeats in (1, 16):
-        got = _kernels.activate(SIGMOID, np.tile(z, repeats))
+        got = course.activate(SIGMOID, np.tile(z, repeats))
         np.testing.assert_array_equal(got, np.tile(expected, repeats))
 
 
@@ -65,7 +65,7 @@ def test_sigmoid_has_the_right_limits(dtype):
 def test_sigmoid_reaches_subnormal_results(dtype):
     tiny = np.finfo(dtype).tiny
     z = row([np.log(float(tiny)) - 2.5], dtype)
-    assert 0 < _kernels.activate(SIGMOID, z)[0, 0] < tiny
+    assert 0 < course.activate(SIGMOID, z)[0, 0] < tiny
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -75,11 +75,11 @@ def test_activations_at_every_remainder(size, dtype):
     dA = row(np.random.default_rng(size + 1).normal(size=size), dtype)
     s = 1 / (1 + np.exp(-z.astype(np.float64)))
     close = {"rtol": 8 * np.finfo(dtype).eps}
-    np.testing.assert_allclose(_kernels.activate(SIGMOID, z), s, **close)
-    np.testing.assert_array_equal(_kernels.activate(RELU, z), np.maximum(z, 0))
-    np.testing.assert_array_equal(_kernels.activate_backward(RELU, dA, z), np.where(z > 0, dA, 0))
+    np.testing.assert_allclose(course.activate(SIGMOID, z), s, **close)
+    np.testing.assert_array_equal(course.activate(RELU, z), np.maximum(z, 0))
+    np.testing.assert_array_equal(course.activate_backward(RELU, dA, z), np.where(z > 0, dA, 0))
     np.testing.assert_allclose(
-        _kernels.activate_backward(SIGMOID, dA, z),
+        course.activate_backward(SIGMOID, dA, z),
         dA * s * (1 - s),
         atol=8 * np.finfo(dtype).eps,
         **close,
@@ -90,11 +90,11 @@ def test_activations_at_every_remainder(size, dtype):
 def test_relu_passes_nan_and_infinity_and_has_gradient_0_at_0(dtype):
     z = row([np.nan, np.inf, -np.inf, 0.0, -0.0, 2.0, -2.0], dtype)
     np.testing.assert_array_equal(
-        _kernels.activate(RELU, z), row([np.nan, np.inf, 0, 0, 0, 2, 0], dtype)
+        course.activate(RELU, z), row([np.nan, np.inf, 0, 0, 0, 2, 0], dtype)
     )
     dA = row([3, 4, 5, 6, 7, np.nan, np.nan], dtype)
     np.testing.assert_array_equal(
-        _kernels.activate_backward(RELU, dA, z), row([3, 4, 0, 0, 0, np.nan, 0], dtype)
+        course.activate_backward(RELU, dA, z), row([3, 4, 0, 0, 0, np.nan, 0], dtype)
     )
 
 
@@ -114,7 +114,7 @@ def test_logarithm_of_the_cost_is_within_1_ulp(dtype):
     ).astype(dtype)
     AL = AL[AL < 1]
     one = np.ones((1, 1), dtype)
-    got = np.array([_kernels.cross_entropy(a.reshape(1, 1), one) for a in AL])
+    got = np.array([course.cross_entropy(a.reshape(1, 1), one) for a in AL])
     assert in_ulp(got, -np.log(AL.astype(np.longdouble))).max() <= 1
 
 
@@ -126,9 +126,9 @@ def test_cross_entropy_at_every_remainder(size, dtype):
     a, y = AL.astype(np.float64), Y.astype(np.float64)
     eps = np.finfo(dtype).eps
     cost = -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a)) / size
-    np.testing.assert_allclose(_kernels.cross_entropy(AL, Y), cost, rtol=4 * eps)
+    np.testing.assert_allclose(course.cross_entropy(AL, Y), cost, rtol=4 * eps)
     np.testing.assert_allclose(
-        _kernels.cross_entropy_backward(AL, Y), -(y / a - (1 - y) / (1 - a)), rtol=100 * eps
+        course.cross_entropy_backward(AL, Y), -(y / a - (1 - y) / (1 - a)), rtol=100 * eps
     )
 
 
@@ -140,10 +140,10 @@ def test_cross_entropy_at_and_beyond_its_limits_is_the_formula(dtype):
         costs = -(Y * np.log(AL) + (1 - Y) * np.log(1 - AL))
         gradients = -(Y / AL - (1 - Y) / (1 - AL))
     for a, y, cost in zip(AL, Y, costs, strict=True):
-        got = _kernels.cross_entropy(a.reshape(1, 1), y.reshape(1, 1))
+        got = course.cross_entropy(a.reshape(1, 1), y.reshape(1, 1))
         np.testing.assert_allclose(got, cost, rtol=1e-6)
     np.testing.assert_allclose(
-        _kernels.cross_entropy_backward(row(AL, dtype), row(Y, dtype)), row(gradients, dtype)
+        course.cross_entropy_backward(row(AL, dtype), row(Y, dtype)), row(gradients, dtype)
     )
 
 
@@ -151,9 +151,7 @@ def test_cross_entropy_at_and_beyond_its_limits_is_the_formula(dtype):
 def test_the_gradient_of_the_cost_is_computed_in_its_own_type(dtype):
     random = np.random.default_rng(0)
     AL, Y = (row(random.uniform(0.01, 0.99, 500), dtype) for _ in range(2))
-    np.testing.assert_array_equal(
-        _kernels.cross_entropy_backward(AL, Y), (1 - Y) / (1 - AL) - Y / AL
-    )
+    np.testing.assert_array_equal(course.cross_entropy_backward(AL, Y), (1 - Y) / (1 - AL) - Y / AL)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -161,16 +159,16 @@ def test_the_gradient_of_the_cost_is_computed_in_its_own_type(dtype):
 def test_descend(size, dtype):
     random = np.random.default_rng(size)
     P, dP = row(random.normal(size=size), dtype), row(random.normal(size=size), dtype)
-    np.testing.assert_array_equal(_kernels.descend(0.5, P, dP), P - dtype(0.5) * dP)
+    np.testing.assert_array_equal(course.descend(0.5, P, dP), P - dtype(0.5) * dP)
 
 
 def test_the_sum_of_many_float32_gradients_stays_accurate():
     dZ = np.full((3, 1_000_000), 0.1, np.float32)
     A_prev, W = np.ones((2, 1_000_000), np.float32), np.ones((3, 2), np.float32)
-    _, _, db = _kernels.layer_backward(_kernels.ACTIVATIONS["identity"], dZ, dZ, A_prev, W)
+    _, _, db = course.layer_backward(course.ACTIVATIONS["identity"], dZ, dZ, A_prev, W)
     np.testing.assert_allclose(db, 0.1, rtol=1e-6)
 
 
 def test_the_level_is_one_that_the_processor_has():
-    assert _loops.level in _loops.available
-    assert _loops.available[0] == "base"
+    assert levels.level in levels.available
+    assert levels.available[0] == "base"

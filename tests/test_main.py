@@ -15,7 +15,8 @@ import sklearn.datasets
 
 import fastdnn
 from fastdnn import __main__ as command
-from fastdnn import _demo, _loops
+from fastdnn import _demo
+from fastdnn._core import levels
 from fastdnn._demo import train_in_numpy
 from fastdnn.parameters import initialize_parameters_deep
 
@@ -267,7 +268,7 @@ SCRIPT = "import sys; sys.argv = ['/usr/bin/fastdnn', 'info']; from fastdnn.__ma
         (" ", "got ' '"),
         pytest.param(
             "v4", "this processor lacks",
-            marks=pytest.mark.skipif("v4" in _loops.available, reason="it lacks none"),
+            marks=pytest.mark.skipif("v4" in levels.available, reason="it lacks none"),
         ),
     ],
 )  # fmt: skip

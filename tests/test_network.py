@@ -617,8 +617,8 @@ def test_a_callback_may_write_to_the_weights(form):
 
 def test_when_the_gram_form_is_taken(monkeypatch):
     taken = []
-    init = "fastdnn._gram.Gram.__init__"
-    from fastdnn._gram import Gram
+    init = "fastdnn._fit.gram.Gram.__init__"
+    from fastdnn._fit.gram import Gram
 
     original = Gram.__init__
     monkeypatch.setattr(init, lambda self, *a: (taken.append(True), original(self, *a))[1])

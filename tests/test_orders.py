@@ -7,7 +7,8 @@ import pytest
 import reference
 
 import fastdnn
-from fastdnn import _kernels, functional
+from fastdnn import functional
+from fastdnn._core import course
 
 DTYPES = ("float64", "float32")
 # n, n_prev, m
@@ -167,13 +168,13 @@ def test_no_mix_is_left_to_python(order, dtype):
     W = laid(np.ones((n, n_prev), dtype), order[1])
     b = laid(np.ones((n, 1), dtype), order[1])
     for code in (functional.SIGMOID, functional.RELU):
-        assert _kernels.activate(code, square[0]) is not None
-        assert _kernels.activate_backward(code, *square) is not None
-        assert _kernels.layer_forward(code, A_prev, W, b) is not None
-        assert _kernels.layer_backward(code, *square, A_prev, W) is not None
-    assert _kernels.cross_entropy(*ones) is not None
-    assert _kernels.cross_entropy_backward(*ones) is not None
-    assert _kernels.descend(0.1, *square) is not None
+        assert course.activate(code, square[0]) is not None
+        assert course.activate_backward(code, *square) is not None
+        assert course.layer_forward(code, A_prev, W, b) is not None
+        assert course.layer_backward(code, *square, A_prev, W) is not None
+    assert course.cross_entropy(*ones) is not None
+    assert course.cross_entropy_backward(*ones) is not None
+    assert course.descend(0.1, *square) is not None
 
 
 def test_nothing_given_is_written_to():

@@ -102,13 +102,14 @@ def test_needs_only_numpy_and_scipy():
 
 def test_types_ship():
     shipped = {file.name for file in files("fastdnn").iterdir()}
-    assert {"py.typed", "_kernels.pyi", "_loops.pyi"} <= shipped
+    shipped |= {file.name for file in (files("fastdnn") / "_core").iterdir()}
+    assert {"py.typed", "course.pyi", "levels.pyi"} <= shipped
 
 
 # -------------------------------------------------------------------------------------- arithmetic
 
 
-@pytest.mark.parametrize("module", ["fastdnn", "fastdnn._kernels"])
+@pytest.mark.parametrize("module", ["fastdnn", "fastdnn._core.course"])
 def test_subnormals_survive_import(module):
     # a library linked with -ffast-math switches them off for the whole process
     head = f"import numpy as np, {module}; one, f, d = np.float64(1), np.float32, np.float64; "

@@ -9,7 +9,7 @@ import pytest
 import reference
 
 import fastdnn
-from fastdnn import _bare, _loops
+from fastdnn._core import course, levels
 
 SMALL_STACK = textwrap.dedent("""
     import threading
@@ -69,9 +69,9 @@ def test_a_thread_with_a_small_stack():
 @pytest.fixture
 def caches():
     """Let a test choose the sizes of the caches."""
-    before = _loops.caches
-    yield _loops.use_caches
-    _loops.use_caches(*before)
+    before = levels.caches
+    yield levels.use_caches
+    levels.use_caches(*before)
 
 
 # first and second level, in bytes: of nothing, of processors that there are, and of everything
@@ -97,7 +97,7 @@ def test_exact_at_any_cache_sizes(caches, sizes, form, dtype):
         exact = (A.T if trans_A else A) @ (B.T if trans_B else B)
         for ours in (False, True):
             C = np.full((M, N), np.nan, dtype)
-            _bare.multiply(A, trans_A, B, trans_B, C, ours)
+            course.multiply(A, trans_A, B, trans_B, C, ours)
             np.testing.assert_array_equal(C, exact, f"{M, N, K}")
 
 
@@ -116,15 +116,15 @@ def test_layers_at_any_cache_sizes(caches, sizes):
 
 
 def test_a_large_operand_is_left_to_blas_where_it_would_pass_by(caches):
-    if _loops.level != "v4":
+    if levels.level != "v4":
         pytest.skip("needs AVX-512")
     A, B, C = np.ones((128, 784)), np.ones((784, 256)), np.empty((128, 256))
     caches(49152, 2097152)
-    assert not _bare.multiply(A, False, B, False, C, True)
+    assert not course.multiply(A, False, B, False, C, True)
     caches(49152, 8388608)
-    assert _bare.multiply(A, False, B, False, C, True)
+    assert course.multiply(A, False, B, False, C, True)
     caches(32768, 1048576)
-    assert _bare.multiply(A, False, B, False, C, True)
+    assert course.multiply(A, False, B, False, C, True)
 
 
 @pytest.mark.parametrize(
@@ -147,5 +147,5 @@ def test_reads_cache_sizes(tmp_path, told, read):
         folder.mkdir()
         for name, text in (("level", max(level, 1)), ("type", kind), ("size", size)):
             (folder / name).write_text(f"{text}\n", encoding="ascii")
-    assert _loops.read_caches(tmp_path) == (read or _loops.DEFAULT_CACHES)
-    assert _loops.read_caches(tmp_path / "none") == _loops.DEFAULT_CACHES
+    assert levels.read_caches(tmp_path) == (read or levels.DEFAULT_CACHES)
+    assert levels.read_caches(tmp_path / "none") == levels.DEFAULT_CACHES

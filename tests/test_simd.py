@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastdnn import _loops
+from fastdnn._core import levels
 
 TESTS = Path(__file__).resolve().parent
 LEVELS = ["base", "v3", "v4"]
@@ -16,7 +16,7 @@ DIGEST = """
 import hashlib
 import numpy as np
 import fastdnn
-from fastdnn import _kernels, _loops, _trainer
+from fastdnn._core import course, levels, training
 
 random = np.random.default_rng(0)
 digest = hashlib.sha256()
@@ -35,27 +35,27 @@ for dtype in (np.float32, np.float64):
         Z, dA = (random.normal(size=(rows, cols)).astype(dtype) * 9 for _ in range(2))
         AL, Y = (random.uniform(0.001, 0.999, (rows, cols)).astype(dtype) for _ in range(2))
         A_prev, W, b = np.ones((1, cols), dtype), np.ones((rows, 1), dtype), Z[:, :1].copy()
-        results = [_kernels.cross_entropy(AL, Y), _kernels.cross_entropy_backward(AL, Y)]
-        results.append(_kernels.descend(0.3, Z, dA))
-        for code in _kernels.ACTIVATIONS.values():
+        results = [course.cross_entropy(AL, Y), course.cross_entropy_backward(AL, Y)]
+        results.append(course.descend(0.3, Z, dA))
+        for code in course.ACTIVATIONS.values():
             # with one input unit the products are exact, whatever BLAS runs
-            results += _kernels.layer_forward(code, A_prev, W, b)
+            results += course.layer_forward(code, A_prev, W, b)
             for order in "CF":
                 arrays = (np.asarray(x, order=order) for x in (dA, Z))
-                results.append(_kernels.layer_backward(code, *arrays, A_prev, W)[2])
+                results.append(course.layer_backward(code, *arrays, A_prev, W)[2])
             if code:
-                results.append(_kernels.activate(code, Z))
-                results.append(_kernels.activate_backward(code, dA, Z))
+                results.append(course.activate(code, Z))
+                results.append(course.activate_backward(code, dA, Z))
         if rows == 300:
-            for output, costs in _trainer.COSTS.items():
+            for output, costs in training.COSTS.items():
                 for cost in costs:
-                    for hidden in _trainer.ACTIVATIONS:
+                    for hidden in training.ACTIVATIONS:
                         results += trained(dtype, hidden, output, cost, fastdnn.SGD(0.001, 0.5))
             for optimizer in OPTIMIZERS:
                 results += trained(dtype, "tanh", "sigmoid", None, optimizer)
         for result in results:
             digest.update(np.ascontiguousarray(result).tobytes())
-print(_loops.level, digest.hexdigest())
+print(levels.level, digest.hexdigest())
 """
 
 
@@ -71,11 +71,11 @@ def run(level, *command):
 
 
 def needs(level):
-    if level not in _loops.available:
+    if level not in levels.available:
         pytest.skip(f"this processor lacks the instructions of {level}")
 
 
-@pytest.mark.parametrize("level", [level for level in LEVELS if level != _loops.level])
+@pytest.mark.parametrize("level", [level for level in LEVELS if level != levels.level])
 def test_the_numeric_tests_pass_at_every_level(level):
     needs(level)
     files = [str(TESTS / f"test_{name}.py") for name in ("loops", "functional")]
@@ -100,7 +100,7 @@ def test_an_unknown_level_is_refused():
     assert "FASTDNN_SIMD must be one of base, v3, v4, got 'avx'" in result.stderr
 
 
-@pytest.mark.skipif("v4" in _loops.available, reason="this processor can run every level")
+@pytest.mark.skipif("v4" in levels.available, reason="this processor can run every level")
 def test_a_level_beyond_the_processor_is_refused():
     result = run("v4", "-c", "import fastdnn")
     assert result.returncode != 0

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastdnn import Network, _threads
+from fastdnn import Network
+from fastdnn._fit import threads
 from fastdnn.optimizers import SGD, Adam, RMSprop
 
 X = np.random.default_rng(0).normal(size=(30, 40))
@@ -207,8 +208,8 @@ def test_a_number_of_threads_beyond_reason_is_cut():
     if Path("/proc/self/task").exists():
         before = len(list(Path("/proc/self/task").iterdir()))
         net.fit(rows, rows[:, 0] > 0, n_threads=3000, callbacks=[count])
-        assert max(seen) - before < 4 * _threads._processors()
-    assert _threads.choose(3000, 10**6, 1.0, 1) == 4 * _threads._processors()
+        assert max(seen) - before < 4 * threads._processors()
+    assert threads.choose(3000, 10**6, 1.0, 1) == 4 * threads._processors()
     assert len(net.predict(rows, n_threads=3000)) == len(rows)
 
 
@@ -266,7 +267,7 @@ def test_quota_along_the_process_s_own_groups(case, tmp_path):
         write(tmp_path / "cgroup" / name, text)
     if own is not None:
         write(tmp_path / "own", own)
-    assert _threads._quota(tmp_path / "cgroup", tmp_path / "own") == quota
+    assert threads._quota(tmp_path / "cgroup", tmp_path / "own") == quota
 
 
 @pytest.mark.skipif(
@@ -274,9 +275,9 @@ def test_quota_along_the_process_s_own_groups(case, tmp_path):
 )
 @pytest.mark.parametrize("level", ["base", "v3", "v4"])
 def test_threads_of_small_stacks(level):
-    from fastdnn import _loops
+    from fastdnn._core import levels
 
-    if level not in _loops.available:
+    if level not in levels.available:
         pytest.skip("not on this processor")
     run_apart(
         """

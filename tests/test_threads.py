@@ -1,5 +1,6 @@
 """The threads of a call."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -10,25 +11,26 @@ import time
 
 import pytest
 
-from fastdnn import _threads
+from fastdnn._core import workers
+from fastdnn._fit import threads
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
 
 def blas_threads():
     """Ask the OpenBLAS that SciPy links."""
-    get, _ = _threads._blas()
-    return get()
+    get, _ = workers._find_blas()
+    return ctypes.CFUNCTYPE(ctypes.c_int)(get)()
 
 
 def choose(work, rows=10_000, n_threads=None):
     """Choose where a thread is repaid by 1000 multiplications."""
-    return _threads.choose(n_threads, rows, work, 1000)
+    return threads.choose(n_threads, rows, work, 1000)
 
 
 def test_little_work_gets_one_thread(monkeypatch):
-    monkeypatch.setattr(_threads, "current", lambda: 64)
-    monkeypatch.setattr(_threads, "_processors", lambda: 64)
+    monkeypatch.setattr(threads, "current", lambda: 64)
+    monkeypatch.setattr(threads, "_processors", lambda: 64)
     assert choose(1999) == 1
     assert choose(3000) == 3
     assert choose(1e9, rows=31) == 1
@@ -43,22 +45,22 @@ def test_a_number_given_is_taken_but_for_more_than_examples():
 def test_much_work_gets_what_is_allowed(monkeypatch):
     with threadpoolctl.threadpool_limits(1):
         assert choose(1e9) == 1
-    monkeypatch.setattr(_threads, "current", lambda: 64)
-    monkeypatch.setattr(_threads, "_quota", lambda: 2**31)
+    monkeypatch.setattr(threads, "current", lambda: 64)
+    monkeypatch.setattr(threads, "_quota", lambda: 2**31)
     if hasattr(os, "sched_getaffinity"):
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 5}, raising=False)
         assert choose(1e9) == 3
-    monkeypatch.setattr(_threads, "_quota", lambda: 1)
+    monkeypatch.setattr(threads, "_quota", lambda: 1)
     assert choose(1e9) == 1
 
 
 def test_blas_has_one_thread_while_a_team_works():
     with threadpoolctl.threadpool_limits(2):
-        with _threads.Team(1), _threads.Team(2):
+        with threads.Team(1), threads.Team(2):
             assert blas_threads() == 1
-            assert _threads.current() == 2
+            assert threads.current() == 2
         assert blas_threads() == 2
-        with pytest.raises(ZeroDivisionError), _threads.Team(1):
+        with pytest.raises(ZeroDivisionError), threads.Team(1):
             raise ZeroDivisionError
         assert blas_threads() == 2
 
@@ -67,13 +69,13 @@ def test_teams_in_two_threads_overlap():
     inside, leave = threading.Event(), threading.Event()
 
     def other():
-        with _threads.Team(1):
+        with threads.Team(1):
             inside.set()
             leave.wait(30)
 
     thread = threading.Thread(target=other)
     with threadpoolctl.threadpool_limits(2):
-        with _threads.Team(2):
+        with threads.Team(2):
             thread.start()
             assert inside.wait(30)
         assert blas_threads() == 1
@@ -84,7 +86,7 @@ def test_teams_in_two_threads_overlap():
 
 def test_a_team_runs_at_once_and_shares_evenly():
     meet = threading.Barrier(3, timeout=30)
-    with _threads.Team(3) as team:
+    with threads.Team(3) as team:
         assert team.run(lambda i: (meet.wait(), i)[1], meet.abort) == [0, 1, 2]
         assert team.share(10, lambda first, stop: (first, stop)) == [(0, 3), (3, 6), (6, 10)]
 
@@ -98,7 +100,7 @@ def test_a_team_whose_first_thread_fails_lets_the_others_go():
         with pytest.raises(threading.BrokenBarrierError):
             meet.wait()
 
-    with pytest.raises(KeyboardInterrupt), _threads.Team(2) as team:
+    with pytest.raises(KeyboardInterrupt), threads.Team(2) as team:
         team.run(task, meet.abort)
 
 
@@ -111,7 +113,7 @@ def test_an_interrupt_does_not_end_the_call_before_the_others():
         time.sleep(0.2)
         ended.append(i)
 
-    with pytest.raises(KeyboardInterrupt), _threads.Team(3) as team:
+    with pytest.raises(KeyboardInterrupt), threads.Team(3) as team:
         team.run(task, lambda: None)
     assert sorted(ended) == [1, 2]
 
@@ -119,14 +121,14 @@ def test_an_interrupt_does_not_end_the_call_before_the_others():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_child_goes_on_with_its_parent_s_team():
-    with _threads.Team(3) as team:
+    with threads.Team(3) as team:
         assert team.run(lambda i: i, lambda: None) == [0, 1, 2]
         child = os.fork()
         if child == 0:
             signal.alarm(20)
             good = team.run(lambda i: i, lambda: None) == [0, 1, 2]
             team.__exit__()
-            os._exit(0 if good and blas_threads() == _threads.current() else 3)
+            os._exit(0 if good and blas_threads() == threads.current() else 3)
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 
@@ -134,10 +136,10 @@ def test_a_child_goes_on_with_its_parent_s_team():
 def test_a_thread_that_outlives_the_main_one_goes_on():
     code = """
         import threading, time
-        from fastdnn import _threads
+        from fastdnn._fit import threads
         def late():
             time.sleep(0.5)
-            with _threads.Team(2) as team:
+            with threads.Team(2) as team:
                 print(team.run(lambda i: i, lambda: None))
         threading.Thread(target=late).start()
     """
@@ -152,7 +154,7 @@ def test_an_error_of_another_thread_is_raised():
     def task(i):
         return 1 / (1 - i)
 
-    with pytest.raises(ZeroDivisionError), _threads.Team(2) as team:
+    with pytest.raises(ZeroDivisionError), threads.Team(2) as team:
         team.run(task, lambda: None)
 
 
@@ -160,13 +162,13 @@ def test_an_error_of_another_thread_is_raised():
     ("text", "quota"), [("max 100000\n", 2**31), ("150000 100000", 1), ("400000 100000", 4)]
 )
 def test_quota(text, quota, monkeypatch):
-    monkeypatch.setattr(_threads.Path, "read_text", lambda self, encoding: text)
-    assert _threads._quota.__wrapped__() == quota
+    monkeypatch.setattr(threads.Path, "read_text", lambda self, encoding: text)
+    assert threads._quota.__wrapped__() == quota
 
 
 def test_no_quota(monkeypatch):
     def missing(self, encoding):
         raise FileNotFoundError
 
-    monkeypatch.setattr(_threads.Path, "read_text", missing)
-    assert _threads._quota.__wrapped__() == 2**31
+    monkeypatch.setattr(threads.Path, "read_text", missing)
+    assert threads._quota.__wrapped__() == 2**31

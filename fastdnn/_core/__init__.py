@@ -1,0 +1,1 @@
+"""The compiled network, and nothing of what is above it."""

@@ -1,0 +1,374 @@
+# The elementwise loops, written once for float32 and float64.
+#
+# Three tiers: point functions compute one element, loops wrap them, and TABLE hands the loops out
+# for both element types. The file is included by _loops_base, _loops_v3 and _loops_v4, which
+# differ only in the instruction set that the compiler may use. Branches are written as selects so
+# that every loop becomes SIMD, sums run over sixteen fixed accumulators, and products are not
+# contracted into fused multiply-adds: so each level gives the same bits.
+#
+# A matrix (rows, cols) is contiguous. Units lie along its rows (unit_rows: one unit a row, its
+# examples contiguous) or along its columns (one example a row, its units contiguous).
+
+from cpython.pycapsule cimport PyCapsule_New
+from cython cimport floating
+from libc.stdint cimport int32_t, int64_t
+
+from fastdnn._core.levels cimport (
+    ABSOLUTE_ERROR, ADAM, BLOCK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV,
+    POISSON, QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SIGMOID_Z, SILU,
+    SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Caches, Cost, LoopTable,
+    Optimizer, Step,
+)
+
+include "points.pxi"
+
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define FASTDNN_THREAD __declspec(thread)
+    #else
+    #define FASTDNN_THREAD __thread
+    #endif
+    #define FASTDNN_SCRATCH 65536
+    /* Memory of each thread's own, from a cache line on: a thread's stack may be as small as that.
+       The system gives it when it is first touched. A loop that uses it calls none that does. */
+    static FASTDNN_THREAD char fastdnn_memory[FASTDNN_SCRATCH + 64];
+    static char *fastdnn_scratch(void) {
+        return fastdnn_memory + (64 - (size_t) fastdnn_memory % 64);
+    }
+    """
+    enum:
+        FASTDNN_SCRATCH
+    char *fastdnn_scratch() noexcept nogil
+
+
+# -------------------------------------------------------------------------------------------- loops
+
+cdef void activate(Activation act, Py_ssize_t size, const floating *Z, floating *A) noexcept nogil:
+    # A := act(Z)
+    cdef Py_ssize_t i
+    if act == RELU:
+        for i in range(size):
+            A[i] = relu_point(Z[i])
+    elif act == SIGMOID or act == SIGMOID_Z:
+        for i in range(size):
+            A[i] = sigmoid_point(Z[i])
+    elif act == TANH:
+        for i in range(size):
+            A[i] = tanh_point(Z[i])
+    elif act == LEAKY_RELU:
+        for i in range(size):
+            A[i] = leaky_relu_point(Z[i])
+    elif act == ELU:
+        for i in range(size):
+            A[i] = elu_point(Z[i])
+    elif act == SELU:
+        for i in range(size):
+            A[i] = selu_point(Z[i])
+    elif act == GELU:
+        for i in range(size):
+            A[i] = gelu_point(Z[i])
+    elif act == SILU:
+        for i in range(size):
+            A[i] = silu_point(Z[i])
+    elif act == SOFTPLUS:
+        for i in range(size):
+            A[i] = softplus_point(Z[i])
+
+
+cdef void activate_backward(
+    Activation act, Py_ssize_t size, const floating *dA, const floating *S, floating *dZ,
+) noexcept nogil:
+    # dZ := dA * act'(Z), where S is what the derivative is a function of: see points.pxi
+    cdef Py_ssize_t i
+    if act == RELU:
+        for i in range(size):
+            dZ[i] = relu_backward_point(dA[i], S[i])
+    elif act == SIGMOID:
+        for i in range(size):
+            dZ[i] = sigmoid_backward_point(dA[i], S[i])
+    elif act == SIGMOID_Z:
+        for i in range(size):
+            dZ[i] = sigmoid_z_backward_point(dA[i], S[i])
+    elif act == TANH:
+        for i in range(size):
+            dZ[i] = tanh_backward_point(dA[i], S[i])
+    elif act == LEAKY_RELU:
+        for i in range(size):
+            dZ[i] = leaky_relu_backward_point(dA[i], S[i])
+    elif act == ELU:
+        for i in range(size):
+            dZ[i] = elu_backward_point(dA[i], S[i])
+    elif act == SELU:
+        for i in range(size):
+            dZ[i] = selu_backward_point(dA[i], S[i])
+    elif act == GELU:
+        for i in range(size):
+            dZ[i] = gelu_backward_point(dA[i], S[i])
+    elif act == SILU:
+        for i in range(size):
+            dZ[i] = silu_backward_point(dA[i], S[i])
+    elif act == SOFTPLUS:
+        for i in range(size):
+            dZ[i] = softplus_backward_point(dA[i], S[i])
+
+
+cdef inline void add_bias(
+    bint unit_rows, Py_ssize_t size, const floating *b, const floating *x, floating *z,
+) noexcept nogil:
+    # z := x + b; z may be x
+    cdef:
+        Py_ssize_t j
+        floating b_unit = b[0]
+    if z == x:
+        if unit_rows:
+            for j in range(size):
+                z[j] += b_unit
+        else:
+            for j in range(size):
+                z[j] += b[j]
+    elif unit_rows:
+        for j in range(size):
+            z[j] = x[j] + b_unit
+    else:
+        for j in range(size):
+            z[j] = x[j] + b[j]
+
+
+cdef inline void bias_relu(
+    bint unit_rows, Py_ssize_t size, const floating *b, floating *z,
+) noexcept nogil:
+    # z := relu(z + b), the usual layer of a network in training, in one pass
+    cdef:
+        Py_ssize_t j
+        floating b_unit = b[0]
+    if unit_rows:
+        for j in range(size):
+            z[j] = relu_point(z[j] + b_unit)
+    else:
+        for j in range(size):
+            z[j] = relu_point(z[j] + b[j])
+
+
+cdef inline floating sum_(Py_ssize_t size, const floating *x) noexcept nogil:
+    cdef:
+        floating total[16]
+        Py_ssize_t i = 0, k
+    for k in range(16):
+        total[k] = 0
+    while i + 16 <= size:
+        for k in range(16):
+            total[k] += x[i + k]
+        i += 16
+    while i < size:
+        total[0] += x[i]
+        i += 1
+    for k in range(8):
+        total[k] += total[k + 8]
+    for k in range(4):
+        total[k] += total[k + 4]
+    return (total[0] + total[2]) + (total[1] + total[3])
+
+
+cdef inline void copy(Py_ssize_t size, const floating *x, floating *y) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(size):
+        y[i] = x[i]
+
+
+cdef inline void derive(
+    Activation act, Py_ssize_t size, const floating *dA, const floating *S, floating *dZ,
+    floating *block,
+) noexcept nogil:
+    # activate_backward that may work in place
+    cdef Py_ssize_t i
+    if dA == dZ and act == RELU:
+        for i in range(size):
+            dZ[i] = relu_backward_point(dZ[i], S[i])
+    elif dA == dZ and act != IDENTITY:
+        copy(size, dA, block)
+        activate_backward(act, size, <const floating *> block, S, dZ)
+    else:
+        activate_backward(act, size, dA, S, dZ)
+
+
+cdef void bias_activate(
+    Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols,
+    const floating *b, floating *Z, floating *A,
+) noexcept nogil:
+    # Z := Z + b, A := act(Z); A may be Z, and is not touched by IDENTITY
+    cdef:
+        Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
+        Py_ssize_t i, i0 = 0, j0, h, w, at
+        floating block[BLOCK]
+        floating *z
+    while i0 < rows:
+        h = min(height, rows - i0)
+        j0 = 0
+        while j0 < cols:
+            w = min(width, cols - j0)
+            at = i0 * cols + j0
+            if A == Z and act == RELU and w >= 32:
+                for i in range(h):
+                    bias_relu(unit_rows, w, b + (i0 + i if unit_rows else j0), A + at + i * cols)
+                j0 += w
+                continue
+            # a loop from one pointer to the same memory at another is not made SIMD
+            z = Z + at
+            if A == Z and act != IDENTITY:
+                z = &block[0]
+            for i in range(h):
+                add_bias(unit_rows, w, b + (i0 + i if unit_rows else j0), Z + at + i * cols,
+                         z + i * cols)
+            activate(act, h * w, <const floating *> z, A + at)
+            j0 += w
+        i0 += h
+
+
+cdef void bias_activate_backward(
+    Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols, double scale,
+    const floating *dA, const floating *S, floating *dZ, floating *db,
+) noexcept nogil:
+    # dZ := dA * act'(Z), db := scale * (sum of dZ over the examples); dZ may be dA, and is dA with
+    # IDENTITY. S is what the derivative is a function of: see points.pxi
+    # The sums of the blocks are carried in double, so that they stay right over millions of float32
+    # examples.
+    cdef:
+        Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
+        Py_ssize_t i, j, i0, j0 = 0, h, w, at
+        const floating *x = dA if act == IDENTITY else dZ
+        floating block[BLOCK]
+        double total[BLOCK]
+    if unit_rows:
+        i0 = 0
+        while i0 < rows:
+            h = min(height, rows - i0)
+            j0 = 0
+            while j0 < cols:
+                w = min(width, cols - j0)
+                at = i0 * cols + j0
+                derive(act, h * w, dA + at, S + at, dZ + at, block)
+                for i in range(h):
+                    total[i] = sum_(w, x + at + i * cols) + (total[i] if j0 > 0 else 0.0)
+                j0 += w
+            for i in range(h):
+                db[i0 + i] = <floating> (scale * total[i])
+            i0 += h
+    else:
+        j0 = 0
+        while j0 < cols:
+            w = min(width, cols - j0)
+            for j in range(w):
+                total[j] = 0
+            i0 = 0
+            while i0 < rows:
+                h = min(height, rows - i0)
+                at = i0 * cols + j0
+                derive(act, h * w, dA + at, S + at, dZ + at, block)
+                for j in range(w):
+                    block[j] = x[at + j]
+                for i in range(1, h):
+                    for j in range(w):
+                        block[j] += x[at + i * cols + j]
+                for j in range(w):
+                    total[j] += block[j]
+                i0 += h
+            for j in range(w):
+                db[j0 + j] = <floating> (scale * total[j])
+            j0 += w
+
+
+cdef double cross_entropy(Py_ssize_t size, const floating *AL, const floating *Y) noexcept nogil:
+    # sum of -(Y log(AL) + (1 - Y) log(1 - AL))
+    cdef:
+        floating one = 1
+        floating term[256]
+        Py_ssize_t i, i0 = 0, n
+        double total = 0
+    while i0 < size:
+        n = min(256, size - i0)
+        for i in range(n):
+            term[i] = Y[i0 + i] * log_(AL[i0 + i]) + (one - Y[i0 + i]) * log_(one - AL[i0 + i])
+        total -= sum_(n, <const floating *> term)
+        i0 += n
+    return total
+
+
+cdef void cross_entropy_backward(
+    Py_ssize_t size, const floating *AL, const floating *Y, floating *dAL,
+) noexcept nogil:
+    # dAL := -(Y / AL - (1 - Y) / (1 - AL))
+    cdef:
+        floating one = 1
+        Py_ssize_t i
+    for i in range(size):
+        dAL[i] = (one - Y[i]) / (one - AL[i]) - Y[i] / AL[i]
+
+
+cdef void descend(
+    Py_ssize_t size, floating learning_rate, const floating *P, const floating *dP, floating *P_new,
+) noexcept nogil:
+    # P_new := P - learning_rate * dP
+    cdef Py_ssize_t i
+    for i in range(size):
+        P_new[i] = P[i] - learning_rate * dP[i]
+
+
+include "updates.pxi"
+include "products.pxi"
+include "sparse.pxi"
+include "output.pxi"
+
+
+# -------------------------------------------------------------------------------------------- table
+
+cdef LoopTable TABLE
+
+TABLE.activate_f = activate[float]
+TABLE.activate_d = activate[double]
+TABLE.activate_backward_f = activate_backward[float]
+TABLE.activate_backward_d = activate_backward[double]
+TABLE.bias_activate_f = bias_activate[float]
+TABLE.bias_activate_d = bias_activate[double]
+TABLE.bias_activate_backward_f = bias_activate_backward[float]
+TABLE.bias_activate_backward_d = bias_activate_backward[double]
+TABLE.cross_entropy_f = cross_entropy[float]
+TABLE.cross_entropy_d = cross_entropy[double]
+TABLE.cross_entropy_backward_f = cross_entropy_backward[float]
+TABLE.cross_entropy_backward_d = cross_entropy_backward[double]
+TABLE.descend_f = descend[float]
+TABLE.descend_d = descend[double]
+TABLE.output_delta_f = output_delta[float]
+TABLE.output_delta_d = output_delta[double]
+if FASTDNN_MOST > 0:
+    TABLE.relu_and_output_f = relu_and_output[float]
+    TABLE.relu_and_output_d = relu_and_output[double]
+TABLE.softmax_f = softmax[float]
+TABLE.softmax_d = softmax[double]
+TABLE.exp_in_place_f = exp_in_place[float]
+TABLE.exp_in_place_d = exp_in_place[double]
+TABLE.small_product_f = small_product[float]
+TABLE.small_product_d = small_product[double]
+TABLE.sparse_product_f = sparse_product[float]
+TABLE.sparse_product_d = sparse_product[double]
+TABLE.update_f = update[float]
+TABLE.update_d = update[double]
+TABLE.dot_f = dot[float]
+TABLE.dot_d = dot[double]
+TABLE.add_scaled_f = add_scaled[float]
+TABLE.add_scaled_d = add_scaled[double]
+TABLE.set_scaled_f = set_scaled[float]
+TABLE.set_scaled_d = set_scaled[double]
+TABLE.scale_f = scale[float]
+TABLE.scale_d = scale[double]
+TABLE.all_finite_f = all_finite[float]
+TABLE.all_finite_d = all_finite[double]
+TABLE.caches = &caches
+TABLE.drop_f = drop[float]
+TABLE.drop_d = drop[double]
+
+
+def table():
+    """Hand out the loops, to be called once by fastdnn._core.levels."""
+    return PyCapsule_New(&TABLE, "fastdnn.LoopTable", NULL)

@@ -1,0 +1,357 @@
+# Matrix products of sizes at which they are faster than BLAS's: _pays knows which.
+#
+# The compiler keeps sums in registers only where they are written as vectors, of the width that its
+# instruction set has, and fused where it can be, as in BLAS: the levels may differ in the last bit.
+
+from cython cimport floating
+from libc.string cimport memcpy
+
+
+cdef extern from *:
+    """
+    #if defined(__AVX512F__)
+    #define FASTDNN_WIDTH 64
+    #elif defined(__AVX__)
+    #define FASTDNN_WIDTH 32
+    #else
+    #define FASTDNN_WIDTH 16
+    #endif
+
+    #if defined(__GNUC__) || defined(__clang__)
+    /* what BLAS does too: a product and a sum in one instruction, where there is one */
+    #if defined(__clang__)
+    #define FASTDNN_FUSED
+    #define FASTDNN_CONTRACT _Pragma("clang fp contract(fast)")
+    #define FASTDNN_UNROLL _Pragma("unroll")
+    #else
+    #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast")))
+    #define FASTDNN_CONTRACT
+    #define FASTDNN_UNROLL _Pragma("GCC unroll 24")
+    #endif
+    /* elements between rows that the processor does not foresee */
+    #define FASTDNN_FAR 1024
+    #define FASTDNN_TILES(T) \\
+    typedef T fastdnn_##T##_vector \\
+        __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)), may_alias)); \\
+    FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
+            const int R, const int V, Py_ssize_t K, T alpha, \\
+            const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
+            T beta, T *C, Py_ssize_t row_C) { \\
+        FASTDNN_CONTRACT \\
+        typedef fastdnn_##T##_vector vector; \\
+        const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T); \\
+        vector p[24], b[4]; \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                p[r * V + v] = (vector) {0}; \\
+                if (row_C > FASTDNN_FAR) __builtin_prefetch(C + r * row_C + v * w, 1); \\
+            } \\
+        for (Py_ssize_t k = 0; k < K; k++, A += col, B += row_B) { \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                b[v] = *(const vector *) (B + v * w); \\
+                if (R < 5 && V > 2) FASTDNN_KEEP(b[v]); \\
+                if (row_B > FASTDNN_FAR) __builtin_prefetch(B + 16 * row_B + v * w); \\
+            } \\
+            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                const T a = A[r * row]; \\
+                FASTDNN_UNROLL for (int v = 0; v < V; v++) p[r * V + v] += a * b[v]; \\
+            } \\
+        } \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                vector *const c = (vector *) (C + v * w), sum = p[r * V + v]; \\
+                if (alpha != 1) sum *= alpha; \\
+                if (beta != 0) sum += beta * *c; \\
+                *c = sum; \\
+            } \\
+    } \\
+    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C, V up to FASTDNN_VECTORS */ \\
+    FASTDNN_FUSED static void fastdnn_##T##_tile( \\
+            int R, int V, Py_ssize_t K, T alpha, \\
+            const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
+            T beta, T *C, Py_ssize_t row_C) { \\
+        switch (8 * V + R) { \\
+        FASTDNN_CASES(T, 1) FASTDNN_CASES(T, 2) FASTDNN_MORE_CASES(T) \\
+        } \\
+    }
+    #define FASTDNN_CASE(T, R, V) case 8 * V + R: fastdnn_##T##_tile_of( \\
+        R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C); break;
+    #define FASTDNN_CASES(T, V) \\
+        FASTDNN_CASE(T, 1, V) FASTDNN_CASE(T, 2, V) FASTDNN_CASE(T, 3, V) \\
+        FASTDNN_CASE(T, 4, V) FASTDNN_CASE(T, 5, V) FASTDNN_CASE(T, 6, V)
+    #ifdef __AVX512F__
+    /* it has the registers */
+    #define FASTDNN_VECTORS 4
+    #define FASTDNN_MORE_CASES(T) FASTDNN_CASES(T, 3) FASTDNN_CASES(T, 4)
+    /* the compiler would read it again for each of a few rows */
+    #define FASTDNN_KEEP(x) __asm__("" : "+v"(x))
+    #else
+    #define FASTDNN_VECTORS 2
+    #define FASTDNN_MORE_CASES(T)
+    #define FASTDNN_KEEP(x) ((void) 0)
+    #endif
+    FASTDNN_TILES(float)
+    FASTDNN_TILES(double)
+    #define fastdnn_fetch(p) __builtin_prefetch(p)
+    #else
+    #define FASTDNN_VECTORS 2
+    #define fastdnn_fetch(p) ((void) 0)
+    #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
+    #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
+    #endif
+
+    /* multiplications of a product up to which this is faster than BLAS */
+    #if !defined(__GNUC__) && !defined(__clang__)
+    #define FASTDNN_MOST 0
+    #elif defined(__AVX__)
+    #define FASTDNN_MOST 64000000
+    #else
+    #define FASTDNN_MOST 2000000
+    #endif
+    """
+    enum:
+        FASTDNN_WIDTH
+        FASTDNN_VECTORS
+        FASTDNN_MOST
+    void fastdnn_fetch(const void *) noexcept nogil
+    void fastdnn_float_tile(
+        int R, int V, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
+        const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C) noexcept nogil
+    void fastdnn_double_tile(
+        int R, int V, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row, Py_ssize_t col,
+        const double *B, Py_ssize_t row_B, double beta, double *C, Py_ssize_t row_C) noexcept nogil
+
+
+cdef enum:
+    COPY = FASTDNN_SCRATCH                # bytes of the second-level cache for a copy of some of B
+    COLUMNS = 8                           # vectors of columns of it
+    DEPTH = COPY // (COLUMNS * FASTDNN_WIDTH)  # rows of it
+    ROWS = 128                            # of A that stay in the second-level cache meanwhile
+    TILE = 6                              # rows of A that a tile multiplies
+    FEW = 24                              # rows of A that never repay a copy of a larger B
+    REPAID = 16                           # rows of A for which B is worth a copy
+    SHALLOW = 32                          # inner dimension of which BLAS makes little
+    DEEP = 1024                           # inner dimension beyond which A's rows are far apart
+    SMALL = 1_000_000                     # multiplications
+    LITTLE = 512                          # of them in one row, for which a call of BLAS is long
+    DOTS = 1200                           # elements of C that OpenBLAS makes by dot products
+
+cdef Caches caches  # which levels.pyx reads at import
+
+
+cdef inline bint _pays(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_A, bint trans_B,
+    bint in_place,
+) noexcept nogil:
+    # whether a product is faster than BLAS's, as measured
+    cdef Py_ssize_t w = FASTDNN_WIDTH // size, work = M * N * K
+    if work > FASTDNN_MOST or (not in_place and (
+            M < REPAID or N < w // 2 or (M < 4 * REPAID and K * N * size > caches.second))):
+        return False
+    # what is multiplied with nothing is lost
+    if size == 4 and not trans_A and M >= REPAID and _empty(N, w):
+        return False
+    if FASTDNN_WIDTH == 64:
+        if TILE <= M < REPAID and _empty(N, w):
+            return False
+        # the few sums of a narrow tile of few rows do not keep the processor busy
+        if M == 1 and K >= SHALLOW and (N > 4 * w or N % w != 0):
+            return False
+        if 1 < M < 4 and 2 * K >= SHALLOW and (N <= 2 * w or _empty(N, w)):
+            return False
+        if caches.fast and _passes_by(M, N, K, size):
+            return False
+        # OpenBLAS has kernels for small products with AVX-512, but not for all forms, and slower
+        # ones for few rows
+        return work > SMALL or (trans_B and not trans_A and M * N > DOTS) or (
+            in_place and M < REPAID)
+    if M == 1 and work > LITTLE:
+        return False
+    # of doubles a panel has half the columns, and A passes twice as often
+    return size == 4 or work <= SMALL or K <= SHALLOW or (N <= 32 and not trans_A)
+
+
+cdef inline bint _empty(Py_ssize_t N, Py_ssize_t w) noexcept nogil:
+    # whether a quarter of the vectors of a row would be
+    return N > w and 4 * N <= 3 * ((N + w - 1) // w * w)
+
+
+cdef inline bint _passes_by(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size,
+) noexcept nogil:
+    # Whether A is read again for each block of columns, and a large B meanwhile drives it from the
+    # second-level cache. The loops then wait for the third, BLAS, which packs both, does less so.
+    return (N > COLUMNS * FASTDNN_WIDTH // size and 2 * K * N * size > caches.second
+            and (M * K + K * N + M * N) * size > caches.second)
+
+
+cdef inline bint _in_place(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_B,
+) noexcept nogil:
+    # whether B is read where it lies: from the first-level cache, or by tiles of four vectors
+    cdef Py_ssize_t w = FASTDNN_WIDTH // size, B_size = K * N * size
+    return not trans_B and N >= w and (B_size <= caches.first or (
+        FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= DEEP
+        and (B_size <= 4 * caches.second or (M <= FEW and size == 4))))
+
+
+cdef bint small_product(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
+    floating beta, floating *C,
+) noexcept nogil:
+    # C (M, N) := alpha A (M, K) B (K, N) + beta C; C row-major, A and B too, or transposed.
+    # False if it is left to BLAS.
+    cdef:
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), cols, depth, j = 0, k
+        bint in_place = _in_place(M, N, K, sizeof(floating), col_B != 1)
+    if K == 1:
+        _outer(M, N, alpha, A, B, beta, C)
+        return True
+    if not _pays(M, N, K, sizeof(floating), col_A != 1, col_B != 1, in_place):
+        return False
+    if in_place:
+        # the last vectors may overlap those before, if nothing is added
+        j = N if beta == 0 else N // w * w
+        _add_block(M, j, K, alpha, A, row_A, col_A, B, row_B, beta, C, N)
+    while j < N:
+        depth = min(K, <Py_ssize_t> DEPTH)
+        cols = w * max(<Py_ssize_t> COLUMNS, min(caches.first, COPY) // (FASTDNN_WIDTH * depth))
+        cols = min(cols, (N - j + w - 1) // w * w)
+        if N - j < cols <= N and beta == 0:
+            j = N - cols
+        k = 0
+        while k < K:
+            depth = min(<Py_ssize_t> DEPTH, K - k)
+            _add_copied(M, cols, min(cols, N - j), depth, alpha, A + k * col_A, row_A, col_A,
+                        B + k * row_B + j * col_B, row_B, col_B,
+                        beta if k == 0 else <floating> 1, C + j, N)
+            k += depth
+        j += cols
+    return True
+
+
+cdef inline void _outer(
+    Py_ssize_t M, Py_ssize_t N, floating alpha, const floating *x, const floating *y,
+    floating beta, floating *C,
+) noexcept nogil:
+    # C (M, N) := alpha x y^T + beta C
+    cdef:
+        Py_ssize_t i, j
+        floating a
+    for i in range(M):
+        a = alpha * x[i]
+        if beta == 0:
+            for j in range(N):
+                C[i * N + j] = a * y[j]
+        else:
+            for j in range(N):
+                C[i * N + j] = a * y[j] + beta * C[i * N + j]
+
+
+cdef inline void _add_block(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
+    floating beta, floating *C, Py_ssize_t row_C,
+) noexcept nogil:
+    # C := alpha A B + beta C by some vectors of B's columns at a time, the last overlapping those
+    # before, for some rows of A that stay in the second-level cache
+    cdef:
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, j, n, rows
+        Py_ssize_t height = _height(N, K, sizeof(floating)), blocks = (M + height - 1) // height
+    while i < M:
+        rows = (M - i + blocks - 1) // blocks
+        blocks -= 1
+        j = 0
+        while j < N:
+            n = min((N - j + w - 1) // w, min(N // w, <Py_ssize_t> FASTDNN_VECTORS))
+            j = min(j, N - n * w)
+            _add_panel(<int> n, rows, K, alpha, A + i * row_A, row_A, col_A, B + j, row_B,
+                       beta, C + i * row_C + j, row_C)
+            j += n * w
+        i += rows
+
+
+cdef inline Py_ssize_t _height(Py_ssize_t N, Py_ssize_t K, Py_ssize_t size) noexcept nogil:
+    # From the first-level cache all of B serves a tile's rows, which are written side by side; else
+    # some of its columns are brought there for many.
+    return TILE if N * K * size <= caches.first else ROWS
+
+
+cdef inline void _add_copied(
+    Py_ssize_t M, Py_ssize_t width, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
+    floating beta, floating *C, Py_ssize_t row_C,
+) noexcept nogil:
+    # the same by a copy of B, so many whole vectors wide, the last filled up with zeros
+    cdef:
+        char last[TILE * FASTDNN_WIDTH]
+        floating *copy = <floating *> fastdnn_scratch()
+        floating *narrow = <floating *> &last[0]
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), whole = N // w * w, i = 0, j, r, rows
+        Py_ssize_t height = _height(N, K, sizeof(floating))
+        floating *c
+    _copy_block(width, N, K, B, row_B, col_B, copy)
+    while i < M:
+        rows = min(height, M - i)
+        if whole > 0:
+            _add_block(rows, whole, K, alpha, A + i * row_A, row_A, col_A, copy, width,
+                       beta, C + i * row_C, row_C)
+        for r in range(rows if whole < N else 0):
+            if r % TILE == 0:
+                _add_panel(1, min(<Py_ssize_t> TILE, rows - r), K, alpha, A + (i + r) * row_A,
+                           row_A, col_A, copy + whole, width, <floating> 0, narrow, w)
+            c = C + (i + r) * row_C + whole
+            for j in range(N - whole):
+                c[j] = narrow[r % TILE * w + j] + (0 if beta == 0 else beta * c[j])
+        i += rows
+
+
+cdef inline void _copy_block(
+    Py_ssize_t width, Py_ssize_t N, Py_ssize_t K,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating *copy,
+) noexcept nogil:
+    # copy (K, width) := B (K, N), and zeros; row_B or col_B is 1
+    cdef Py_ssize_t fours = N // 4 * 4, k0, k, j, u
+    if col_B == 1:
+        for k in range(K):
+            memcpy(copy + k * width, B + k * row_B, N * sizeof(floating))
+            for j in range(N, width):
+                copy[k * width + j] = 0
+        return
+    # some rows at a time, whose lines stay in the cache
+    for k0 in range(0, K, 16):
+        for j in range(0, fours, 4):
+            for u in range(4):
+                fastdnn_fetch(B + k0 + 16 + (j + u) * col_B)
+                fastdnn_fetch(B + k0 + 24 + (j + u) * col_B)
+            for k in range(k0, min(k0 + 16, K)):
+                for u in range(4):
+                    copy[k * width + j + u] = B[k + (j + u) * col_B]
+    for j in range(fours, width):
+        for k in range(K):
+            copy[k * width + j] = B[k + j * col_B] if j < N else 0
+
+
+cdef inline void _add_panel(
+    int vectors, Py_ssize_t M, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
+    floating beta, floating *C, Py_ssize_t row_C,
+) noexcept nogil:
+    # C (M, vectors) := alpha A (M, K) B (K, vectors) + beta C
+    cdef:
+        Py_ssize_t i = 0, tiles = (M + TILE - 1) // TILE
+        int rows
+    while i < M:
+        # tiles of even height
+        rows = <int> ((M - i + tiles - 1) // tiles)
+        tiles -= 1
+        if floating is float:
+            fastdnn_float_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
+                               beta, C + i * row_C, row_C)
+        else:
+            fastdnn_double_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
+                                beta, C + i * row_C, row_C)
+        i += rows

@@ -1,0 +1,193 @@
+# The user's matrices, of either element type: of any strides, or sparse.
+
+from cython cimport floating
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy, memset
+
+from fastdnn._core cimport levels
+
+
+cdef struct Nonzeros:
+    # of a matrix, row by row: those of row i are starts[i] .. starts[i + 1]
+    const int64_t *starts
+    const int32_t *indices  # their columns
+    const void *values
+
+
+cdef struct Source:
+    # a matrix of any strides, counted in elements; or where it has starts, a sparse one
+    char type  # b'f' float32, b'd' float64
+    Py_ssize_t rows
+    Py_ssize_t cols
+    Py_ssize_t row
+    Py_ssize_t col
+    const void *data
+    Nonzeros csr
+
+
+ctypedef fused source:
+    float
+    double
+
+
+cdef inline void gather(
+    Py_ssize_t rows, Py_ssize_t first, const int64_t *order, const Source *X, floating *out,
+) noexcept nogil:
+    # out := the rows order[first:first + rows] of X, or first .. first + rows
+    if X.csr.starts != NULL:
+        _gather_dense(rows, first, order, X, out)
+    elif X.type == b'f':
+        _gather_from(rows, first, order, X, <const float *> X.data, out)
+    else:
+        _gather_from(rows, first, order, X, <const double *> X.data, out)
+
+
+cdef inline void _gather_from(
+    Py_ssize_t rows, Py_ssize_t first, const int64_t *order, const Source *X,
+    const source *data, floating *out,
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i, j, at, cols = X.cols
+        const source *x
+    for i in range(rows):
+        at = first + i
+        if order != NULL:
+            at = <Py_ssize_t> order[at]
+        x = data + at * X.row
+        if X.col == 1 and sizeof(source) == sizeof(floating):
+            memcpy(out, x, cols * sizeof(floating))
+        elif X.col == 1:
+            for j in range(cols):
+                out[j] = <floating> x[j]
+        else:
+            for j in range(cols):
+                out[j] = <floating> x[j * X.col]
+        out += cols
+
+
+cdef inline void _gather_dense(
+    Py_ssize_t rows, Py_ssize_t first, const int64_t *order, const Source *X, floating *out,
+) noexcept nogil:
+    # of a sparse matrix, of the type of out
+    cdef:
+        Py_ssize_t i, at
+        int64_t k
+        const floating *values = <const floating *> X.csr.values
+    memset(out, 0, rows * X.cols * sizeof(floating))
+    for i in range(rows):
+        at = first + i if order == NULL else <Py_ssize_t> order[first + i]
+        for k in range(X.csr.starts[at], X.csr.starts[at + 1]):
+            out[X.csr.indices[k]] = values[k]
+        out += X.cols
+
+
+cdef inline void gather_nonzeros(
+    Py_ssize_t to, Py_ssize_t rows, Py_ssize_t first, const int64_t *order, const Source *X,
+    const int64_t *starts, int32_t *indices, floating *values,
+) noexcept nogil:
+    # the rows to .. to + rows of a batch whose starts are known, and whose first row in the order,
+    # or in X itself, is first
+    cdef:
+        Py_ssize_t i, at, size
+        int64_t k
+    for i in range(to, to + rows):
+        at = first + i if order == NULL else <Py_ssize_t> order[first + i]
+        k, size = X.csr.starts[at], <Py_ssize_t> (starts[i + 1] - starts[i])
+        memcpy(indices + starts[i], X.csr.indices + k, size * sizeof(int32_t))
+        memcpy(values + starts[i], <const floating *> X.csr.values + k, size * sizeof(floating))
+
+
+cdef inline void transpose(
+    Py_ssize_t rows, const Nonzeros *X, Py_ssize_t first, Py_ssize_t stop,
+    int64_t *starts, int32_t *indices, floating *values,
+) noexcept nogil:
+    # The columns first .. stop of so many rows, as rows: a counting sort. The starts, two more than
+    # there are columns, the last of no use, count from the first nonzero of all columns.
+    cdef:
+        Py_ssize_t i, j
+        int64_t k, at, before = 0, begin = X.starts[0]
+        const floating *x = <const floating *> X.values
+    memset(starts, 0, (stop - first + 2) * sizeof(int64_t))
+    for k in range(begin, X.starts[rows]):
+        j = X.indices[k]
+        if j < first:
+            before += 1
+        elif j < stop:
+            starts[j - first + 2] += 1
+    starts[0] = starts[1] = before
+    for j in range(2, stop - first + 2):
+        starts[j] += starts[j - 1]
+    # starts[j + 1] is where the next of column j goes, and in the end where those of j + 1 begin
+    for i in range(rows):
+        for k in range(X.starts[i], X.starts[i + 1]):
+            j = X.indices[k]
+            if first <= j < stop:
+                at = starts[j - first + 1]
+                starts[j - first + 1] = at + 1
+                indices[at] = <int32_t> i
+                values[at] = x[k]
+
+
+cdef inline Py_ssize_t first_nonfinite_row(const Source *X, bint single) noexcept nogil:
+    # the first row with an element that is not finite, or will not be in float32; or -1
+    if X.csr.starts != NULL:
+        if X.type == b'f':
+            return _first_nonfinite_of(X, False, <const float *> X.csr.values)
+        return _first_nonfinite_of(X, single, <const double *> X.csr.values)
+    if X.type == b'f':
+        return _first_nonfinite(X, False, <const float *> X.data)
+    return _first_nonfinite(X, single, <const double *> X.data)
+
+
+cdef inline Py_ssize_t _first_nonfinite_of(
+    const Source *X, bint single, const floating *values,
+) noexcept nogil:
+    # of a sparse matrix
+    cdef:
+        Py_ssize_t i
+        Source row
+    if not single and levels.all_finite(<Py_ssize_t> X.csr.starts[X.rows], values):
+        return -1
+    row.col = 1
+    for i in range(X.rows):
+        row.cols = <Py_ssize_t> (X.csr.starts[i + 1] - X.csr.starts[i])
+        if not _row_is_finite(&row, single, values + X.csr.starts[i]):
+            return i
+    return -1
+
+
+cdef inline Py_ssize_t _first_nonfinite(
+    const Source *X, bint single, const floating *data,
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i, j, found = X.rows
+        floating x
+        float y
+    if X.col == 1 and not single:
+        for i in range(X.rows):
+            if not levels.all_finite(X.cols, data + i * X.row):
+                return i
+        return -1
+    # column by column where that is how the memory lies
+    for j in range(X.cols if X.row < X.col else 1):
+        for i in range(found):
+            if X.row < X.col:
+                x = data[i * X.row + j * X.col]
+                y = <float> x
+                if x - x != 0 or (single and y - y != 0):
+                    found = i
+                    break
+            elif not _row_is_finite(X, single, data + i * X.row):
+                return i
+    return -1 if found == X.rows else found
+
+
+cdef inline bint _row_is_finite(const Source *X, bint single, const floating *x) noexcept nogil:
+    cdef:
+        Py_ssize_t j
+        float y
+    for j in range(X.cols):
+        y = <float> x[j * X.col]
+        if x[j * X.col] - x[j * X.col] != 0 or (single and y - y != 0):
+            return False
+    return True

@@ -1,0 +1,86 @@
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, final
+
+from numpy.typing import NDArray
+
+from fastdnn._core.csr import Csr
+
+_Array: TypeAlias = NDArray[Any]
+
+ACTIVATIONS: Final[dict[str, int]]
+COSTS: Final[dict[str, dict[str, int]]]
+OPTIMIZERS: Final[dict[str, int]]
+
+def first_nonfinite(X: _Array | Csr, single: bool) -> int: ...
+def multiply(A: _Array, B: _Array, C: _Array, alpha: float, beta: float) -> None: ...
+
+@final
+class Plan:
+    def __new__(
+        cls,
+        layer_dims: tuple[int, ...],
+        activations: tuple[int, ...],
+        cost: int,
+        cost_parameter: float,
+        params: _Array,
+    ) -> Plan: ...
+    def rows(self, X: object) -> int: ...
+    def predict(self, X: _Array | Csr, AL: _Array, first: int, stop: int) -> None: ...
+    def evaluate(
+        self,
+        X: _Array | Csr,
+        T: _Array | None,
+        labels: _Array | None,
+        weights: _Array | None,
+        first: int,
+        stop: int,
+    ) -> tuple[float, float]: ...
+
+def span(
+    X: _Array,
+    W0: _Array,
+    V0: _Array | None,
+    shares: _Array,
+    pairs: tuple[tuple[_Array | None, _Array | None], ...],
+    first: int,
+    stop: int,
+) -> None: ...
+def take_over(
+    params: _Array, values: _Array, attributes: dict[str, Any], changed: dict[str, Any]
+) -> None: ...
+
+@final
+class Counts:
+    steps: int
+    epochs: int
+    def __init__(self, steps: int = 0, epochs: int = 0) -> None: ...
+
+@final
+class Trainer:
+    def __new__(
+        cls,
+        plan: Plan,
+        X: _Array | Csr,
+        T: _Array | None,
+        labels: _Array | None,
+        weights: _Array | None,
+        batch: int,
+        shuffled: bool,
+        keep: tuple[float, ...],
+        bits: object,
+        optimizer: int,
+        numbers: dict[str, float],
+        m1: _Array | None,
+        m2: _Array | None,
+        counts: Counts,
+        gram: Any,
+        guarded: bool,
+        n_threads: int,
+    ) -> Trainer: ...
+    def take(self, T: _Array | None, labels: _Array | None, weights: _Array | None) -> None: ...
+    def begin(
+        self, order: _Array | Callable[[int], _Array] | None, learning_rate: float
+    ) -> None: ...
+    def epoch(self, thread: int) -> float: ...
+    def gradient(self, out: _Array) -> None: ...
+    def abandon(self) -> None: ...

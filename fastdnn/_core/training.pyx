@@ -1,0 +1,847 @@
+# The doors to whole training runs: they look at arrays, hand out the workspace and release the GIL.
+#
+# Readable: a matrix of float32 or float64, native and aligned, whose strides are whole elements.
+
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDES, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
+)
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cython cimport auto_pickle, final, floating
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+import numpy
+
+from fastdnn._core cimport levels
+from fastdnn._core.engine cimport (
+    REGIONS, SHARES, BitGenerator, Job, Layer, Share, Slot, block_rows, epoch, needs_Z, predict,
+    targets,
+)
+from fastdnn._core.levels cimport (
+    ABSOLUTE_ERROR, ADAM, BLOCK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, NONE,
+    POISSON, QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
+    SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
+)
+from fastdnn._core.memory cimport element
+from fastdnn._core.modes cimport flush_subnormals, restore_modes
+from fastdnn._core.choice cimport rows_of_product
+from fastdnn._core.source cimport Nonzeros, Source, first_nonfinite_row, gather
+from fastdnn._core.team cimport abandon
+
+from fastdnn._core.csr import Csr
+
+ACTIVATIONS = {
+    "identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU,
+    "leaky_relu": LEAKY_RELU, "elu": ELU, "selu": SELU, "gelu": GELU, "silu": SILU,
+    "softplus": SOFTPLUS,
+}
+# the costs of each activation of the output, the default first
+COSTS = {
+    "sigmoid": {"cross_entropy": SIGMOID_CROSS_ENTROPY},
+    "softmax": {"cross_entropy": SOFTMAX_CROSS_ENTROPY},
+    "identity": {
+        "squared_error": SQUARED_ERROR, "absolute_error": ABSOLUTE_ERROR, "huber": HUBER,
+        "quantile": QUANTILE,
+    },
+    "exp": {"poisson": POISSON},
+}
+OPTIMIZERS = {
+    "none": NONE, "sgd": SGD, "momentum": MOMENTUM, "nesterov": NESTEROV, "rmsprop": RMSPROP,
+    "adam": ADAM,
+}
+
+cdef object ndarray = numpy.ndarray
+
+# of nonzeros, up to which many units read them as they lie
+cdef double DENSITY = 0.2
+
+cdef enum:
+    CHUNK = 1024     # rows that predict takes at a time
+    ALIGNMENT = 64   # bytes of a cache line
+    LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
+
+
+cdef bint _read(object array, Source *X) except -1:
+    # Look at an array of float32 or float64, whose memory its caller keeps alive.
+    cdef:
+        Py_buffer buffer
+        bint fits
+    try:
+        PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+    except ValueError:  # an element type that the protocol does not know
+        return False
+    X.type = element(&buffer)
+    fits = (buffer.ndim == 2 and X.type in b"fd" and buffer.shape[0] <= LIMIT
+            and (buffer.shape[0] == 1 or buffer.strides[0] % buffer.itemsize == 0)
+            and (buffer.shape[1] == 1 or buffer.strides[1] % buffer.itemsize == 0))
+    if fits:
+        X.rows, X.cols = buffer.shape[0], buffer.shape[1]
+        X.row = buffer.strides[0] // buffer.itemsize
+        X.col = buffer.strides[1] // buffer.itemsize
+        if X.cols == 1:
+            X.col = 1
+        if X.rows == 1:
+            X.row = X.cols
+        X.data, X.csr.starts = buffer.buf, NULL
+    PyBuffer_Release(&buffer)
+    return fits
+
+
+cdef bint _read_any(object X, Source *x) except -1:
+    # the same of an array or of a Csr, whose parts fit each other and which nobody else writes to
+    if type(X) is not Csr:
+        return _read(X, x)
+    x.type = b'f' if X.dtype == numpy.float32 else b'd'
+    x.rows, x.cols = X.shape
+    x.row = x.col = 0
+    x.data = NULL
+    x.csr.starts = <const int64_t *> _address(X.indptr)
+    x.csr.indices = <const int32_t *> _address(X.indices)
+    x.csr.values = _address(X.data)
+    return True
+
+
+cdef bint _is_sparse(const Source *X, Py_ssize_t n, Py_ssize_t batch, size_t itemsize) noexcept:
+    # Whether the first layer, of n units, reads the nonzeros of X as they lie. From some density on
+    # a batch that is made dense takes less time: of few units the nonzeros themselves cost more.
+    # But it must not take over twice the memory of X.
+    cdef double nonzeros
+    if X.csr.starts == NULL:
+        return False
+    nonzeros = <double> X.csr.starts[X.rows]
+    return (nonzeros < DENSITY * n / (n + 8) * X.rows * X.cols
+            or <double> batch * X.cols * itemsize > 2 * nonzeros * (itemsize + 4))
+
+
+cdef void *_address(object array) except? NULL:
+    # of a contiguous array, whose memory its caller keeps alive
+    cdef:
+        Py_buffer buffer
+        void *data
+    if array is None:
+        return NULL
+    PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+    data = buffer.buf
+    PyBuffer_Release(&buffer)
+    return data
+
+
+cdef bint _is_like(object array, object params, object shape) except -1:
+    # whether the memory of an array is all that the engine takes it for
+    return (isinstance(array, ndarray) and array.dtype == params.dtype and array.shape == shape
+            and array.flags.c_contiguous and array.flags.aligned)
+
+
+cdef bint _take_order(object order, Py_ssize_t m, int64_t *out) except -1:
+    # Copy an order of m examples, and judge the copy: nobody else can change that.
+    cdef:
+        Py_ssize_t i
+        uint64_t most = 0
+        const int64_t *given
+    if isinstance(order, ndarray) and order.dtype.kind in "iu" and order.shape == (m,):
+        # NumPy's integer has 32 bits on some platforms
+        order = numpy.ascontiguousarray(order, numpy.int64)
+        given = <const int64_t *> _address(order)
+        memcpy(out, given, m * sizeof(int64_t))
+        for i in range(m):
+            most = max(most, <uint64_t> out[i])
+        if most < <uint64_t> m:
+            return True
+    raise ValueError(f"the order must be an array of {m} indices below {m}")
+
+
+def first_nonfinite(X, bint single):
+    """The first row of a readable matrix that is not finite, in float32 if single; or -1."""
+    cdef:
+        Source x
+        Py_ssize_t row
+    if not _read_any(X, &x):
+        raise ValueError("X must be readable")
+    with nogil:
+        row = first_nonfinite_row(&x, single)
+    return row
+
+
+@auto_pickle(False)
+cdef class Plan:
+    """The shapes of a network, and where each W (n_prev, n) and b (n) stands in its arena.
+
+    Parameters
+    ----------
+    layer_dims : tuple of int
+        Units of each layer, the input's features first.
+    activations : tuple of int
+        Codes of the hidden layers, from ACTIVATIONS.
+    cost : int
+        Code, from COSTS.
+    cost_parameter : float
+        The threshold of huber, or the quantile.
+    params : ndarray, 1-d, of float32 or float64
+        The arena: W1, b1, ..., WL, bL.
+    """
+
+    cdef:
+        Layer *layers
+        Py_ssize_t L
+        Py_ssize_t n_params
+        Py_ssize_t widest          # of the hidden layers
+        Cost cost
+        double cost_parameter
+        char type
+        object params
+        void *data
+
+    def __cinit__(self, layer_dims, activations, int cost, double cost_parameter, params):
+        cdef Py_ssize_t l, at = 0
+        self.L = len(layer_dims) - 1
+        self.cost = <Cost> cost
+        self.cost_parameter = cost_parameter
+        self.layers = <Layer *> calloc(self.L, sizeof(Layer))
+        if self.layers == NULL:
+            raise MemoryError
+        for l in range(self.L):
+            self.layers[l].act = <Activation> (<int> activations[l] if l < self.L - 1 else IDENTITY)
+            self.layers[l].n_prev = layer_dims[l]
+            self.layers[l].n = layer_dims[l + 1]
+            self.layers[l].at = at
+            at += (self.layers[l].n_prev + 1) * self.layers[l].n
+            if l < self.L - 1:
+                self.widest = max(self.widest, self.layers[l].n)
+        self.n_params = at
+        if not _is_like(params, params, (at,)):
+            raise ValueError(f"params must hold {at} elements, got {params.size}")
+        self.type = b'f' if params.dtype == numpy.float32 else b'd'
+        self.params = params
+        self.data = _address(params)
+
+    def __dealloc__(self):
+        free(self.layers)
+
+    def rows(self, X):
+        """The number of examples of an array that predict can read as it is, else 0."""
+        cdef Source x
+        if type(X) is not ndarray or not _read(X, &x) or x.cols != self.layers[0].n_prev:
+            return 0
+        return x.rows
+
+    def predict(self, X, AL, Py_ssize_t first, Py_ssize_t stop):
+        """AL (m, n_L) := the activations of the output, in rows first .. stop; X readable."""
+        cdef:
+            Source x, al
+            Py_ssize_t n_L = self.layers[self.L - 1].n
+        self._check(X, &x)
+        if not (_read(AL, &al) and al.type == self.type and al.rows == x.rows and al.cols == n_L
+                and al.col == 1 and al.row == n_L and 0 <= first <= stop <= x.rows):
+            raise ValueError("AL must be of the plan's type, with a row for each of X")
+        self._run(&x, AL, first, stop, NULL)
+
+    def evaluate(self, X, T, labels, weights, Py_ssize_t first, Py_ssize_t stop):
+        """The sum of the weighted costs of rows first .. stop of X, and that of their weights.
+
+        Against the targets T (m, n_L) or the class indices labels (m).
+        """
+        cdef:
+            Source x
+            Job job
+            double weight = stop - first
+        self._check(X, &x)
+        if not 0 <= first <= stop <= x.rows:
+            raise ValueError("the rows must be some of X")
+        for array in (T, labels, weights):
+            if array is not None and len(array) != x.rows:
+                raise ValueError(f"there must be {x.rows} targets and weights")
+        T, labels, weights = (
+            array if array is None else array[first:stop] for array in (T, labels, weights))
+        T, labels, weights = self._targets(stop - first, T, labels, weights)
+        memset(&job, 0, sizeof(Job))
+        job.L, job.layers = self.L, self.layers
+        job.T, job.labels = _address(T), <const int64_t *> _address(labels)
+        job.weights = _address(weights)
+        if weights is not None:
+            weight = weights.sum(dtype=numpy.float64)
+        return self._run(&x, None, first, stop, &job), weight
+
+    cdef int _check(self, X, Source *x) except -1:
+        if not _read_any(X, x) or x.cols != self.layers[0].n_prev:
+            raise ValueError(f"X must be readable, with {self.layers[0].n_prev} columns")
+        if x.csr.starts != NULL and x.type != self.type:
+            raise ValueError("a sparse X must be of the plan's type")
+        return 0
+
+    cdef tuple _targets(self, Py_ssize_t m, T, labels, weights):
+        # Judge targets, class indices and weights. The last two decide on addresses and branches,
+        # so that they are copied, and only the copy is judged: nobody else can change that.
+        cdef Py_ssize_t n_L = self.layers[self.L - 1].n
+        if (T is None) == (labels is None):
+            raise ValueError("either T or labels must be given")
+        if T is not None and not _is_like(T, self.params, (m, n_L)):
+            raise ValueError(f"T must be of the plan's type, of shape ({m}, {n_L})")
+        if weights is not None:
+            weights = numpy.array(weights, order="C")
+            if not _is_like(weights, self.params, (m,)):
+                raise ValueError(f"weights must be of the plan's type, of shape ({m},)")
+        if labels is not None:
+            labels = numpy.array(labels, order="C")
+            if not (labels.dtype == numpy.int64 and labels.shape == (m,)
+                    and (m == 0 or 0 <= labels.min() <= labels.max() < n_L)):
+                raise ValueError(f"labels must be {m} class indices below {n_L}")
+        return T, labels, weights
+
+    cdef bint _reads_nonzeros(self, const Source *X, Py_ssize_t batch) noexcept:
+        return _is_sparse(X, self.layers[0].n, batch, 4 if self.type == b'f' else 8)
+
+    cdef double _run(
+        self, const Source *X, object AL, Py_ssize_t first, Py_ssize_t stop, Job *job,
+    ) except? -1:
+        cdef:
+            Py_ssize_t rows = min(stop - first, CHUNK), n_L = self.layers[self.L - 1].n
+            Py_ssize_t cols = 0 if self._reads_nonzeros(X, rows) else X.cols
+            object work = numpy.empty(rows * (2 * (self.widest + n_L) + cols), self.params.dtype)
+            double total
+        if self.type == b'f':
+            total = self._run_on(
+                X, <float *> _address(work), <float *> _address(AL), first, stop, job)
+        else:
+            total = self._run_on(
+                X, <double *> _address(work), <double *> _address(AL), first, stop, job)
+        return total
+
+    cdef double _run_on(
+        self, const Source *X, floating *work, floating *AL, Py_ssize_t first, Py_ssize_t stop,
+        Job *job,
+    ) noexcept:
+        # predict into AL, or with a job the sum of the costs of what it says of these rows, chunk
+        # by chunk
+        cdef:
+            Py_ssize_t i = first, rows, chunk = min(stop - first, CHUNK)
+            Py_ssize_t n_L = self.layers[self.L - 1].n
+            bint in_place = X.type == self.type and X.col == 1 and X.row == X.cols
+            bint sparse = self._reads_nonzeros(X, chunk)
+            Nonzeros nonzeros = X.csr
+            floating *hidden = work
+            floating *hidden_prev = hidden + chunk * self.widest
+            floating *T_batch = hidden_prev + chunk * self.widest
+            floating *Z = T_batch + chunk * n_L
+            floating *gathered = Z + chunk * n_L
+            floating *out = Z
+            const floating *x = NULL
+            const floating *w = NULL
+            Activation act = IDENTITY
+            double total = 0
+            uint64_t modes
+        if job == NULL and self.cost == SIGMOID_CROSS_ENTROPY:
+            act = SIGMOID
+        with nogil:
+            modes = flush_subnormals()
+            while i < stop:
+                rows = min(chunk, stop - i)
+                if sparse:
+                    nonzeros.starts = X.csr.starts + i
+                elif in_place:
+                    x = <const floating *> X.data + i * X.cols
+                else:
+                    gather(rows, i, NULL, X, gathered)
+                    x = gathered
+                if job == NULL:
+                    out = AL + i * n_L
+                predict(self.layers, self.L, act, <const floating *> self.data,
+                        rows, x, &nonzeros if sparse else NULL, hidden, hidden_prev, out)
+                if job != NULL:
+                    if job.weights != NULL:
+                        w = <const floating *> job.weights + i - first
+                    total += levels.output_delta(
+                        self.cost, rows, n_L, self.cost_parameter, 1.0, w,
+                        targets(job, i - first, rows, T_batch), out)
+                elif self.cost == SOFTMAX_CROSS_ENTROPY:
+                    levels.softmax(rows, n_L, out)
+                elif self.cost == POISSON:
+                    levels.exp_in_place(rows * n_L, out)
+                i += rows
+            restore_modes(modes)
+        return total
+
+
+def multiply(A, B, C, double alpha, double beta):
+    """C := alpha A B + beta C for matrices that are contiguous in either order.
+
+    A may be some rows of one, if C is C-contiguous.
+    """
+    cdef:
+        Source a, b, c
+        uint64_t modes
+    if not (_read(A, &a) and _read(B, &b) and _read(C, &c) and a.type == b.type == c.type
+            and a.cols == b.rows and a.rows == c.rows and b.cols == c.cols):
+        raise ValueError("A, B and C must be readable, and their shapes must fit")
+    with nogil:
+        modes = flush_subnormals()
+        if a.type == b'f':
+            _multiply(&a, &b, &c, alpha, beta, <float *> c.data)
+        else:
+            _multiply(&a, &b, &c, alpha, beta, <double *> c.data)
+        restore_modes(modes)
+
+
+cdef void _multiply(
+    const Source *A, const Source *B, const Source *C, double alpha, double beta, floating *data,
+) noexcept nogil:
+    rows_of_product(
+        A.col if A.col != 1 else A.rows, A.col != 1, B.col != 1, C.col != 1,
+        A.rows, B.cols, A.cols, <floating> alpha, <const floating *> A.data,
+        <const floating *> B.data, <floating> beta, data)
+
+
+def span(X, W0, V0, shares, pairs, Py_ssize_t first, Py_ssize_t stop):
+    """Write the rows first .. stop of W := w W0 + w' V0 + X^T C for each pair of W and C.
+
+    One pair has the first row w, w' of the shares, another the second. X is contiguous, V0 may be
+    None. All is written in one call: no interrupt leaves half of it.
+    """
+    cdef:
+        Source x, w0, v0, w, c
+        Py_ssize_t i
+        double *of = <double *> _address(shares)
+        uint64_t modes
+    v0.data = NULL
+    if V0 is not None:
+        _read(V0, &v0)
+    _read(X, &x)
+    _read(W0, &w0)
+    for i in range(len(pairs)):
+        if pairs[i][0] is None:
+            continue
+        if not (_is_like(pairs[i][0], W0, W0.shape) and _is_like(pairs[i][1], W0, (len(X), w0.cols))
+                and _is_like(shares, numpy.empty(0), (2, 2)) and X.dtype == W0.dtype
+                and (V0 is None or _is_like(V0, W0, W0.shape)) and X.flags.forc
+                and x.cols == w0.rows and 0 <= first <= stop <= w0.rows
+                and pairs[i][0].flags.writeable and i < 2):
+            raise ValueError("the weights must be like W0, and all of one type")
+        _read(pairs[i][0], &w)
+        _read(pairs[i][1], &c)
+        with nogil:
+            modes = flush_subnormals()
+            if x.type == b'f':
+                _span(&x, &w0, &v0, of + 2 * i, &c, first, stop, <float *> w.data)
+            else:
+                _span(&x, &w0, &v0, of + 2 * i, &c, first, stop, <double *> w.data)
+            restore_modes(modes)
+
+
+cdef void _span(
+    const Source *X, const Source *W0, const Source *V0, const double *shares, const Source *C,
+    Py_ssize_t first, Py_ssize_t stop, floating *W,
+) noexcept nogil:
+    cdef:
+        Py_ssize_t n = W0.cols, at = first * n, size = (stop - first) * n
+        bint rows = X.col == 1 and X.row == X.cols
+    levels.set_scaled(size, <floating> shares[0], <const floating *> W0.data + at, W + at)
+    if V0.data != NULL:
+        levels.add_scaled(size, <floating> shares[1], <const floating *> V0.data + at, W + at)
+    rows_of_product(
+        X.cols, rows, False, False, stop - first, n, X.rows, <floating> 1,
+        <const floating *> X.data + first * (1 if rows else X.rows), <const floating *> C.data,
+        <floating> 1, W + at)
+
+
+def take_over(params, values, dict attributes, dict changed):
+    """Set params to values and update the attributes: in one call, that no interrupt divides."""
+    params[...] = values
+    attributes.update(changed)
+
+
+def take_over(params, values, dict attributes, dict changed):
+    """Set params to values and update the attributes: in one call, that no interrupt divides."""
+    params[...] = values
+    attributes.update(changed)
+
+
+@final
+cdef class Counts:
+    """How long a network was trained: steps and epochs, which the engine counts as it takes them.
+
+    Parameters
+    ----------
+    steps, epochs : int
+        At first.
+    """
+
+    cdef:
+        public int64_t steps
+        public int64_t epochs
+
+    def __init__(self, int64_t steps=0, int64_t epochs=0):
+        self.steps, self.epochs = steps, epochs
+
+    def __reduce__(self):
+        return Counts, (self.steps, self.epochs)
+
+
+@auto_pickle(False)
+cdef class Trainer:
+    """A training run: a plan, the data, an optimiser, and the workspace of a batch.
+
+    Parameters
+    ----------
+    plan : Plan
+    X : ndarray (m, n_0), readable, or Csr of the plan's type
+        Read in place, or gathered batch by batch; contiguous and of the plan's type, if the batch
+        is all of it.
+    T : ndarray (m, n_L) or None
+        Targets, C-contiguous, of the plan's type.
+    labels : ndarray (m) of int64 or None
+        Class indices instead; copied.
+    weights : ndarray (m) or None
+        Weights of the examples, of the plan's type; copied.
+    batch : int
+        Examples of a step, at most m.
+    shuffled : bool
+        Whether the epochs will name an order.
+    keep : tuple of L floats
+        Probabilities that dropout keeps an input, and an output of each hidden layer.
+    bits : BitGenerator or None
+        NumPy's, if a probability is below 1; its lock is held for an epoch.
+    optimizer : int
+        Code, from OPTIMIZERS.
+    numbers : dict of float
+        beta1, beta2, epsilon, weight_decay, bias_corrected, l2, clip_norm; 0 where unused. And
+        scikit, whether l2, epsilon and the mean cost are as in scikit-learn, and cost_scale, by
+        which the cost is multiplied, but not its gradient.
+    m1, m2 : ndarray or None
+        Arenas of the moments.
+    counts : Counts
+        How many steps were taken before; an epoch adds its own, and itself when it has ended.
+    gram : Gram or None
+        What the Gram form of the first layer needs.
+    guarded : bool
+        Whether an epoch that is not finite is undone.
+    n_threads : int
+        Of the team that trains.
+    """
+
+    cdef:
+        Job job
+        char type
+        Plan plan
+        Counts counts
+        object kept_alive
+        object targets
+        object lock        # of the bit generator
+        object draw        # makes an order for the next epoch
+        int64_t *order     # the workspace of one, if the epochs will name it
+        Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
+
+    def __cinit__(self, Plan plan, X, T, labels, weights, Py_ssize_t batch, bint shuffled, keep,
+                  bits, int optimizer, numbers, m1, m2, Counts counts, gram, bint guarded,
+                  Py_ssize_t n_threads):
+        cdef:
+            Job *job = &self.job
+            Slot *slot
+            Layer *layer
+            Py_ssize_t l, at, L = plan.L
+            size_t itemsize = 4 if plan.type == b'f' else 8
+            bint rows, cols
+        job.slots = <Slot *> calloc(L, sizeof(Slot))
+        if job.slots == NULL:
+            raise MemoryError
+        if n_threads < 1:
+            raise ValueError("a team has at least one thread")
+        job.team.n_threads = n_threads
+        self.plan, self.type = plan, plan.type
+        job.L, job.layers = L, plan.layers
+        job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
+        plan._check(X, &job.X)
+        if not 1 <= batch <= job.X.rows:
+            raise ValueError("a batch must be some of the examples")
+        self.kept_alive = [X, bits, m1, m2, gram]
+        if not plan.params.flags.writeable:
+            raise ValueError("the plan's params must be writeable")
+        for needed, moments in (((MOMENTUM, NESTEROV, ADAM), m1), ((RMSPROP, ADAM), m2)):
+            if optimizer in needed and not (
+                    moments is not None and _is_like(moments, plan.params, plan.params.shape)
+                    and moments.flags.writeable):
+                raise ValueError("the moments must be arenas like the plan's")
+        job.m, job.batch = job.X.rows, batch
+        rows = job.X.col == 1 and job.X.row == job.X.cols and job.X.csr.starts == NULL
+        cols = job.X.row == 1 and job.X.col == job.X.rows and batch == job.m
+        job.keep_X = keep[0]
+        job.read_in_place = (
+            job.X.type == plan.type and (rows or cols) and not shuffled and job.keep_X == 1)
+        job.trans_X = job.read_in_place and not rows
+        self.take(T, labels, weights)
+        job.sparse = plan._reads_nonzeros(&job.X, batch) and gram is None
+        if job.sparse:
+            lengths = numpy.diff(X.indptr)
+            lengths.partition(job.m - batch)
+            self.most = lengths[job.m - batch:].sum()
+        if bits is not None:
+            job.bits = <BitGenerator *> PyCapsule_GetPointer(bits.capsule, "BitGenerator")
+            self.lock = bits.lock
+        elif min(keep) < 1:
+            raise ValueError("dropout needs a bit generator")
+        job.optimizer = <Optimizer> optimizer
+        job.step.beta1, job.step.beta2 = numbers["beta1"], numbers["beta2"]
+        job.step.epsilon = numbers["epsilon"]
+        job.weight_decay, job.bias_corrected = numbers["weight_decay"], numbers["bias_corrected"]
+        job.l2, job.clip_norm = numbers["l2"], numbers["clip_norm"]
+        job.scikit, job.cost_scale = numbers.get("scikit", False), numbers.get("cost_scale", 1.0)
+        job.fused = job.optimizer == SGD and job.clip_norm == 0
+        self.counts = counts
+        for l in range(L):
+            layer, slot = &plan.layers[l], &job.slots[l]
+            at = layer.at
+            slot.W = <char *> plan.data + itemsize * at
+            if m1 is not None:
+                slot.m1_W = <char *> _address(m1) + itemsize * at
+            if m2 is not None:
+                slot.m2_W = <char *> _address(m2) + itemsize * at
+            at = layer.n_prev * layer.n
+            slot.b = <char *> slot.W + itemsize * at
+            slot.m1_b = <char *> slot.m1_W + itemsize * at
+            slot.m2_b = <char *> slot.m2_W + itemsize * at
+            slot.keep = keep[l + 1] if l < L - 1 else 1.0
+        # as relu_and_output needs it; few examples of many units lie one unit a row
+        layer = &plan.layers[L - 2 if L > 1 else 0]
+        job.joint = (
+            n_threads == 1 and L > 1 and plan.layers[L - 1].n == 1 and layer.act == RELU
+            and 16 <= layer.n <= BLOCK and (batch > 32 or batch >= layer.n)
+            and job.slots[L - 2].keep == 1 and levels.loops.relu_and_output_f != NULL)
+        if gram is not None:
+            self._check_gram(gram)
+            job.gram = True
+            job.K, job.Z0, job.ZV0 = _address(gram.K), _address(gram.Z0), _address(gram.ZV0)
+            job.slots[0].W, job.slots[0].m1_W = _address(gram.C), _address(gram.U)
+            job.of_W = <double *> _address(gram.shares)
+            job.of_V = job.of_W + 2
+            job.W0_W0, job.W0_V0, job.V0_V0, job.trace = gram.squares
+        job.guarded = guarded
+        if guarded:
+            self._guard(m1, m2, gram)
+        self._lay_out(itemsize, shuffled)
+
+    def __dealloc__(self):
+        free(self.job.slots)
+
+    cdef int _check_gram(self, gram) except -1:
+        cdef Py_ssize_t m = self.job.m, n = self.plan.layers[0].n
+        params = self.plan.params
+        for name, shape in (("K", (m, m)), ("Z0", (m, n)), ("C", (m, n))):
+            if not _is_like(getattr(gram, name), params, shape):
+                raise ValueError(f"{name} must be of the plan's type, of shape {shape}")
+        for array in (gram.ZV0, gram.U):
+            if array is not None and not _is_like(array, params, (m, n)):
+                raise ValueError("ZV0 and U must be like C")
+        if not _is_like(gram.shares, numpy.empty(0), (2, 2)):
+            raise ValueError("the shares must be two pairs")
+        if self.job.optimizer != SGD and gram.U is None:
+            raise ValueError("momentum needs U")
+        return 0
+
+    cdef int _guard(self, m1, m2, gram) except -1:
+        # in the Gram form the first layer's weights stay as they are until they are written out
+        cdef:
+            Job *job = &self.job
+            size_t itemsize = 4 if self.type == b'f' else 8
+            size_t at = 0, size = itemsize * self.plan.n_params
+        if gram is not None:
+            at = itemsize * self.plan.layers[0].n_prev * self.plan.layers[0].n
+            job.regions[1].live, job.regions[1].size = <char *> _address(gram.C), gram.C.nbytes
+            job.regions[SHARES].live = <char *> job.of_W
+            job.regions[SHARES].size = gram.shares.nbytes
+            if gram.U is not None:
+                job.regions[3].live = <char *> _address(gram.U)
+                job.regions[3].size = gram.U.nbytes
+        job.regions[0].live, job.regions[0].size = <char *> self.plan.data + at, size - at
+        if m1 is not None:
+            job.regions[4].live, job.regions[4].size = <char *> _address(m1) + at, size - at
+        if m2 is not None:
+            job.regions[5].live, job.regions[5].size = <char *> _address(m2) + at, size - at
+        return 0
+
+    cdef int _lay_out(self, size_t itemsize, bint shuffled) except -1:
+        # once to count the bytes of the workspace, once to hand them out
+        cdef:
+            char *start
+            size_t size = self._assign(NULL, itemsize, shuffled)
+            object work = numpy.empty(size + ALIGNMENT, numpy.uint8)
+        start = <char *> _address(work)
+        self._assign(start + (ALIGNMENT - <size_t> start % ALIGNMENT), itemsize, shuffled)
+        self.kept_alive.append(work)
+        memset(self.job.shares, 0, self.job.team.n_threads * sizeof(Share))
+        return 0
+
+    cdef size_t _assign(self, char *start, size_t itemsize, bint shuffled) noexcept:
+        cdef:
+            Job *job = &self.job
+            Py_ssize_t i, l, n_L = job.layers[job.L - 1].n, batch = job.batch
+            Py_ssize_t widest = 0, n_threads = job.team.n_threads
+            const Layer *layer
+            Slot *slot
+            void *dZ[2]
+            void *dW
+            char *at = start
+        job.shares = <Share *> _take(&at, n_threads * sizeof(Share))
+        for l in range(job.L):
+            layer, slot = &job.layers[l], &job.slots[l]
+            slot.A = _take(&at, batch * layer.n * itemsize)
+            slot.S = slot.A
+            if needs_Z(layer.act) or slot.keep < 1:
+                slot.S = _take(&at, batch * layer.n * itemsize)
+            if slot.keep < 1:
+                slot.kept = <unsigned char *> _take(&at, batch * layer.n)
+            slot.db = _take(&at, n_threads * layer.n * itemsize)
+            if l < job.L - 1:
+                widest = max(widest, layer.n)
+            if not (job.sparse and l == 0):
+                job.scratch = max(
+                    job.scratch, (layer.n_prev + n_threads - 1) // n_threads * layer.n)
+        # alone, a thread is done with dZ[l + 1] when it makes dZ[l - 1]
+        job.slots[job.L - 1].dZ = job.slots[job.L - 1].A
+        if n_threads == 1:
+            dZ[0] = _take(&at, batch * widest * itemsize)
+            dZ[1] = _take(&at, batch * widest * itemsize)
+        for l in range(job.L - 1):
+            job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
+                               else _take(&at, batch * job.layers[l].n * itemsize))
+        if job.joint:
+            job.slots[job.L - 2].dZ = job.slots[job.L - 2].A
+        if job.fused and job.joint:
+            job.slots[job.L - 1].dW = _take(&at, job.layers[job.L - 1].n_prev * itemsize)
+        if job.clip_norm > 0 or job.optimizer == NONE:
+            for l in range(job.L):
+                job.slots[l].dW = _take(
+                    &at, job.layers[l].n_prev * job.layers[l].n * itemsize)
+        elif not job.fused:
+            # each is used at once
+            dW = _take(&at, n_threads * job.scratch * itemsize)
+            for l in range(job.L):
+                job.slots[l].dW = dW
+        if job.sparse:
+            layer = job.layers
+            job.starts[0] = <int64_t *> _take(&at, (batch + 1) * sizeof(int64_t))
+            job.starts[1] = <int64_t *> _take(&at, (batch + 1) * sizeof(int64_t))
+            if shuffled or job.keep_X < 1:
+                job.indices = <int32_t *> _take(&at, self.most * sizeof(int32_t))
+                job.values = _take(&at, self.most * itemsize)
+            job.starts_T = <int64_t *> _take(
+                &at, (layer.n_prev + 2 * n_threads) * sizeof(int64_t))
+            job.indices_T = <int32_t *> _take(&at, self.most * sizeof(int32_t))
+            job.values_T = _take(&at, self.most * itemsize)
+            job.dW_block = _take(&at, n_threads * block_rows(layer.n) * layer.n * itemsize)
+        elif not job.read_in_place:
+            job.X_batch = _take(&at, batch * job.X.cols * itemsize)
+        job.T_batch = _take(&at, batch * n_L * itemsize)
+        job.w_batch = _take(&at, batch * itemsize)
+        if job.keep_X < 1:
+            job.kept_X = <unsigned char *> _take(
+                &at, self.most if job.sparse else batch * job.X.cols)
+        self.order = NULL
+        if shuffled:
+            self.order = <int64_t *> _take(&at, job.m * sizeof(int64_t))
+        for i in range(REGIONS):
+            job.regions[i].saved = <char *> _take(&at, job.regions[i].size)
+        return at - start
+
+    def take(self, T, labels, weights):
+        """Train on other targets, class indices and weights from the next epoch on."""
+        cdef Job *job = &self.job
+        self.targets = self.plan._targets(job.m, T, labels, weights)
+        T, labels, weights = self.targets
+        job.T, job.labels = _address(T), <const int64_t *> _address(labels)
+        job.weights = _address(weights)
+
+    def begin(self, order, double learning_rate):
+        """Prepare an epoch in the order of the examples' indices, (m) of integers, or as they lie.
+
+        The order is copied, or drawn when the epoch begins, by a function of m. It must be None but
+        where the trainer was made to be shuffled.
+        """
+        cdef:
+            Job *job = &self.job
+            Py_ssize_t i
+        if (order is None) != (self.order == NULL):
+            raise ValueError("an order must be given if the trainer is shuffled, and only then")
+        for i in range(job.team.n_threads):
+            if job.shares[i].busy:
+                raise RuntimeError("this trainer is at work")
+        self.draw = order if callable(order) else None
+        if order is not None and self.draw is None:
+            _take_order(order, job.m, self.order)
+        job.order = self.order
+        job.learning_rate = learning_rate
+        job.steps = self.counts.steps
+        # whatever became of an epoch before
+        job.interrupted = False
+        job.team.arrived = job.team.abandoned = 0
+
+    def epoch(self, Py_ssize_t thread):
+        """Train on each example once: what one thread of the team does, while the others do theirs.
+
+        The first thread returns the mean cost, each batch's taken before its update. It is not
+        finite if the training diverged; if guarded, all then is as it was before the epoch.
+        """
+        if not 0 <= thread < self.job.team.n_threads:
+            raise ValueError("the team has no such thread")
+        if self.job.shares[thread].busy:
+            raise RuntimeError("this trainer is at work")
+        self.job.shares[thread].busy = True
+        try:
+            if thread > 0:
+                return self._epoch(thread)
+            if self.draw is not None:
+                _take_order(self.draw(self.job.m), self.job.m, self.order)
+            if self.lock is None:
+                return self._epoch(thread)
+            self.lock.acquire()
+            try:
+                return self._epoch(thread)
+            finally:
+                self.lock.release()
+        finally:
+            self.job.shares[thread].busy = False
+
+    cdef double _epoch(self, Py_ssize_t thread) except? -1:
+        cdef double cost
+        with nogil:
+            if self.type == b'f':
+                cost = epoch(&self.job, thread, <const float *> NULL)
+            else:
+                cost = epoch(&self.job, thread, <const double *> NULL)
+        if thread == 0:
+            self.counts.steps = self.job.steps
+            self.counts.epochs += self.job.ended
+            if self.job.interrupted:
+                _raise_pending()
+        return cost
+
+    def gradient(self, out):
+        """Copy the gradient that the optimiser "none" has left to an arena."""
+        cdef:
+            char *to
+            Py_ssize_t l, size
+            size_t itemsize = self.plan.params.itemsize
+            const Layer *layer
+        if (self.job.optimizer != NONE or not out.flags.writeable
+                or not _is_like(out, self.plan.params, self.plan.params.shape)):
+            raise ValueError("out must be like the arena, and the optimiser none")
+        to = <char *> _address(out)
+        for l in range(self.job.L):
+            layer = &self.job.layers[l]
+            size = layer.n_prev * layer.n
+            memcpy(to, self.job.slots[l].dW, size * itemsize)
+            memcpy(to + size * itemsize, self.job.slots[l].db, layer.n * itemsize)
+            to += (size + layer.n) * itemsize
+
+    def abandon(self):
+        """Let the threads go that wait for one that will not come."""
+        abandon(&self.job.team)
+
+
+cdef int _raise_pending() except -1:
+    # the exception that the engine has set
+    return -1
+
+
+cdef inline void *_take(char **at, size_t size) noexcept:
+    cdef char *start = at[0]
+    at[0] += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+    return start

@@ -1,0 +1,5 @@
+ctypedef int (*Get)() noexcept nogil
+ctypedef void (*Set)(int) noexcept nogil
+
+# how many threads BLAS has now; NULL if it cannot be asked
+cdef Get get_threads

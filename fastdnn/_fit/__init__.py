@@ -1,0 +1,1 @@
+"""A network's training, whatever face it has."""

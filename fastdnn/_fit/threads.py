@@ -1,0 +1,93 @@
+"""The threads of a call: how many. `workers.pyx` runs them.
+
+A call's threads share its examples, and each computes with a BLAS that has one thread: so all of a
+step is shared, not only its large products. BLAS has one number for the whole process.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from fastdnn._core.workers import Team as Team
+from fastdnn._core.workers import blas_threads
+
+# multiplications that repay a thread that is at work already, and one that must be started
+STEP = 400_000
+CALL = 4_000_000
+# examples that do
+_ROWS = 16
+# examples that are predicted at a time
+CHUNK = 1024
+# threads a processor that may be asked for: more of them only wait for each other
+_MOST = 4
+
+
+def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
+    """Choose for so many examples and multiplications, or take the number given.
+
+    That is taken as it is, but for more than examples, or than four times the processors.
+    """
+    if n_threads is not None:
+        n_threads = min(n_threads, max(1, rows))
+        return n_threads if n_threads <= _MOST else min(n_threads, _MOST * _processors())
+    if work < 2 * least or rows < 2 * _ROWS:
+        return 1
+    return min(current(), _processors(), int(work // least), rows // _ROWS)
+
+
+def piece(work: int) -> int:
+    """Say how many examples, of so many multiplications, come between two looks for Ctrl-C."""
+    return max(10**8 // work, min(CHUNK, max(64, 10**9 // work)))
+
+
+def current() -> int:
+    """How many threads BLAS may use now: what its environment or threadpoolctl has set."""
+    return blas_threads()
+
+
+def _processors() -> int:
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return max(1, min(count, _quota()))
+
+
+@cache
+def _quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Read the least share of processor time, in whole processors, of the process's control groups.
+
+    A group has no more than those that it lies in, whatever it says itself.
+    """
+    try:
+        lines = own.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = ["0::/", "0:cpu:/"]
+    shares = [2.0**31]
+    for line in lines:
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        names = controllers.split(",")
+        if controllers and "cpu" not in names:
+            continue
+        # version 1 has a folder for each controller or few of them, and a link for each
+        for folder in (root / controllers, root / "cpu") if controllers else (root,):
+            group = folder / path.lstrip("/")
+            shares += _shares(group)
+            while group != folder and folder in group.parents:
+                group = group.parent
+                shares += _shares(group)
+    return max(1, int(min(shares)))
+
+
+def _shares(group: Path) -> Iterator[float]:
+    """Read what one control group says; nothing, where there is none or it is not limited."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        try:
+            text = " ".join((group / name).read_text(encoding="ascii") for name in names)
+            quota, period = map(int, text.split())
+        except (OSError, ValueError):  # or max
+            continue
+        if quota > 0 < period:
+            yield quota / period

@@ -1,2 +1,0 @@
-# The loops for the compiler's default instruction set.
-include "_loops.pxi"

@@ -1,2 +1,0 @@
-# The loops for AVX2, of the level x86-64-v3.
-include "_loops.pxi"

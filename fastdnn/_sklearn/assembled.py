@@ -1,0 +1,233 @@
+"""What a perceptron's fitted attributes say, whoever has set them: a fit, a user, scikit-learn."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.neural_network._base import ACTIVATIONS as THEIRS
+from sklearn.preprocessing import LabelBinarizer
+
+from fastdnn._arrays import Array
+from fastdnn._core.training import ACTIVATIONS, COSTS
+
+# scikit-learn's names of the activations, and ours: hidden ones, and those of the output whose
+# cost the engine has
+NAMES = {"logistic": "sigmoid"} | {name: name for name in ACTIVATIONS if name != "sigmoid"}
+OUTPUTS = {"logistic": "sigmoid", "softmax": "softmax", "identity": "identity", "exp": "exp"}
+
+# what scikit-learn's fit calls, and the engine does not
+_HOOKS = (
+    *("_initialize", "_forward_pass", "_backprop", "_compute_loss_grad", "_loss_grad_lbfgs"),
+    *("_unpack", "_fit_lbfgs", "_fit_stochastic", "_update_no_improvement_count"),
+    "_score_with_function",
+)
+
+
+def refuse_hooks(estimator: Any) -> None:
+    """Raise TypeError if a subclass overrides what would not be called."""
+    cls = type(estimator)
+    base = next(c for c in cls.__mro__ if c.__module__ == "fastdnn.estimators")
+    for name in _HOOKS:
+        if name in vars(estimator) or getattr(cls, name, None) is not getattr(base, name, None):
+            raise TypeError(
+                f"{cls.__name__} overrides {name}, which scikit-learn's fit calls, but the compiled"
+                f" engine cannot: train it with sklearn.neural_network.{base.__name__}"
+            )
+
+
+def sizes(hidden_layer_sizes: Any) -> list[int]:
+    """List the parameter, which may be a number."""
+    if not hasattr(hidden_layer_sizes, "__iter__"):
+        return [hidden_layer_sizes]
+    return list(hidden_layer_sizes)
+
+
+def hidden_activations(activation: Any, hidden: int) -> list[str]:
+    """Name the activation of each of so many hidden layers."""
+    names = [activation] * hidden if isinstance(activation, str) else list(activation)
+    if len(names) != hidden:
+        raise ValueError(
+            f"activation must be one name, or one for each of {hidden} hidden layers, "
+            f"got {activation!r}"
+        )
+    for name in names:
+        if name not in NAMES:
+            raise ValueError(f"activation must name some of {sorted(NAMES)}, got {name!r}")
+    return names
+
+
+def chain(estimator: Any) -> tuple[list[Array], list[Array]]:
+    """Take the layers that predict: weights (n_prev, n) and biases (n), which fit each other.
+
+    All of them, or as many as `n_layers_` says, if it was set to fewer, as in scikit-learn.
+    """
+    coefs, intercepts = list(estimator.coefs_), list(estimator.intercepts_)
+    count = getattr(estimator, "n_layers_", 0) - 1
+    # not what the last fit has left there
+    if 0 < count < len(coefs) and count != getattr(estimator, "_n_fitted", 0):
+        coefs, intercepts = coefs[:count], intercepts[:count]
+    if not coefs or len(coefs) != len(intercepts):
+        raise ValueError(f"coefs_ holds {len(coefs)} arrays, and intercepts_ {len(intercepts)}")
+    for l, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
+        W, b = _numbers(W, f"coefs_[{l}]"), _numbers(b, f"intercepts_[{l}]")
+        if W.ndim != 2 or W.size == 0:
+            raise ValueError(f"coefs_[{l}] must have shape (n_prev, n), got {W.shape}")
+        if l and len(W) != coefs[l - 1].shape[1]:
+            raise ValueError(
+                f"coefs_[{l}] has shape {W.shape}, but coefs_[{l - 1}] {coefs[l - 1].shape}: "
+                "it must have as many rows as that one has columns"
+            )
+        # what one example's row can have added to it
+        row = (1, W.shape[1])
+        if b.shape != row[1:]:
+            if b.ndim > 2 or b.shape[:-1] not in ((), (1,)) or b.size not in (1, row[1]):
+                raise ValueError(
+                    f"intercepts_[{l}] has shape {b.shape}, but coefs_[{l}] {W.shape}: "
+                    f"it must have {W.shape[1]} elements"
+                )
+            b = np.broadcast_to(b, row)[0]
+        coefs[l], intercepts[l] = W, b
+    return coefs, intercepts
+
+
+def _numbers(value: Any, name: str) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: fill it or drop what it masks first")
+    try:
+        array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
+    return array
+
+
+def complete(estimator: Any) -> None:
+    """Derive what was left out beside the weights, and for a classifier its classes."""
+    found = vars(estimator)
+    if "out_activation_" in found:
+        _check_output(estimator.out_activation_)
+    if "n_outputs_" in found and "out_activation_" in found and "_label_binarizer" in found:
+        return
+    n = chain(estimator)[0][-1].shape[1]
+    if is_classifier(estimator) and not hasattr(estimator, "_label_binarizer"):
+        several = n > 1 and getattr(estimator, "out_activation_", "softmax") == "logistic"
+        classes = np.asarray(estimator.classes_)
+        estimator._label_binarizer = LabelBinarizer().fit(
+            np.eye(n, dtype=int) if several else classes
+        )
+        estimator._label_binarizer.classes_ = classes  # in their order
+    if not hasattr(estimator, "n_outputs_"):
+        estimator.n_outputs_ = n
+    if not hasattr(estimator, "out_activation_"):
+        estimator.out_activation_ = estimator._output_activation()
+        if n > 1 and is_classifier(estimator) and estimator._label_binarizer.y_type_ == "binary":
+            # two classes with an output each
+            estimator.out_activation_ = "softmax"
+
+
+def output(estimator: Any, dtype: Any) -> tuple[str, str, float]:
+    """Say what the engine computes of the output: its activation, the cost and its parameter."""
+    name = OUTPUTS.get(estimator.out_activation_, "identity")
+    # the loss may have been set anew since the fit
+    cost = estimator.loss if estimator.loss in COSTS[name] else next(iter(COSTS[name]))
+    if cost == "cross_entropy":
+        # scikit-learn clips a probability by eps where it takes the logarithm
+        return name, cost, -float(np.log(np.finfo(dtype).eps))
+    parameter = {"huber": "huber_delta", "quantile": "quantile"}.get(cost)
+    return name, cost, float(getattr(estimator, parameter)) if parameter else 0.0
+
+
+def activate_output(out_activation: str, Z: Array) -> None:
+    """Apply in place what the engine does not."""
+    _check_output(out_activation)
+    if out_activation not in OUTPUTS:
+        THEIRS[out_activation](Z)
+
+
+def _check_output(out_activation: Any) -> None:
+    known = {*OUTPUTS, *THEIRS}
+    if not isinstance(out_activation, str) or out_activation not in known:
+        raise ValueError(f"out_activation_ must be one of {sorted(known)}, got {out_activation!r}")
+
+
+# ------------------------------------------------------------------------------------------- a fit
+
+
+def draw(estimator: Any, layer_units: list[int], dtype: Any) -> None:
+    """Draw the parameters anew, by the hook that scikit-learn's subclasses override."""
+    for name in (*_RECORDS, "_optimizer", "_no_improvement_count"):
+        vars(estimator).pop(name, None)
+    estimator.n_layers_ = len(layer_units)
+    estimator.coefs_, estimator.intercepts_ = [], []
+    names = [*hidden_activations(estimator.activation, len(layer_units) - 2), ""]
+    for name, n_prev, n in zip(names, layer_units, layer_units[1:], strict=False):
+        # of the output as of one for all
+        estimator._drawn = name or estimator.activation
+        W, b = estimator._init_coef(n_prev, n, dtype)
+        if np.shape(W) != (n_prev, n) or np.shape(b) != (n,):
+            raise ValueError(
+                f"_init_coef must return arrays of shapes {(n_prev, n)} and {(n,)}, "
+                f"got {np.shape(W)} and {np.shape(b)}"
+            )
+        estimator.coefs_.append(W)
+        estimator.intercepts_.append(b)
+    del estimator._drawn
+
+
+def go_on(estimator: Any, hidden: list[int]) -> None:
+    """Judge what a warm start goes on from: a fit, or what was assembled or converted."""
+    complete(estimator)
+    found = [W.shape[1] for W in chain(estimator)[0][:-1]]
+    if hidden not in (found, getattr(estimator, "_fitted_sizes", hidden)):
+        raise ValueError(
+            f"hidden_layer_sizes is {estimator.hidden_layer_sizes!r}, but this goes on from hidden "
+            f"layers of {found}: set it to those, or warm_start to False"
+        )
+    hidden_activations(estimator.activation, len(found))
+
+
+_RECORDS = (
+    *("t_", "loss_curve_", "best_loss_", "validation_loss_curve_", "validation_scores_"),
+    "best_validation_score_",
+)
+
+
+def begin_records(estimator: Any) -> None:
+    """Make the records that are not there yet, or not as the parameters of now have them."""
+    found = dict.fromkeys((*_RECORDS, "_no_improvement_count")) | vars(estimator)
+    scoring, stops = estimator.scoring, estimator.early_stopping
+    estimator.n_iter_ = 0
+    for name in ("t_", "_no_improvement_count"):
+        setattr(estimator, name, found[name] or 0)
+    estimator.validation_loss_curve_ = found["validation_loss_curve_"]
+    if (
+        (found["validation_scores_"] is not None) != stops
+        or found.get("_fitted_scoring", scoring) != scoring
+        or "best_validation_score_" not in vars(estimator)
+    ):
+        estimator._no_improvement_count = 0
+        estimator.validation_scores_ = [] if stops else None
+        estimator.best_validation_score_ = -np.inf if stops else None
+    if estimator.solver != "lbfgs":
+        estimator.loss_curve_ = found["loss_curve_"] or []
+        if (found["best_loss_"] is None) != stops or "best_loss_" not in vars(estimator):
+            estimator._no_improvement_count = 0
+            estimator.best_loss_ = None if stops else np.inf
+    estimator._fitted_scoring = scoring
+    estimator._fitted_sizes = sizes(estimator.hidden_layer_sizes)
+
+
+def set_output(estimator: Any, first: bool) -> None:
+    """Choose the output's activation for a fit; one that a user has set must be one of a cost."""
+    wanted = estimator._output_activation()
+    if first or {wanted, estimator.out_activation_} <= {"identity", "exp"}:
+        # a warm start takes another loss
+        estimator.out_activation_ = wanted
+    elif estimator.out_activation_ not in (wanted, "logistic") or not hasattr(
+        estimator, "classes_"
+    ):
+        raise ValueError(
+            f"out_activation_ is {estimator.out_activation_!r}: it predicts, but cannot be trained "
+            f"with the loss {estimator.loss!r}, which needs {wanted!r}"
+        )
