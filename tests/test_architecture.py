@@ -67,7 +67,9 @@ ROOMS = {
         "chunks": set(),
         "runs": set(),
         "converted": {"assembled", "runs"},
-        "lbfgs": {"callbacks", "checked", "runs"},
+        "search": set(),
+        "descent": {"search"},
+        "lbfgs": {"callbacks", "checked", "descent", "runs"},
         "stopping": set(),
         "perceptron": {
             *("assembled", "callbacks", "checked", "converted", "lbfgs", "runs", "stopping"),

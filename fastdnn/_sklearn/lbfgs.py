@@ -1,18 +1,20 @@
-"""The solver "lbfgs": SciPy's, with the engine's loss and gradient."""
+"""The solver "lbfgs": the engine's loss and gradient, descended."""
 
 from functools import cache
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-import scipy.optimize
+from scipy.optimize import OptimizeResult
+from scipy.optimize import minimize as scipys
 from sklearn.utils.optimize import _check_optimize_result
 
 from fastdnn._arrays import Array
 from fastdnn._fit.threads import Team
 from fastdnn._sklearn.callbacks import Progress, Tasks
 from fastdnn._sklearn.checked import NOT_FINITE
-from fastdnn._sklearn.runs import Run, source, views
+from fastdnn._sklearn.descent import Descent, End
+from fastdnn._sklearn.runs import Run, source
 
 
 def minimize(
@@ -22,31 +24,29 @@ def minimize(
     """Train a perceptron."""
     # in the type that the solver hands on, as in scikit-learn
     dtype = estimator._type() if _keeps_float32() else np.dtype(np.float64)
-    plan, params, dims = estimator._bind(dtype)
+    plan, params, _ = estimator._bind(dtype)
     estimator._no_improvement_count = estimator.n_iter_ = 0
     X, y, sample_weight, validation = estimator._split(X, y, sample_weight, validation)
     X, m, start = source(X), X.shape[0], perf_counter()
-    gradient = np.empty_like(params)
-    # scikit-learn's order, all weights before the biases: the solver's sums then round alike
-    parts, of_gradient = (
-        [array.ravel() for arrays in views(arena, dims) for array in arrays]
-        for arena in (params, gradient)
-    )
+    # the vector in float64 whatever the parameters are
+    x = params if dtype == np.float64 else params.astype(np.float64)
+    narrow = None if params is x else np.empty_like(params)
     with Team(estimator._threads(X, m)) as team, Progress(estimator) as progress:
         run = Run(estimator, plan, params, X, y, sample_weight, m, team)
 
-        def objective(x: Array) -> tuple[float, Array]:
-            _unpack(x, parts)
+        def evaluate(gradient: Array) -> float:
+            if narrow is not None:
+                params[:] = x
             loss = run.epoch(None)
-            run.gradient(gradient)
+            run.gradient(gradient if narrow is None else narrow)
+            if narrow is not None:
+                gradient[:] = narrow
             # a step may be too long, and is then shortened
             if np.isfinite(loss):
                 estimator.loss_ = loss
-            return loss, np.concatenate(of_gradient, dtype=np.float64)
+            return loss
 
-        def iterated(x: Array) -> None:
-            reached[:] = x
-            _unpack(x, parts)
+        def iterated() -> bool:
             estimator.n_iter_ += 1
             progress(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
             if validation is not None:
@@ -58,49 +58,26 @@ def minimize(
                 estimator.early_stopping
                 and estimator._no_improvement_count > estimator.n_iter_no_change
             )
-            if stop or late or enough:
-                raise StopIteration
+            return bool(stop or late or enough)
 
-        reached = np.concatenate(parts)
+        descent = Descent(x, evaluate)
         tasks.begin()
         try:
-            result = scipy.optimize.minimize(
-                objective,
-                reached.copy(),
-                method="L-BFGS-B",
-                jac=True,
-                callback=iterated,
-                options={
-                    "maxfun": estimator.max_fun,
-                    "maxiter": estimator.max_iter,
-                    "gtol": estimator.tol,
-                },
-            )
+            end = descent.run(estimator.tol, estimator.max_iter, estimator.max_fun, iterated)
         except BaseException:
-            _unpack(reached, parts)
-            params[:] = estimator.__dict__.pop("_best", params)
+            params[:] = estimator.__dict__.pop("_best", descent.reached)
             raise
-    if result.status == 99:  # the callback's StopIteration
-        estimator.n_iter_ = min(result.nit, estimator.max_iter)
-    else:
-        estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)
-    diverged = not (np.isfinite(result.fun) and np.isfinite(result.x).all())
-    best = np.empty(params.size)
-    of_best = [array.ravel() for arrays in views(best, dims) for array in arrays]
-    _unpack(reached if diverged else result.x, of_best)
+    if end is not End.STOPPED:
+        status, message = end.value
+        result = OptimizeResult(nit=descent.nit, status=status, message=message)
+        _check_optimize_result("lbfgs", result, estimator.max_iter)
+    diverged = not np.isfinite(descent.f)
     # as scikit-learn, in float64 whatever X is
-    estimator._bind(np.dtype(np.float64)).params[:] = estimator.__dict__.pop("_best", best)
+    best = estimator.__dict__.pop("_best", descent.reached)
+    estimator._bind(np.dtype(np.float64)).params[:] = best
     if diverged:
         raise ValueError(f"{NOT_FINITE} The weights are those of the last finite iteration.")
-    estimator.loss_ = float(result.fun)
-
-
-def _unpack(x: Array, parts: list[Array]) -> None:
-    """Write a vector into flat views, one after the other."""
-    at = 0
-    for part in parts:
-        part[:] = x[at : at + len(part)]
-        at += len(part)
+    estimator.loss_ = descent.f
 
 
 @cache
@@ -112,5 +89,5 @@ def _keeps_float32() -> bool:
         seen.append(x.dtype)
         return float(x[0] ** 2), np.array([2.0 * x[0]])
 
-    scipy.optimize.minimize(objective, np.ones(1, np.float32), method="L-BFGS-B", jac=True)
+    scipys(objective, np.ones(1, np.float32), method="L-BFGS-B", jac=True)
     return bool(seen[0] == np.float32)
