@@ -23,6 +23,8 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[..., object]]] = {
     "relu": (("Z",), lambda f, Z: f.relu(Z)),
     "sigmoid_backward": (("dA", "Z"), lambda f, dA, Z: f.sigmoid_backward(dA, Z)),
     "relu_backward": (("dA", "Z"), lambda f, dA, Z: f.relu_backward(dA, Z)),
+    # where all units are active NumPy's mask selects nothing
+    "relu_backward, active": (("dA", "Z > 0"), lambda f, dA, Z: f.relu_backward(dA, Z)),
     "compute_cost": (("AL", "Y"), lambda f, AL, Y: f.compute_cost(AL, Y)),
     "update_parameters": (
         ("W", "dW"),
@@ -45,6 +47,10 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[..., object]]] = {
     ),
     "linear_activation_backward": (
         ("dA", "Z", "A_prev", "W"),
+        lambda f, dA, Z, A, W, b: f.linear_activation_backward(dA, ((A, W, b), Z), "relu"),
+    ),
+    "the same, active": (
+        ("dA", "Z > 0", "A_prev", "W"),
         lambda f, dA, Z, A, W, b: f.linear_activation_backward(dA, ((A, W, b), Z), "relu"),
     ),
     "L_model_backward": (
@@ -108,6 +114,8 @@ def _mixes(
         values = random.standard_normal(shapes.get(name, (n, m)))
         if name in ("AL", "Y"):
             values = 0.5 + 0.4 * np.tanh(values)  # so that the cost is finite
+        elif name == "Z > 0":
+            values = 0.1 + np.abs(values)
         arrays.append(values.astype(dtype))
     rest = [np.zeros((n, 1), dtype)] if "W" in names else []
     k = len(names)

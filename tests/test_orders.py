@@ -76,7 +76,7 @@ class TestEveryMix:
         for dA, Z in mixes(arrays):
             dZ = getattr(fastdnn, name)(dA, Z)
             np.testing.assert_array_equal(dZ, first)
-            assert in_the_order_of(dZ, Z)
+            assert in_the_order_of(dZ, dA)
 
     @pytest.mark.parametrize("name", ["sigmoid", "relu"])
     def test_activations(self, name, n, n_prev, m, dtype):
@@ -156,6 +156,20 @@ class TestEveryMix:
             assert grads.keys() == expected.keys()
             for key, gradient in grads.items():
                 close(gradient, expected[key], dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("inactive", [0, 1, 40, 4000])
+@pytest.mark.parametrize("shape", [(16, 16), (17, 31), (8, 300), (100, 65)])
+def test_relu_where_few_units_are_inactive(shape, inactive, dtype):
+    dA, Z = draw(dtype, shape, shape)
+    Z = np.abs(Z)
+    random = np.random.default_rng(0)
+    at = random.integers(Z.size, size=inactive)
+    Z.flat[at] = random.choice([0.0, -0.0, -1.0, -np.inf, np.nan, 1e-30], inactive)
+    dA.flat[random.integers(Z.size, size=9)] = [np.inf, np.nan, -0.0] * 3
+    for a, z in mixes([dA, Z]):
+        np.testing.assert_array_equal(fastdnn.relu_backward(a, z), np.where(Z <= 0, 0, dA))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -78,7 +78,7 @@ def needs(level):
 @pytest.mark.parametrize("level", [level for level in LEVELS if level != levels.level])
 def test_the_numeric_tests_pass_at_every_level(level):
     needs(level)
-    files = [str(TESTS / f"test_{name}.py") for name in ("loops", "functional")]
+    files = [str(TESTS / f"test_{name}.py") for name in ("loops", "functional", "orders")]
     result = run(level, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout

@@ -22,8 +22,7 @@ ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "sigmoid": SIGMOID_Z}
 cdef enum:
     LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
     THREADED = 500_000  # multiplications of a product that one thread does as soon as two
-    TILE = 1024         # elements that are brought into another order at a time
-    TILE_COLS = 256     # that many of a row
+    TILE = 1024         # elements that are copied at a time
     SHORT = 16          # elements of a row below which rows are not worth a loop each
     THIN = 32           # rows, columns or inner dimension that BLAS multiplies slowly
 
@@ -199,7 +198,12 @@ cdef void _copy(
 ) noexcept nogil:
     # y (rows, cols), row-major, := x of these strides, by blocks whose lines stay in the cache
     cdef Py_ssize_t i0, i, j0, j, j1
-    if col == sizeof(floating) and cols >= SHORT:
+    if row == sizeof(floating) and col % <Py_ssize_t> sizeof(floating) == 0:
+        levels.turn(cols, rows, <const floating *> x, col // <Py_ssize_t> sizeof(floating), y, cols)
+        return
+    if col == sizeof(floating) and (cols >= SHORT or row == cols * <Py_ssize_t> sizeof(floating)):
+        if row == cols * <Py_ssize_t> sizeof(floating):
+            rows, cols = 1, rows * cols
         for i in range(rows):
             memcpy(y + i * cols, x + i * row, cols * sizeof(floating))
         return
@@ -311,8 +315,8 @@ def activate(int activation, Z):
 
 
 def activate_backward(int activation, dA, Z):
-    """dZ = dA * act'(Z)."""
-    return _paired(DERIVE, activation, 0, Z, dA)
+    """dZ = dA * act'(Z), in the order of dA."""
+    return _paired(DERIVE, activation, 0, dA, Z)
 
 
 def cross_entropy(AL, Y):
@@ -344,7 +348,7 @@ cdef double _pair(
     const floating *x, const floating *y, floating *out,
 ) noexcept nogil:
     if pairing == DERIVE:
-        levels.activate_backward(act, size, y, x, out)
+        levels.activate_backward(act, size, x, y, out)
     elif pairing == CROSS_ENTROPY:
         return levels.cross_entropy(size, x, y)
     elif pairing == CROSS_ENTROPY_BACKWARD:
@@ -358,14 +362,16 @@ cdef double _pair_laid(
     Pairing pairing, Activation act, double rate, const Matrix *x, const Matrix *y, floating *out,
 ) noexcept nogil:
     # By memory rows of x, whose elements are contiguous, into an out that is whole. Where those of
-    # y are not, it is brought into the order of x by tiles that stay in the first-level cache.
+    # y are not, y is laid as x is: as one tile, or into out, which is computed from copied tiles.
+    # But relu's gradient is a copy of x except where a unit is inactive, which may be nowhere.
     cdef:
         floating tile[TILE]
+        floating *laid = &tile[0]
+        floating *part
         Py_ssize_t rows = x.cols if x.trans else x.rows, cols = x.rows if x.trans else x.cols
         Py_ssize_t row_x = x.col if x.trans else x.row
         Py_ssize_t row_y = y.col if x.trans else y.row, col_y = y.row if x.trans else y.col
-        Py_ssize_t width = min(cols, <Py_ssize_t> TILE_COLS), height = TILE // width
-        Py_ssize_t i, i0 = 0, j0, h, w
+        Py_ssize_t i, j, n
         const char *x_row = <const char *> x.data
         const char *y_row = <const char *> y.data
         double total = 0
@@ -377,24 +383,34 @@ cdef double _pair_laid(
             total += _pair(pairing, act, rate, cols, <const floating *> (x_row + i * row_x),
                            <const floating *> (y_row + i * row_y), out + i * cols)
         return total
-    while i0 < rows:
-        h = min(height, rows - i0)
-        j0 = 0
-        while j0 < cols:
-            w = min(width, cols - j0)
-            _copy(h, w, y_row + i0 * row_y + j0 * col_y, row_y, col_y, tile)
-            if x.whole and w == cols:
-                total += _pair(pairing, act, rate, h * w, <const floating *> x.data + i0 * cols,
-                               <const floating *> tile, out + i0 * cols)
-            else:
-                for i in range(h):
-                    total += _pair(
-                        pairing, act, rate, w,
-                        <const floating *> (x_row + (i0 + i) * row_x) + j0,
-                        <const floating *> tile + i * w, out + (i0 + i) * cols + j0)
-            j0 += w
-        i0 += h
+    if (min(rows, cols) >= SHORT and pairing == DERIVE and act == RELU and row_y == sizeof(floating)
+            and col_y % <Py_ssize_t> sizeof(floating) == 0):
+        _copy(rows, cols, x_row, row_x, sizeof(floating), out)
+        levels.drop_inactive(cols, rows, <const floating *> y_row,
+                             col_y // <Py_ssize_t> sizeof(floating), out, cols)
+        return 0
+    if rows * cols > TILE:
+        laid = out
+    _copy(rows, cols, y_row, row_y, col_y, laid)
+    if x.whole:
+        rows, cols = 1, rows * cols
+    for i in range(rows):
+        j = 0
+        while j < cols:
+            n = min(<Py_ssize_t> TILE, cols - j)
+            part = laid + i * cols + j
+            if laid == out:
+                part = <floating *> memcpy(tile, part, n * sizeof(floating))
+            total += _pair(pairing, act, rate, n, <const floating *> (x_row + i * row_x) + j,
+                           <const floating *> part, out + i * cols + j)
+            j += n
     return total
+
+
+cdef inline bint _has_rows(const Matrix *matrix, bint trans) noexcept nogil:
+    # whether the elements of memory rows, in this order, are contiguous, and enough for a loop
+    return ((matrix.row if trans else matrix.col) == (4 if matrix.type == b'f' else 8)
+            and (matrix.rows if trans else matrix.cols) >= SHORT)
 
 
 cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
@@ -404,10 +420,11 @@ cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
         double total
     if not (_look(X, &x) and _look_like(Y, &x, x.rows, x.cols, &y)):
         return None
-    if ((x.row if x.trans else x.col) != (4 if x.type == b'f' else 8)
-            or (x.rows if x.trans else x.cols) < SHORT):
+    if not _has_rows(&x, x.trans):
         X = _laid(X, &x, x.trans)
     if pairing == CROSS_ENTROPY:
+        if x.rows * x.cols > TILE and not _has_rows(&y, x.trans):
+            Y = _laid(Y, &y, x.trans)
         out.data = x.data  # which is not written to
     else:
         made = _new(&x, x.rows, x.cols, x.trans, &out)

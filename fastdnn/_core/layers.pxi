@@ -316,6 +316,7 @@ cdef void descend(
 
 
 include "updates.pxi"
+include "transposes.pxi"
 include "products.pxi"
 include "sparse.pxi"
 include "output.pxi"
@@ -352,6 +353,10 @@ TABLE.small_product_f = small_product[float]
 TABLE.small_product_d = small_product[double]
 TABLE.sparse_product_f = sparse_product[float]
 TABLE.sparse_product_d = sparse_product[double]
+TABLE.turn_f = turn[float]
+TABLE.turn_d = turn[double]
+TABLE.drop_inactive_f = drop_inactive[float]
+TABLE.drop_inactive_d = drop_inactive[double]
 TABLE.update_f = update[float]
 TABLE.update_d = update[double]
 TABLE.dot_f = dot[float]

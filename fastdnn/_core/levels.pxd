@@ -115,6 +115,14 @@ cdef struct LoopTable:
     void (*sparse_product_d)(
         Py_ssize_t, Py_ssize_t, Py_ssize_t, const int64_t *, const int32_t *, const double *,
         const double *, double *) noexcept nogil
+    void (*turn_f)(
+        Py_ssize_t, Py_ssize_t, const float *, Py_ssize_t, float *, Py_ssize_t) noexcept nogil
+    void (*turn_d)(
+        Py_ssize_t, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t) noexcept nogil
+    void (*drop_inactive_f)(
+        Py_ssize_t, Py_ssize_t, const float *, Py_ssize_t, float *, Py_ssize_t) noexcept nogil
+    void (*drop_inactive_d)(
+        Py_ssize_t, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t) noexcept nogil
     void (*update_f)(
         Optimizer, Py_ssize_t, const Step *, const float *, float *, float *, float *
     ) noexcept nogil
@@ -264,6 +272,26 @@ cdef inline void sparse_product(
         loops.sparse_product_f(rows, n_B, n, starts, indices, values, B, C)
     else:
         loops.sparse_product_d(rows, n_B, n, starts, indices, values, B, C)
+
+
+cdef inline void turn(
+    Py_ssize_t rows, Py_ssize_t cols, const floating *x, Py_ssize_t row_x,
+    floating *y, Py_ssize_t row_y,
+) noexcept nogil:
+    if floating is float:
+        loops.turn_f(rows, cols, x, row_x, y, row_y)
+    else:
+        loops.turn_d(rows, cols, x, row_x, y, row_y)
+
+
+cdef inline void drop_inactive(
+    Py_ssize_t rows, Py_ssize_t cols, const floating *S, Py_ssize_t row_S,
+    floating *dZ, Py_ssize_t row_dZ,
+) noexcept nogil:
+    if floating is float:
+        loops.drop_inactive_f(rows, cols, S, row_S, dZ, row_dZ)
+    else:
+        loops.drop_inactive_d(rows, cols, S, row_S, dZ, row_dZ)
 
 
 cdef inline void update(

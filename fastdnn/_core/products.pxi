@@ -9,30 +9,18 @@ from libc.string cimport memcpy
 
 cdef extern from *:
     """
-    #if defined(__AVX512F__)
-    #define FASTDNN_WIDTH 64
-    #elif defined(__AVX__)
-    #define FASTDNN_WIDTH 32
-    #else
-    #define FASTDNN_WIDTH 16
-    #endif
-
     #if defined(__GNUC__) || defined(__clang__)
     /* what BLAS does too: a product and a sum in one instruction, where there is one */
     #if defined(__clang__)
     #define FASTDNN_FUSED
     #define FASTDNN_CONTRACT _Pragma("clang fp contract(fast)")
-    #define FASTDNN_UNROLL _Pragma("unroll")
     #else
     #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast")))
     #define FASTDNN_CONTRACT
-    #define FASTDNN_UNROLL _Pragma("GCC unroll 24")
     #endif
     /* elements between rows that the processor does not foresee */
     #define FASTDNN_FAR 1024
     #define FASTDNN_TILES(T) \\
-    typedef T fastdnn_##T##_vector \\
-        __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)), may_alias)); \\
     FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
             const int R, const int V, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
@@ -110,7 +98,6 @@ cdef extern from *:
     #endif
     """
     enum:
-        FASTDNN_WIDTH
         FASTDNN_VECTORS
         FASTDNN_MOST
     void fastdnn_fetch(const void *) noexcept nogil
