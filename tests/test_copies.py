@@ -1,12 +1,10 @@
 """What decides on an address or a branch below the Python line is the engine's own copy."""
 
-import subprocess
-import sys
-import textwrap
 import threading
 
 import numpy as np
 import pytest
+from processes import run_apart
 
 from fastdnn import Network
 from fastdnn.optimizers import SGD, Adam
@@ -66,14 +64,6 @@ def test_what_a_callback_writes_into_labels_and_weights_changes_nothing(what, op
     ]
     assert costs[0] == costs[1]
     assert_same(nets[1].parameters, values(nets[0]))
-
-
-def run_apart(code):
-    run = subprocess.run(
-        [sys.executable, "-P", "-c", textwrap.dedent(code)],
-        timeout=120, capture_output=True, encoding="utf-8",
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr[-2000:]
 
 
 @pytest.mark.parametrize("value", [10**7, -(10**7), 2**62])

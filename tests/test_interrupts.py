@@ -1,22 +1,12 @@
 """Ctrl-C, errors of one thread, threads that change what is read: nothing hangs or is lost."""
 
-import subprocess
 import sys
 import textwrap
 
 import pytest
+from processes import run_apart
 
 posix = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, and needs its timers")
-
-
-def run_apart(code, *arguments, timeout=120):
-    """Run code in a process of its own, so that a hang or a crash is a failure of one test."""
-    run = subprocess.run(
-        [sys.executable, "-P", "-c", textwrap.dedent(code), *arguments],
-        timeout=timeout, capture_output=True, encoding="utf-8",
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr[-3000:]
-    return run.stdout
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])

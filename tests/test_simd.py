@@ -28,7 +28,7 @@ def trained(dtype, hidden, output, cost, optimizer):
     net = fastdnn.Network([1, 1, n_L], hidden, output, cost=cost, dtype=dtype, rng=0)
     X, Y = np.linspace(-3, 3, m, dtype=dtype)[:, None], np.eye(m, n_L)
     history = net.fit(X, Y, optimizer=optimizer, epochs=3, first_layer="direct", l2=0.1)
-    return [net._params, net.predict(X), np.array(history.costs)]
+    return [net.state_dict()["params"], net.predict(X), np.array(history.costs)]
 
 for dtype in (np.float32, np.float64):
     for rows, cols in [(1, 1), (1, 4099), (37, 91), (300, 7), (3, 2500)]:

@@ -1,14 +1,12 @@
 """What a fit that fails leaves as it was, whose generator it draws from, and what it asks for."""
 
-import os
-import subprocess
 import sys
-import textwrap
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_apart
 
 from fastdnn import Network
 from fastdnn._fit import threads
@@ -16,14 +14,6 @@ from fastdnn.optimizers import SGD, Adam, RMSprop
 
 X = np.random.default_rng(0).normal(size=(30, 40))
 Y = X[:, :1] > 0
-
-
-def run_apart(code, **environment):
-    run = subprocess.run(
-        [sys.executable, "-P", "-c", textwrap.dedent(code)],
-        timeout=120, capture_output=True, encoding="utf-8", env=os.environ | environment,
-    )  # fmt: skip
-    assert run.returncode == 0, f"{run.returncode} {run.stderr[-2000:]}"
 
 
 def flat(value):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from inside import moments, params
 
 import fastdnn
 from fastdnn import SGD, Adam, Network, RMSprop
@@ -90,10 +91,10 @@ def test_moments_decay_to_zero(optimizer, dtype, n_threads):
     batch = {"batch_size": 2 * n_threads, "n_threads": n_threads}
     steps = 120 // (2 * n_threads)
     net = fitted(dtype, optimizer, (9000 if dtype == "float64" else 1500) // steps, **batch)
-    moments = [m for m in net._moments if m is not None]
-    assert [subnormals(m) for m in moments] == [0] * len(moments)
+    kept = [m for m in moments(net) if m is not None]
+    assert [subnormals(m) for m in kept] == [0] * len(kept)
     # and they were on the way
-    assert all((m == 0).any() for m in moments[:1])
+    assert all((m == 0).any() for m in kept[:1])
 
 
 @flushes
@@ -104,7 +105,7 @@ def test_weights_decay_to_zero(dtype):
     X[:, 1] = 0
     net = Network([3, 4, 1], "tanh", "identity", dtype=dtype, rng=0)
     net.fit(X, Y, optimizer=SGD(0.01), l2=10.0, batch_size=2, epochs=150, shuffle=False)
-    assert subnormals(net._params) == 0
+    assert subnormals(params(net)) == 0
     assert (net.parameters["W1"][:, 1] == 0).all()
 
 
@@ -112,7 +113,7 @@ def test_weights_decay_to_zero(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_gram_form(dtype):
     net = fitted(dtype, SGD(1e-3, 0.9), 9000, batch_size=None, first_layer="gram")
-    assert subnormals(net._moments[0]) == subnormals(net._gram_state["U"]) == 0
+    assert subnormals(moments(net)[0]) == subnormals(net.state_dict()["gram_state"]["U"]) == 0
 
 
 @flushes
@@ -150,7 +151,7 @@ def test_goes_on_exactly(dtype):
     nets[0].fit(X, Y, epochs=24, **options)
     for _ in range(3):
         nets[1].fit(X, Y, epochs=8, **options)
-    np.testing.assert_array_equal(nets[0]._params, nets[1]._params)
+    np.testing.assert_array_equal(params(nets[0]), params(nets[1]))
 
 
 # ----------------------------------------------------------------------------------- and elsewhere

@@ -1,21 +1,15 @@
 """Estimators that stop: by a score, by a loss, and where a number is not finite any more."""
 
-import warnings
-
 import numpy as np
 import pytest
-
-sklearn = pytest.importorskip("sklearn")
-
-from sklearn.metrics import (  # noqa: E402
+from perceptrons import ours, quietly, sklearn
+from sklearn.metrics import (
     get_scorer,
     log_loss,
     make_scorer,
     roc_auc_score,
     top_k_accuracy_score,
 )
-
-from fastdnn import estimators as ours  # noqa: E402
 
 DTYPES = ["float32", "float64"]
 
@@ -24,12 +18,6 @@ def data(n_classes=2, dtype="float64", m=120):
     random = np.random.default_rng(2)
     X = random.normal(size=(m, 5)).astype(dtype)
     return X, (X @ random.normal(size=(5, n_classes))).argmax(axis=1)
-
-
-def quietly(function, *arguments, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return function(*arguments, **options)
 
 
 def small(name="MLPClassifier", **options):

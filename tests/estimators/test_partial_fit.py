@@ -8,15 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-
-sklearn = pytest.importorskip("sklearn")
-
-from sklearn import neural_network as theirs  # noqa: E402
-from sklearn.base import _fit_context, clone  # noqa: E402
-from sklearn.utils.multiclass import unique_labels  # noqa: E402
-from sklearn.utils.validation import validate_data  # noqa: E402
-
-from fastdnn import estimators as ours  # noqa: E402
+from perceptrons import ours, sklearn
+from sklearn import neural_network as theirs
+from sklearn.base import _fit_context, clone
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import validate_data
 
 random = np.random.default_rng(0)
 X = random.normal(size=(32, 4))

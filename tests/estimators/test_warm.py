@@ -5,29 +5,18 @@ import pickle
 import subprocess
 import sys
 import threading
-import warnings
 from itertools import product
 
 import numpy as np
 import pytest
-
-sklearn = pytest.importorskip("sklearn")
-
-from sklearn.utils.class_weight import compute_sample_weight  # noqa: E402
-
-from fastdnn import estimators as ours  # noqa: E402
+from perceptrons import ours, quietly, sklearn
+from sklearn.utils.class_weight import compute_sample_weight
 
 
 def data(n_classes=2, dtype="float64", m=90):
     random = np.random.default_rng(4)
     X = random.normal(size=(m, 5)).astype(dtype)
     return X, (X @ random.normal(size=(5, n_classes))).argmax(axis=1)
-
-
-def quietly(function, *arguments, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return function(*arguments, **options)
 
 
 def small(name="MLPClassifier", **options):
