@@ -29,6 +29,8 @@ FLOAT64 = np.dtype(np.float64)
 INT64 = np.dtype(np.int64)
 
 _LIMIT = 2**31 - 1
+# weights that fill all addresses
+COUNTABLE = 2**60
 _LEAVES = (float, int, str, bytes, bytearray, memoryview, range, np.ndarray)
 _DEPTH = 64  # dimensions that NumPy's arrays may have
 _LINE = 64  # bytes

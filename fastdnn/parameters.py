@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastdnn._arrays import (
+    COUNTABLE,
     FLOAT32,
     FLOAT64,
     Array,
@@ -31,8 +32,6 @@ Scale = float | Literal["lecun", "he"]
 
 # draws by the default seeds that are kept
 _KEPT = 4096
-# weights that fill all addresses
-_COUNTABLE = 2**60
 # NumPy multiplies by a 0-d array sooner than by a number
 _HUNDREDTH = np.array(0.01)
 
@@ -256,7 +255,7 @@ def _draw(
             layer_dims = tuple(map(integer, layer_dims, names))
             break
     count = sum(n * n_prev for n_prev, n in pairwise(layer_dims))
-    if count > _COUNTABLE:
+    if count > COUNTABLE:
         raise ValueError(
             f"layer_dims {list(layer_dims)} ask for {count} weights, more than memory can have"
         )

@@ -1,5 +1,7 @@
 """What a perceptron's fitted attributes say, whoever has set them: a fit, a user, scikit-learn."""
 
+from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.neural_network._base import ACTIVATIONS as THEIRS
 from sklearn.preprocessing import LabelBinarizer
 
-from fastdnn._arrays import Array
+from fastdnn._arrays import COUNTABLE, Array, integer
 from fastdnn._core.training import ACTIVATIONS, COSTS
 
 # scikit-learn's names of the activations, and ours: hidden ones, and those of the output whose
@@ -40,6 +42,17 @@ def sizes(hidden_layer_sizes: Any) -> list[int]:
     if not hasattr(hidden_layer_sizes, "__iter__"):
         return [hidden_layer_sizes]
     return list(hidden_layer_sizes)
+
+
+def checked_sizes(hidden_layer_sizes: Any) -> list[int]:
+    """List the parameter's numbers of units."""
+    hidden = sizes(hidden_layer_sizes)
+    if any(isinstance(n, Integral) and n <= 0 for n in hidden):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+    places = [
+        f"[{l}]" if hasattr(hidden_layer_sizes, "__iter__") else "" for l in range(len(hidden))
+    ]
+    return [integer(n, f"hidden_layer_sizes{at}") for n, at in zip(hidden, places, strict=True)]
 
 
 def hidden_activations(activation: Any, hidden: int) -> list[str]:
@@ -156,6 +169,12 @@ def _check_output(out_activation: Any) -> None:
 
 def draw(estimator: Any, layer_units: list[int], dtype: Any) -> None:
     """Draw the parameters anew, by the hook that scikit-learn's subclasses override."""
+    count = sum(n_prev * n for n_prev, n in pairwise(layer_units))
+    if count > COUNTABLE:
+        raise ValueError(
+            f"hidden_layer_sizes {layer_units[1:-1]} ask for {count} weights, more than memory can "
+            "have"
+        )
     for name in (*_RECORDS, "_optimizer", "_no_improvement_count"):
         vars(estimator).pop(name, None)
     estimator.n_layers_ = len(layer_units)

@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.neural_network._base import ACTIVATIONS as THEIRS
 from sklearn.neural_network._stochastic_optimizers import (
     AdamOptimizer,
@@ -55,8 +56,9 @@ def from_sklearn(cls: Any, theirs: Any, model: Any) -> Any:
         )
     check_is_fitted(model)
     ours = cls(**{name: deepcopy(getattr(model, name)) for name in theirs._get_param_names()})
-    kept = {k: vars(model)[k] for k in ("_optimizer", "_metadata_request") if k in vars(model)}
+    kept = {k: vars(model)[k] for k in ("_optimizer",) if k in vars(model)}
     vars(ours).update(_fitted(model) | deepcopy(kept))
+    _ask_alike(model, ours)
     ours._bind()
     return ours
 
@@ -88,6 +90,7 @@ def to_sklearn(ours: Any, theirs: Any) -> Any:
         params["loss"] = "squared_error"
     model = theirs(**params)
     vars(model).update(_fitted(ours))
+    _ask_alike(ours, model)
     model.coefs_, model.intercepts_, model.n_layers_ = coefs, intercepts, len(hidden) + 2
     # what early stopping would restore
     model._best_coefs, model._best_intercepts = deepcopy((coefs, intercepts))
@@ -98,6 +101,19 @@ def to_sklearn(ours: Any, theirs: Any) -> Any:
     elif optimizer is not None and optimizer.fits(ours, size):
         model._optimizer = _as_theirs(optimizer, model)
     return model
+
+
+def _ask_alike(one: Any, other: Any) -> None:
+    """Tell another class's object to request the metadata that one was told to, where it can."""
+    if "_metadata_request" not in vars(one):
+        return
+    told, known = one.get_metadata_routing(), other.get_metadata_routing()
+    with config_context(enable_metadata_routing=True):
+        for method in ("fit", "partial_fit", "score"):
+            names = getattr(known, method).requests
+            asked = {k: v for k, v in getattr(told, method).requests.items() if k in names}
+            if asked:
+                getattr(other, f"set_{method}_request")(**asked)
 
 
 def _as_theirs(optimizer: Optimizer, model: Any) -> Any:

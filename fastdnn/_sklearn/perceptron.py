@@ -26,6 +26,7 @@ from fastdnn._sklearn.assembled import (
     activate_output,
     begin_records,
     chain,
+    checked_sizes,
     complete,
     draw,
     go_on,
@@ -206,8 +207,8 @@ class Perceptron(Judged, CallbackSupportMixin):
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         # what the last call has judged need not be again, where all is as it left it
         unchanged = not first and hidden == getattr(self, "_fitted_sizes", None)
-        if not unchanged and np.any(np.array(hidden) <= 0):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        if not unchanged:
+            hidden = checked_sizes(self.hidden_layer_sizes)
         kept = self._kept() if unchanged else None
         if first:
             hidden_activations(self.activation, len(hidden))

@@ -1,5 +1,6 @@
 """From scikit-learn's model, to one, and as the network and the course's parameters."""
 
+import itertools
 import pickle
 import subprocess
 import sys
@@ -76,6 +77,41 @@ def test_from_sklearn_and_back(kind, dtype, options):
         quietly(one.set_params(early_stopping=False, max_iter=2).fit, X, y)
     assert_alike(est, model, X, y, tolerance)
     assert_alike(back, model, X, y, tolerance)
+
+
+def requests(est):
+    """Read what an estimator has been told to ask of metadata routing."""
+    routing = est.get_metadata_routing()
+    return {name: dict(getattr(routing, name).requests) for name in ("fit", "partial_fit", "score")}
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("kind", ["binary", "number"])
+def test_metadata_requests_are_converted(kind, solver):
+    _, _, est, model = both(kind, solver=solver)
+    cls = type(est)
+    # of older ones fit takes no weights
+    methods = [name for name, asked in requests(model).items() if "sample_weight" in asked]
+    with sklearn.config_context(enable_metadata_routing=True):
+        for one, (method, asked) in itertools.product(
+            (est, model), zip(methods[::-1], (False, True, "w"), strict=False)
+        ):
+            getattr(one, f"set_{method}_request")(sample_weight=asked)
+        est.set_fit_request(X_val=True)
+    # the default is that requests are not routed
+    came, went = cls.from_sklearn(model), est.to_sklearn()
+    assert requests(went) == requests(model)
+    assert requests(came) == requests(est) | {"fit": requests(est)["fit"] | {"X_val": None}}
+    assert requests(cls.from_sklearn(went)) == requests(came)
+    assert requests(came.to_sklearn()) == requests(model)
+    _, _, silent, other = both(kind)
+    assert requests(cls.from_sklearn(other)) == requests(cls())
+    assert requests(silent.to_sklearn()) == requests(type(model)())
+    # each has its own
+    with sklearn.config_context(enable_metadata_routing=True):
+        came.set_score_request(sample_weight="other")
+        went.set_score_request(sample_weight="other")
+    assert requests(model)["score"] != {"sample_weight": "other"} != requests(est)["score"]
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "number"])

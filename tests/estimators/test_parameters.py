@@ -5,9 +5,12 @@ import pytest
 from perceptrons import (
     MODERN,
     classes,
+    data,
     fitted,
+    make,
     numbers,
     ours,
+    quietly,
     small,
     theirs,
 )
@@ -185,3 +188,47 @@ def test_parameters_that_no_double_can_hold(name):
     X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
     with pytest.raises(ValueError, match=name):
         ours.MLPClassifier((4,), max_iter=2, **{name: 10**400}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "error", "says"),
+    [
+        ((2**70,), ValueError, r"hidden_layer_sizes\[0\] must be at most 2147483647, got 11805"),
+        (2**70, ValueError, "hidden_layer_sizes must be at most 2147483647, got 11805"),
+        ((3, 2**62), ValueError, r"hidden_layer_sizes\[1\] must be at most 2147483647"),
+        ([np.uint64(2**63)], ValueError, r"hidden_layer_sizes\[0\] must be at most 2147483647"),
+        ((10**400,), ValueError, r"hidden_layer_sizes\[0\] must be at most 2147483647"),
+        ((2**30, 2**31 - 1, 2**31 - 1), ValueError, "hidden_layer_sizes .* more than memory can"),
+        ((2.5,), TypeError, r"hidden_layer_sizes\[0\] must be an integer, got 2.5"),
+        ((3, None), TypeError, r"hidden_layer_sizes\[1\] must be an integer, got None"),
+        (("a",), TypeError, r"hidden_layer_sizes\[0\] must be an integer, got 'a'"),
+        ([[3], [2]], TypeError, r"hidden_layer_sizes\[0\] must be an integer, got \[3\]"),
+        ((3, -1), ValueError, r"hidden_layer_sizes must be > 0, got \[3, -1\]"),
+        ((3, -(2**70)), ValueError, "hidden_layer_sizes must be > 0, got"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["binary", "number"])
+def test_sizes_that_are_none_are_named(kind, hidden, error, says):
+    X, y = data(kind)
+    given = {"classes": np.unique(y)} if kind == "binary" else {}
+    est = make(ours, kind, hidden_layer_sizes=hidden)
+    with pytest.raises(error, match=says):
+        est.fit(X, y)
+    with pytest.raises(error, match=says):
+        est.partial_fit(X, y, **given)
+    # a fit that there was is left as it is
+    est.set_params(hidden_layer_sizes=(3,))
+    before = quietly(est.fit, X, y).coefs_
+    with pytest.raises(error, match=says):
+        est.set_params(hidden_layer_sizes=hidden).fit(X, y)
+    assert all(map(np.array_equal, est.coefs_, before))
+    assert est.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("hidden", [np.array([3, 2]), (np.int8(3), np.uint64(2)), range(3, 1, -1)])
+def test_sizes_of_any_kind_of_integer(hidden):
+    X, y = data("number")
+    est = quietly(make(ours, "number", hidden_layer_sizes=hidden).fit, X, y)
+    assert [W.shape for W in est.coefs_] == [(6, 3), (3, 2), (2, 1)]
+    same = quietly(make(ours, "number", hidden_layer_sizes=(3, 2)).fit, X, y)
+    np.testing.assert_array_equal(est.predict(X), same.predict(X))
