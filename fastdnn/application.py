@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, integer, label_row, matrices, native, number, real
-from fastdnn._fit.loop import Run, takes_gram, threads, train
-from fastdnn._fit.threads import Team
+from fastdnn._fit.data import Data
+from fastdnn._fit.loop import epochs
+from fastdnn._fit.model import Model
+from fastdnn._fit.settings import Settings
 from fastdnn.functional import L_model_forward
-from fastdnn.network import Network
-from fastdnn.optimizers import SGD
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
 
 # ------------------------------------------------------------------------------------------ models
@@ -216,26 +216,29 @@ def _train(
     print_cost: bool,
 ) -> tuple[dict[str, Array], list[Array]]:
     """Train by full-batch descent, whatever becomes of it."""
-    layer_dims = [len(X), *(len(parameters[f"b{l}"]) for l in range(1, len(parameters) // 2 + 1))]
-    net = Network(layer_dims, "relu", "sigmoid", dtype=X.dtype, init=0.0, rng=0)
-    for name, view in net.parameters.items():
-        view[...] = parameters[name]
-    m = X.shape[1]
-    run = Run(
-        X.T, np.ascontiguousarray(Y.T), None, None, m, False, (1.0,) * len(layer_dims),
-        {"l2": 0.0, "clip_norm": 0.0}, n_threads=None, guarded=False,
-    )  # fmt: skip
+    arrays = list(parameters.values())
+    model = Model.from_arrays(
+        [W.T for W in arrays[::2]],
+        arrays[1::2],
+        ("relu",) * (len(arrays) // 2 - 1),
+        "sigmoid",
+        "cross_entropy",
+    )
+    data = Data(X.T, np.ascontiguousarray(Y.T))
+    # any number is a learning rate, as in the course
+    settings = Settings(
+        batch=data.m,
+        learning_rate=learning_rate,
+        first_layer="auto",
+        epochs=num_iterations,
+        guarded=False,
+    )
     costs = []
-
-    def after(i: int, cost: float) -> None:
-        if i % 100 == 0:
-            costs.append(np.array(cost, X.dtype))
-        if print_cost and (i % 100 == 0 or i == num_iterations - 1):
-            print(f"Cost after iteration {i}: {np.array(cost, X.dtype)}", flush=True)
-
-    # any number, as in the course: SGD itself would judge it
-    optimizer = SGD(lambda _: learning_rate)
-    gram = takes_gram(run, optimizer, "auto", layer_dims[1], num_iterations)
-    with Team(threads(run, layer_dims, gram)) as team, np.errstate(over="ignore"):
-        train(net, run, optimizer, num_iterations, gram, team, after=after)
-    return {name: np.ascontiguousarray(view) for name, view in net.parameters.items()}, costs
+    with np.errstate(over="ignore"):
+        for i, epoch in enumerate(epochs(model, data, settings, num_iterations)):
+            cost = np.array(epoch.cost, X.dtype)
+            if i % 100 == 0:
+                costs.append(cost)
+            if print_cost and (i % 100 == 0 or i == num_iterations - 1):
+                print(f"Cost after iteration {i}: {cost}", flush=True)
+    return {name: np.ascontiguousarray(view) for name, view in model.parameters.items()}, costs

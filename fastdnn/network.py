@@ -1,49 +1,28 @@
 """A dense network that is trained by whole epochs below the Python line. One example is one row."""
 
-import operator
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from functools import partial
-from itertools import pairwise
-from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from time import perf_counter
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastdnn._arrays import (
-    Array,
-    apart,
-    arena,
-    as_arena,
-    class_indices,
-    in_range,
-    integer,
-    owned,
-    targets,
-    weights,
-)
-from fastdnn._core.training import ACTIVATIONS, COSTS, Counts, Plan, first_nonfinite, take_over
+from fastdnn._arrays import Array, arena, in_range, integer
 from fastdnn._core.workers import Exclusive
-from fastdnn._fit.gram import NAMES
-from fastdnn._fit.loop import (
-    MOMENTS,
-    History,
-    Optimizer,
-    Run,
-    State,
-    mean_cost,
-    takes_gram,
-    threads,
-    train,
-)  # fmt: skip
+from fastdnn._fit.data import Data, evaluate, judged, kept_apart
+from fastdnn._fit.loop import Epoch
+from fastdnn._fit.loop import epochs as epochs_of
+from fastdnn._fit.model import Model
+from fastdnn._fit.names import COSTS, OUTPUTS, hidden_activations, known
+from fastdnn._fit.results import History, State
+from fastdnn._fit.settings import Settings
+from fastdnn._fit.state import checked, entries, load, training_of
 from fastdnn._fit.threads import CALL, Team, choose, piece
 from fastdnn._sparse import Csr, rows
-from fastdnn.optimizers import SGD, Adam, RMSprop
+from fastdnn.optimizers import Adam, Optimizer
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
-
-_T = TypeVar("_T")
 
 
 class Network:
@@ -116,84 +95,74 @@ class Network:
         huber_delta: float = 1.0,
         quantile: float = 0.5,
     ) -> None:
-        self._rng = _generator(rng)
+        generator = _generator(rng)
         if init not in ("he", "lecun"):
             init = in_range(init, "init")
-        drawn = initialize_parameters_deep(layer_dims, rng=self._rng, scale=init, dtype=dtype)
-        L = len(drawn) // 2
-        self._layer_dims = (
-            drawn["W1"].shape[1],
-            *(len(drawn[f"b{l}"]) for l in range(1, L + 1)),
-        )
-        self._activations = _names(activation, L - 1)
-        self._output_activation = _known(output_activation, "output_activation", COSTS)
-        if output_activation == "softmax" and self._layer_dims[-1] < 2:
+        drawn = initialize_parameters_deep(layer_dims, rng=generator, scale=init, dtype=dtype)
+        arrays = list(drawn.values())
+        L, n_L = len(arrays) // 2, len(arrays[-1])
+        activations = hidden_activations(activation, L - 1)
+        known(output_activation, "output_activation", OUTPUTS)
+        if output_activation == "softmax" and n_L < 2:
             raise ValueError("output_activation 'softmax' needs at least 2 output units")
-        known = COSTS[output_activation]
-        self._cost_name = _known(next(iter(known)) if cost is None else cost, "cost", known)
-        self._huber_delta = in_range(huber_delta, "huber_delta", above=0)
-        self._quantile = in_range(quantile, "quantile", above=0, below=1)
-        self._counts = Counts()
-        self._kind: str | None = None
-        self._optimizer: Optimizer = Adam()
-        self._moments: tuple[Array | None, Array | None] = (None, None)
-        self._gram_state: dict[str, Any] | None = None
-        parts = [a.T.ravel() for l in range(1, L + 1) for a in (drawn[f"W{l}"], drawn[f"b{l}"])]
-        self._params = arena(sum(part.size for part in parts), parts[0].dtype)
-        np.concatenate(parts, out=self._params)
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """Make what is not kept in a state: the plan and the lock."""
-        parameter = {"huber": self._huber_delta, "quantile": self._quantile}
-        self._plan = Plan(
-            self.layer_dims,
-            tuple(ACTIVATIONS[name] for name in self._activations),
-            COSTS[self._output_activation][self._cost_name],
-            parameter.get(self._cost_name, 0.0),
-            self._params,
+        costs = COSTS[output_activation]
+        cost = known(next(iter(costs)) if cost is None else cost, "cost", costs)
+        numbers = {
+            "huber_delta": in_range(huber_delta, "huber_delta", above=0),
+            "quantile": in_range(quantile, "quantile", above=0, below=1),
+        }
+        parameter = costs[cost].parameter
+        self._model = Model.from_arrays(
+            [W.T for W in arrays[::2]],
+            arrays[1::2],
+            activations,
+            output_activation,
+            cost,
+            0.0 if parameter is None else numbers[parameter],
+            rng=generator,
         )
-        self._work = sum(n_prev * n for n_prev, n in pairwise(self.layer_dims))
-        self._piece = piece(self._work)
+        self._model.training.optimizer = Adam()
         self._fitting = threading.Lock()
+
+    @classmethod
+    def _of(cls, model: Model) -> "Network":
+        """Make a network that owns a model."""
+        net = cls.__new__(cls)
+        net._model, net._fitting = model, threading.Lock()
+        if model.training.optimizer is None:
+            model.training.optimizer = Adam()
+        if model.rng is None:
+            model.rng = np.random.default_rng(0)
+        return net
 
     def __repr__(self) -> str:
         """Say the shape and what it computes."""
-        hidden = ", ".join(dict.fromkeys(self._activations)) or "no hidden layer"
+        model = self._model
+        hidden = ", ".join(dict.fromkeys(model.activations)) or "no hidden layer"
         return (
-            f"Network({list(self.layer_dims)}, {hidden}, {self._output_activation}, "
-            f"{self._cost_name}, {self.dtype}, {self.epochs} epochs)"
+            f"Network({list(self.layer_dims)}, {hidden}, {model.output}, "
+            f"{model.cost}, {self.dtype}, {self.epochs} epochs)"
         )
 
     @property
     def layer_dims(self) -> tuple[int, ...]:
         """Units of each layer, the input's features first."""
-        return self._layer_dims
+        return self._model.layer_dims
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Element type."""
-        return self._params.dtype
+        return self._model.dtype
 
     @property
     def epochs(self) -> int:
         """How many epochs it was trained for, in all fits."""
-        return self._counts.epochs
-
-    @property
-    def _steps(self) -> int:
-        return self._counts.steps
+        return self._model.training.counts.epochs
 
     @property
     def parameters(self) -> Mapping[str, Array]:
         """The weights and biases, W (n, n_prev) and b (n, 1): views on the network's memory."""
-        views, at = {}, 0
-        for l, (n_prev, n) in enumerate(pairwise(self.layer_dims), 1):
-            views[f"W{l}"] = self._params[at : at + n_prev * n].reshape(n_prev, n).T
-            at += n_prev * n
-            views[f"b{l}"] = self._params[at : at + n].reshape(n, 1)
-            at += n
-        return MappingProxyType(views)
+        return self._model.parameters
 
     # ------------------------------------------------------------------------------------- predict
 
@@ -221,14 +190,16 @@ class Network:
             If X is empty or has another number of columns than the network has inputs.
         """
         data: Any = X
-        m = self._plan.rows(data)
+        plan = self._model.plan
+        m = plan.rows(data)
         if not m:
             data = rows(X, "X", self.layer_dims[0])
             if isinstance(data, Csr):
                 data = data.astype(self.dtype)
             m = len(data)
         AL = np.empty((m, self.layer_dims[-1]), self.dtype)
-        self._shared(n_threads, data, m, lambda i, j: self._plan.predict(data, AL, i, j))
+        with self._team(n_threads, data) as team:
+            team.share(m, lambda i, j: plan.predict(data, AL, i, j), piece(self._model.work))
         return AL
 
     def cost(
@@ -262,48 +233,21 @@ class Network:
         TypeError, ValueError
             As `fit`.
         """
-        data, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
-        evaluate = partial(self._plan.evaluate, data, T, labels, w)
-        return mean_cost(self._shared(n_threads, data, len(data), evaluate))
+        data = self._data(X, Y, sample_weight)
+        with self._team(n_threads, data.X) as team:
+            return evaluate(self._model, data, team)
 
-    def _shared(
-        self, n_threads: int | None, X: Array | Csr, m: int, task: Callable[[int, int], _T]
-    ) -> list[_T]:
-        """Call task(first, stop) for each thread's rows."""
+    def _team(self, n_threads: int | None, X: Array | Csr) -> Team:
+        """Choose the threads of a pass over examples."""
         if n_threads is not None:
             n_threads = integer(n_threads, "n_threads")
-        work: float = self._work
+        work: float = self._model.work
         if isinstance(X, Csr):
             work += (X.per_row - self.layer_dims[0]) * self.layer_dims[1]
-        with Team(choose(n_threads, m, work * m, CALL)) as team:
-            return team.share(m, task, self._piece)
+        return Team(choose(n_threads, len(X), work * len(X), CALL))
 
-    def _data(
-        self, X: Any, Y: Any, sample_weight: Any, X_name: str, Y_name: str, weight_name: str
-    ) -> tuple[Array | Csr, Array | None, Array | None, Array | None]:
-        """Judge examples: X as it lies, targets or class indices, weights."""
-        X = rows(X, X_name, self.layer_dims[0])
-        row = first_nonfinite(X, self.dtype == np.float32)
-        if row >= 0:
-            raise ValueError(f"{X_name} must be finite in {self.dtype}, but row {row} is not")
-        if isinstance(X, Csr):
-            X = X.astype(self.dtype)
-        T = labels = None
-        m, n_L = len(X), self.layer_dims[-1]
-        if self._output_activation == "softmax":
-            labels = class_indices(Y, Y_name, m, n_L)
-        if labels is None:
-            least, most = {
-                "sigmoid": (0.0, 1.0),
-                "softmax": (0.0, np.inf),
-                "exp": (0.0, np.inf),
-                "identity": (-np.inf, np.inf),
-            }[self._output_activation]
-            T = targets(Y, Y_name, m, n_L, self.dtype, least, most)
-        w = None
-        if sample_weight is not None:
-            w = weights(sample_weight, weight_name, m, self.dtype)
-        return X, T, labels, w
+    def _data(self, X: Any, Y: Any, sample_weight: Any) -> Data:
+        return judged(self._model, X, Y, sample_weight, ("X", "Y", "sample_weight"))
 
     # ----------------------------------------------------------------------------------------- fit
 
@@ -392,22 +336,21 @@ class Network:
         An epoch of which not every batch was taken is not counted in `epochs`. A network is pickled
         with its optimiser, so a learning rate that is a lambda keeps it from that.
         """
-        data, T, labels, w = self._data(X, Y, sample_weight, "X", "Y", "sample_weight")
-        data, T = self._apart(data), self._apart(T)
+        model = self._model
+        data = kept_apart(model, self._data(X, Y, sample_weight))
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
                 raise TypeError("validation_data must be (X, Y) or (X, Y, sample_weight)")
-            validation = self._data(
-                *(*validation_data, None)[:3], *(f"validation_data[{i}]" for i in range(3))
-            )
-            validation = (*map(self._apart, validation[:2]), *validation[2:])
-        m = len(data)
+            X_val, Y_val, w_val = (*validation_data, None)[:3]
+            names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+            validation = kept_apart(model, judged(model, X_val, Y_val, w_val, names))
+        m = data.m
         batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
         epochs = integer(epochs, "epochs", least=0)
         if optimizer is None:
-            optimizer = self._optimizer
-        elif not isinstance(optimizer, (SGD, RMSprop, Adam)):
+            optimizer = model.training.optimizer
+        if not isinstance(optimizer, Optimizer):
             raise TypeError(
                 f"optimizer must be SGD, RMSprop, Adam or AdamW, got {type(optimizer).__name__}"
             )
@@ -422,36 +365,54 @@ class Network:
                 raise TypeError(f"callbacks must be callables, got {callback!r}")
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
-        if not np.isfinite(self._params).all():
+        if not np.isfinite(model.params).all():
             raise ValueError("the network's parameters must be finite")
-        numbers = {
-            "l2": in_range(l2, "l2"),
-            # no subnormal, which the engine takes as 0
-            "clip_norm": 0.0
-            if clip_norm is None
-            else max(in_range(clip_norm, "clip_norm", above=0), float(np.finfo(float).tiny)),
-        }
-        keep = (
-            1 - in_range(input_dropout, "input_dropout", below=1),
-            *[1 - in_range(dropout, "dropout", below=1)] * (len(self.layer_dims) - 2),
+        settings = Settings(
+            **optimizer.settings(),
+            learning_rate=optimizer.learning_rate,
+            optimizer=optimizer,
+            batch=batch,
+            l2=in_range(l2, "l2"),
+            clip_norm=0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
+            keep=(
+                1 - in_range(input_dropout, "input_dropout", below=1),
+                *[1 - in_range(dropout, "dropout", below=1)] * (len(self.layer_dims) - 2),
+            ),
+            first_layer=known(first_layer, "first_layer", ("auto", "direct", "gram")),
+            n_threads=None if n_threads is None else integer(n_threads, "n_threads"),
+            order=model.rng.permutation if shuffle and batch < m else None,
         )
-        _known(first_layer, "first_layer", ("auto", "direct", "gram"))
-        if n_threads is not None:
-            n_threads = integer(n_threads, "n_threads")
-        shuffled = bool(shuffle) and batch < m
-        run = Run(data, T, labels, w, batch, shuffled, keep, numbers, n_threads, guarded=True)
+        history = History()
         with self._exclusively():
-            gram = takes_gram(run, optimizer, first_layer, self.layer_dims[1])
-            with Team(threads(run, self.layer_dims, gram)) as team:
-                return train(self, run, optimizer, epochs, gram, team, validation, callbacks)
+            training = epochs_of(model, data, settings, epochs)
+            try:
+                self._follow(training, history, validation, callbacks)
+            finally:
+                training.close()
+        return history
 
-    def _apart(self, data: Any) -> Any:
-        """Copy what lies in the memory that is trained: it may be read while that is written."""
-        if isinstance(data, Csr):
-            data.data = self._apart(data.data)
-        elif data is not None:
-            data = apart(data, [self._params, *(m for m in self._moments if m is not None)])
-        return data
+    def _follow(
+        self,
+        training: Iterator[Epoch],
+        history: History,
+        validation: Data | None,
+        callbacks: tuple[Callable[[State], object], ...],
+    ) -> None:
+        """Record each epoch, and let the callbacks see it."""
+        start = perf_counter()
+        for epoch in training:
+            history.costs.append(epoch.cost)
+            if validation is not None or callbacks:
+                epoch.show(to_write=bool(callbacks))
+            if validation is not None:
+                history.validation_costs.append(evaluate(self._model, validation, epoch.team))
+            history.times.append(perf_counter() - start)
+            if callbacks:
+                state = State(self, self.epochs, epoch.learning_rate, history)
+                for callback in callbacks:
+                    callback(state)
+                if state.stopped:
+                    break
 
     def _exclusively(self) -> Exclusive:
         return Exclusive(
@@ -467,10 +428,7 @@ class Network:
         -------
         state : dict
         """
-        return deepcopy(
-            {name: getattr(self, f"_{name}") for name in _STATE}
-            | {"epochs": self.epochs, "layer_dims": self.layer_dims}
-        )
+        return deepcopy(entries(self._model))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` of a network of the same shape has given.
@@ -487,120 +445,45 @@ class Network:
             If it is of a network of other sizes or another element type, lacks an entry, or has one
             that is not what it must be.
         """
-        kept = self._checked(state)
+        kept = checked(self._model, state)
         with self._exclusively():
-            m1, m2 = kept["moments"]
-            kept["moments"] = as_arena(m1), as_arena(m2)
-            kept["counts"] = Counts(kept["steps"], kept["epochs"])
-            changed = {f"_{name}": kept[name] for name in (*_OWN, "counts")}
-            # the plan and the user's views point at the memory
-            take_over(self._params, kept["params"], self.__dict__, changed)
-
-    def _checked(self, state: Any) -> dict[str, Any]:
-        """Copy a state, of which every entry is what the engine relies on."""
-        if not isinstance(state, Mapping):
-            raise TypeError(f"state must be a dict, got {type(state).__name__}")
-        kept: dict[str, Any] = owned(deepcopy(dict(state)))
-        for name in (*_STATE, "epochs", "layer_dims"):
-            if name not in kept:
-                raise ValueError(f"state has no {name!r}")
-        for name in ("steps", "epochs"):
-            try:
-                kept[name] = operator.index(kept[name])
-            except TypeError:
-                raise ValueError(
-                    f"state[{name!r}] is not of this network: {kept[name]!r}"
-                ) from None
-        try:
-            dims = tuple(map(operator.index, kept["layer_dims"]))
-        except TypeError:
-            raise ValueError(
-                f"state['layer_dims'] is not of this network: {kept['layer_dims']!r}"
-            ) from None
-        params = kept["params"]
-        if not isinstance(params, np.ndarray):
-            raise ValueError(f"state['params'] is not of this network: {type(params).__name__}")
-        if dims != self.layer_dims or params.dtype != self.dtype:
-            raise ValueError(
-                f"state is of a network {list(dims)} in {params.dtype}, "
-                f"but this one is {list(self.layer_dims)} in {self.dtype}"
-            )
-        kind, moments = kept["kind"], kept["moments"]
-        if not (kind is None or (isinstance(kind, str) and kind in MOMENTS)):
-            raise ValueError(f"state['kind'] is not of this network: {kind!r}")
-        fits = {
-            "params": params.shape == self._params.shape and bool(np.isfinite(params).all()),
-            "moments": isinstance(moments, tuple)
-            and len(moments) == 2
-            and all(
-                (a is None) == (kind is None or i not in MOMENTS[kind])
-                and (a is None or self._is_arena(a, self._params.size))
-                for i, a in enumerate(moments, 1)
-            ),
-            "optimizer": isinstance(kept["optimizer"], (SGD, RMSprop, Adam)),
-            "steps": 0 <= kept["steps"] < _MOST,
-            "epochs": 0 <= kept["epochs"] < _MOST,
-            "rng": isinstance(kept["rng"], np.random.Generator),
-            "gram_state": kept["gram_state"] is None or self._is_gram(kept["gram_state"]),
-        }
-        for name, fit in fits.items():
-            if not fit:
-                raise ValueError(f"state[{name!r}] is not of this network: {kept[name]!r}")
-        return kept
-
-    def _is_arena(self, array: Any, *shape: int) -> bool:
-        return (
-            isinstance(array, np.ndarray)
-            and array.shape == shape
-            and array.dtype == self.dtype
-            and array.flags.c_contiguous
-            and bool(np.isfinite(array).all())
-        )
-
-    def _is_gram(self, state: Any) -> bool:
-        n_0, n_1 = self.layer_dims[:2]
-        if not isinstance(state, Mapping):
-            return False
-        try:
-            W0, V0, C, U, shares = (state[name] for name in NAMES)
-            return (
-                self._is_arena(W0, n_0, n_1)
-                and (V0 is None or self._is_arena(V0, n_0, n_1))
-                and self._is_arena(C, len(C), n_1)
-                and (U is None or self._is_arena(U, len(C), n_1))
-                and shares.shape == (2, 2)
-                and shares.dtype == np.float64
-                and bool(shares.flags.c_contiguous)
-                and bool(np.isfinite(shares).all())
-            )
-        except (TypeError, KeyError, AttributeError):
-            return False
+            load(self._model, kept)
 
     def __copy__(self) -> "Network":
         """Copy the memory too: two networks on one would train each other."""
         return deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made anew."""
-        made = ("_plan", "_fitting", "_counts")
-        state = {k: v for k, v in self.__dict__.items() if k not in made}
-        return state | {"_steps": self._counts.steps, "_epochs": self._counts.epochs}
+        """Write what version 0.1.0 wrote: all that the model is made of."""
+        model = self._model
+        parameter = COSTS[model.output][model.cost].parameter
+        state = {
+            "activations": model.activations,
+            "output_activation": model.output,
+            "cost_name": model.cost,
+            "huber_delta": 1.0,
+            "quantile": 0.5,
+        }
+        if parameter is not None:
+            state[parameter] = model.cost_parameter
+        return {f"_{name}": value for name, value in (state | entries(model)).items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make it, in memory of its own: what was read from a memory map cannot be written."""
-        self.__dict__.update(state)
-        self._counts = Counts(self.__dict__.pop("_steps"), self.__dict__.pop("_epochs"))
-        self._params = arena(self._params.size, self.dtype, self._params)
-        m1, m2 = self._moments
-        self._moments = as_arena(m1), as_arena(m2)
-        self._gram_state = owned(self._gram_state)
-        self._prepare()
-
-
-# steps and epochs that a long training is far from, and that 64 bits can go on counting
-_MOST = 2**62
-_OWN = ("moments", "kind", "optimizer", "gram_state", "rng")
-_STATE = ("params", *_OWN, "steps")
+        """Read it, into memory of its own: that of a memory map cannot be written."""
+        kept = {name[1:]: value for name, value in state.items()}
+        output, cost, params = kept["output_activation"], kept["cost_name"], kept["params"]
+        parameter = COSTS[output][cost].parameter
+        self._model = Model(
+            kept["layer_dims"],
+            kept["activations"],
+            output,
+            cost,
+            0.0 if parameter is None else kept[parameter],
+            arena(params.size, params.dtype, params),
+            kept["rng"],
+        )
+        self._model.training = training_of(kept)
+        self._fitting = threading.Lock()
 
 
 # ----------------------------------------------------------------------------------------- helpers
@@ -619,23 +502,3 @@ def _generator(rng: Rng) -> np.random.Generator:
     if rng is not None and rng < 0:
         raise ValueError(f"rng must be at least 0, got {rng}")
     return np.random.default_rng(rng)
-
-
-def _names(activation: Any, count: int) -> tuple[str, ...]:
-    if isinstance(activation, str):
-        _known(activation, "activation", ACTIVATIONS)
-        return (activation,) * count
-    if not isinstance(activation, Sequence):
-        raise TypeError(f"activation must be a name or a sequence of names, got {activation!r}")
-    if len(activation) != count:
-        raise ValueError(
-            f"activation must be one name, or one for each of {count} hidden layers, "
-            f"got {activation!r}"
-        )
-    return tuple(_known(name, "activation", ACTIVATIONS) for name in activation)
-
-
-def _known(name: Any, argument: str, known: Iterable[str]) -> str:
-    if not isinstance(name, str) or name not in tuple(known):
-        raise ValueError(f"{argument} must be one of {', '.join(known)}, got {name!r}")
-    return str(name)

@@ -23,6 +23,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 LearningRate = float | Callable[[int], float]
 
@@ -30,8 +31,18 @@ LearningRate = float | Callable[[int], float]
 # --------------------------------------------------------------------------------------- optimisers
 
 
+class Optimizer:
+    """What the optimisers have in common: they say what a fit does with the gradient."""
+
+    learning_rate: LearningRate
+
+    def settings(self) -> dict[str, Any]:
+        """Name the rule and its numbers, as `_fit.settings.Settings` has them."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Gradient descent.
 
     Parameters
@@ -54,9 +65,14 @@ class SGD:
         if getattr(self.nesterov, "ndim", 0) or self.nesterov not in (True, False):
             raise TypeError(f"nesterov must be True or False, got {self.nesterov!r}")
 
+    def settings(self) -> dict[str, Any]:
+        """Name the rule and its numbers."""
+        rule = ("nesterov" if self.nesterov else "momentum") if self.momentum else "sgd"
+        return {"rule": rule, "beta1": self.momentum}
+
 
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Optimizer):
     """Gradient descent by the root of the mean square of past gradients.
 
     Parameters
@@ -78,9 +94,13 @@ class RMSprop:
         _check(self, "rho", below=1)
         _check(self, "epsilon")
 
+    def settings(self) -> dict[str, Any]:
+        """Name the rule and its numbers."""
+        return {"rule": "rmsprop", "beta2": self.rho, "epsilon": self.epsilon}
+
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Gradient descent by the moments of past gradients.
 
     Parameters
@@ -104,6 +124,11 @@ class Adam:
         _check(self, "beta2", below=1)
         _check(self, "epsilon")
 
+    def settings(self) -> dict[str, Any]:
+        """Name the rule and its numbers."""
+        numbers = {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon}
+        return {"rule": "adam", **numbers}
+
 
 @dataclass(frozen=True)
 class AdamW(Adam):
@@ -126,6 +151,10 @@ class AdamW(Adam):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check(self, "weight_decay")
+
+    def settings(self) -> dict[str, Any]:
+        """Name the rule and its numbers."""
+        return {**super().settings(), "weight_decay": self.weight_decay}
 
 
 # ---------------------------------------------------------------------------------------- schedules
@@ -227,7 +256,7 @@ def _finite(rate: float, epoch: int) -> float:
     return rate
 
 
-def _check_rate(optimizer: SGD | RMSprop | Adam) -> None:
+def _check_rate(optimizer: Optimizer) -> None:
     if not callable(optimizer.learning_rate):
         _check(optimizer, "learning_rate")
 

@@ -25,7 +25,7 @@ WINGS = {
     "_fit": {"_arrays", "_core", "_sparse", "optimizers"},
     "network": {"_arrays", "_core", "_fit", "_sparse", "optimizers", "parameters"},
     "application": {
-        *("_arrays", "_core", "_fit", "functional", "network", "optimizers", "parameters"),
+        *("_arrays", "_fit", "functional", "parameters"),
     },
     "_sklearn": {"_arrays", "_core", "_fit", "_sparse", "network"},
     "_runs": {"_sklearn"},
@@ -56,9 +56,15 @@ ROOMS = {
         },
     },
     "_fit": {
+        "names": set(),
         "threads": set(),
+        "results": set(),
+        "settings": {"names"},
         "gram": {"threads"},
-        "loop": {"gram", "threads"},
+        "model": {"names"},
+        "data": {"model", "names", "threads"},
+        "state": {"gram", "model", "names"},
+        "loop": {"data", "gram", "model", "settings", "threads"},
     },
     "_sklearn": {
         "assembled": set(),

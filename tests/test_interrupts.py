@@ -233,23 +233,24 @@ def test_a_worker_s_error_lets_the_others_go():
         import threading
         import numpy as np
         from fastdnn._core import training
-        from fastdnn._fit import threads
-        from fastdnn._arrays import arena
+        from fastdnn._fit.data import Data
+        from fastdnn._fit.model import Model, Training
+        from fastdnn._fit.settings import Settings
+        from fastdnn._fit.threads import Team
         for fails in range(1, 4):
-            params, counts = arena(4 * 8 + 8 + 8 + 1, float, 0.1), training.Counts(7, 3)
-            plan = training.Plan((4, 8, 1), (training.ACTIVATIONS["relu"],), 0, 0.0, params)
-            numbers = dict.fromkeys(
-                ("beta1", "beta2", "epsilon", "weight_decay", "bias_corrected", "l2", "clip_norm"),
-                0.0)
+            arrays = [np.full(shape, 0.1) for shape in ((4, 8), (8, 1), 8, 1)]
+            model = Model.from_arrays(
+                arrays[:2], arrays[2:], ("relu",), "sigmoid", "cross_entropy")
+            params, counts = model.params, training.Counts(7, 3)
             trainer = training.Trainer(
-                plan, np.ones((40, 4)), np.ones((40, 1)), None, None, 10, False, (1.0, 1.0), None,
-                training.OPTIMIZERS["sgd"], numbers, None, None, counts, None, True, 4)
+                model, Data(np.ones((40, 4)), np.ones((40, 1))), Settings(10),
+                Training("sgd", counts=counts), None, 4)
             def task(i):
                 if i == fails:
                     raise MemoryError
                 return trainer.epoch(i)
-            with threads.Team(4) as team:
-                trainer.begin(None, 0.1)
+            with Team(4) as team:
+                trainer.begin(0.1)
                 try:
                     team.run(task, trainer.abandon)
                 except MemoryError:
@@ -258,7 +259,7 @@ def test_a_worker_s_error_lets_the_others_go():
                     raise AssertionError
                 assert (counts.steps, counts.epochs) == (7, 3)
                 assert (params == 0.1).all()
-                trainer.begin(None, 0.1)
+                trainer.begin(0.1)
                 assert np.isfinite(team.run(trainer.epoch, trainer.abandon)[0])
                 assert (counts.steps, counts.epochs) == (11, 4)
         """,

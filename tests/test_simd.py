@@ -16,7 +16,8 @@ DIGEST = """
 import hashlib
 import numpy as np
 import fastdnn
-from fastdnn._core import course, levels, training
+from fastdnn._core import course, levels
+from fastdnn._fit import names
 
 random = np.random.default_rng(0)
 digest = hashlib.sha256()
@@ -47,9 +48,9 @@ for dtype in (np.float32, np.float64):
                 results.append(course.activate(code, Z))
                 results.append(course.activate_backward(code, dA, Z))
         if rows == 300:
-            for output, costs in training.COSTS.items():
+            for output, costs in names.COSTS.items():
                 for cost in costs:
-                    for hidden in training.ACTIVATIONS:
+                    for hidden in names.ACTIVATIONS:
                         results += trained(dtype, hidden, output, cost, fastdnn.SGD(0.001, 0.5))
             for optimizer in OPTIMIZERS:
                 results += trained(dtype, "tanh", "sigmoid", None, optimizer)

@@ -111,7 +111,9 @@ cdef struct Job:
     double weight_decay
     double clip_norm
     double l2
-    bint scikit          # l2, epsilon and the mean cost are as in scikit-learn: see _begin_step
+    bint l2_per_weight   # l2 is divided by the batch's weight
+    bint epsilon_corrected   # epsilon is added to the root before that is corrected
+    bint cost_per_row    # a batch's mean cost counts by its rows in that of the epoch
     int64_t steps
     # dropout
     BitGenerator *bits

@@ -154,7 +154,7 @@ cdef double _train(Job *job, Part *part, const floating *tag) noexcept nogil:
             break
         # the first thread goes on to the next batch while others end this one
         first, weight = job.first, job.weight
-        counts = job.rows if job.scikit else weight
+        counts = job.rows if job.cost_per_row else weight
         _begin_step(job, part, job.rows, weight)
         total += counts / weight * _step(job, part, tag, first, weight, &finite)
     if thread > 0:
@@ -186,7 +186,7 @@ cdef void _choose_batch(
             job.ended = True
             return
         job.weight = job.rows if job.weights == NULL else _weight_of(job, tag)
-        total_weight[0] += job.rows if job.scikit else job.weight
+        total_weight[0] += job.rows if job.cost_per_row else job.weight
         if job.weight != 0:
             done[0] += work * job.rows
             if job.sparse:
@@ -233,9 +233,7 @@ cdef bint _is_finite(Job *job, const floating *tag) noexcept nogil:
 cdef void _begin_step(
     const Job *job, Part *part, Py_ssize_t rows, double weight,
 ) noexcept nogil:
-    # The corrections of Adam's bias depend on how many steps there were. scikit-learn divides l2 by
-    # the batch's weight too, has a batch's mean cost count by its examples, whatever they weigh,
-    # and adds epsilon to the root before that is corrected.
+    # The corrections of Adam's bias depend on how many steps there were.
     cdef Step *step = &part.step
     part.batch = rows
     part.first = share(&job.team, rows, part.thread)
@@ -248,8 +246,9 @@ cdef void _begin_step(
         step.rate = job.learning_rate / (1 - _power(step.beta1, part.steps))
         step.root = 1 / sqrt(1 - _power(step.beta2, part.steps))
     part.l2 = job.l2
-    if job.scikit:
+    if job.l2_per_weight:
         part.l2 = job.l2 / weight
+    if job.epsilon_corrected:
         step.epsilon = job.step.epsilon * step.root
 
 

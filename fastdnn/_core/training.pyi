@@ -1,15 +1,10 @@
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 from numpy.typing import NDArray
 
 from fastdnn._core.csr import Csr
 
 _Array: TypeAlias = NDArray[Any]
-
-ACTIVATIONS: Final[dict[str, int]]
-COSTS: Final[dict[str, dict[str, int]]]
-OPTIMIZERS: Final[dict[str, int]]
 
 def first_nonfinite(X: _Array | Csr, single: bool) -> int: ...
 def multiply(A: _Array, B: _Array, C: _Array, alpha: float, beta: float) -> None: ...
@@ -19,7 +14,9 @@ class Plan:
     def __new__(
         cls,
         layer_dims: tuple[int, ...],
+        offsets: tuple[int, ...],
         activations: tuple[int, ...],
+        output: int,
         cost: int,
         cost_parameter: float,
         params: _Array,
@@ -45,9 +42,7 @@ def span(
     first: int,
     stop: int,
 ) -> None: ...
-def take_over(
-    params: _Array, values: _Array, attributes: dict[str, Any], changed: dict[str, Any]
-) -> None: ...
+def take_over(model: Any, params: _Array, training: Any, rng: Any) -> None: ...
 
 @final
 class Counts:
@@ -59,28 +54,15 @@ class Counts:
 class Trainer:
     def __new__(
         cls,
-        plan: Plan,
-        X: _Array | Csr,
-        T: _Array | None,
-        labels: _Array | None,
-        weights: _Array | None,
-        batch: int,
-        shuffled: bool,
-        keep: tuple[float, ...],
-        bits: object,
-        optimizer: int,
-        numbers: dict[str, float],
-        m1: _Array | None,
-        m2: _Array | None,
-        counts: Counts,
+        model: Any,
+        data: Any,
+        settings: Any,
+        training: Any,
         gram: Any,
-        guarded: bool,
         n_threads: int,
     ) -> Trainer: ...
     def take(self, T: _Array | None, labels: _Array | None, weights: _Array | None) -> None: ...
-    def begin(
-        self, order: _Array | Callable[[int], _Array] | None, learning_rate: float
-    ) -> None: ...
+    def begin(self, learning_rate: float) -> None: ...
     def epoch(self, thread: int) -> float: ...
     def gradient(self, out: _Array) -> None: ...
     def abandon(self) -> None: ...

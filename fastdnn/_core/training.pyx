@@ -7,6 +7,7 @@ from cpython.buffer cimport (
 )
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport auto_pickle, final, floating
+from libc.float cimport DBL_MIN, FLT_MIN
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -19,9 +20,8 @@ from fastdnn._core.engine cimport (
     targets,
 )
 from fastdnn._core.levels cimport (
-    ABSOLUTE_ERROR, ADAM, BLOCK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, NONE,
-    POISSON, QUANTILE, RELU, RMSPROP, SELU, SGD, SIGMOID, SIGMOID_CROSS_ENTROPY, SILU,
-    SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH, Activation, Cost, Optimizer,
+    ADAM, BLOCK, IDENTITY, MOMENTUM, NESTEROV, NONE, RELU, RMSPROP, SGD, SIGMOID, Activation, Cost,
+    Optimizer,
 )
 from fastdnn._core.memory cimport element
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
@@ -31,30 +31,17 @@ from fastdnn._core.team cimport abandon
 
 from fastdnn._core.csr import Csr
 
-ACTIVATIONS = {
-    "identity": IDENTITY, "sigmoid": SIGMOID, "tanh": TANH, "relu": RELU,
-    "leaky_relu": LEAKY_RELU, "elu": ELU, "selu": SELU, "gelu": GELU, "silu": SILU,
-    "softplus": SOFTPLUS,
-}
-# the costs of each activation of the output, the default first
-COSTS = {
-    "sigmoid": {"cross_entropy": SIGMOID_CROSS_ENTROPY},
-    "softmax": {"cross_entropy": SOFTMAX_CROSS_ENTROPY},
-    "identity": {
-        "squared_error": SQUARED_ERROR, "absolute_error": ABSOLUTE_ERROR, "huber": HUBER,
-        "quantile": QUANTILE,
-    },
-    "exp": {"poisson": POISSON},
-}
-OPTIMIZERS = {
-    "none": NONE, "sgd": SGD, "momentum": MOMENTUM, "nesterov": NESTEROV, "rmsprop": RMSPROP,
-    "adam": ADAM,
-}
-
 cdef object ndarray = numpy.ndarray
 
 # of nonzeros, up to which many units read them as they lie
 cdef double DENSITY = 0.2
+
+cdef enum Output:
+    OUTPUT_IDENTITY
+    OUTPUT_SIGMOID
+    OUTPUT_SOFTMAX
+    OUTPUT_EXP
+
 
 cdef enum:
     CHUNK = 1024     # rows that predict takes at a time
@@ -171,14 +158,18 @@ cdef class Plan:
     ----------
     layer_dims : tuple of int
         Units of each layer, the input's features first.
+    offsets : tuple of int
+        Where each W stands in the arena, in rising order; its b follows.
     activations : tuple of int
-        Codes of the hidden layers, from ACTIVATIONS.
+        Of the hidden layers: codes of the enum Activation.
+    output : int
+        Code of the enum Output.
     cost : int
-        Code, from COSTS.
+        Code of the enum Cost.
     cost_parameter : float
         The threshold of huber, or the quantile.
     params : ndarray, 1-d, of float32 or float64
-        The arena: W1, b1, ..., WL, bL.
+        The arena.
     """
 
     cdef:
@@ -186,16 +177,18 @@ cdef class Plan:
         Py_ssize_t L
         Py_ssize_t n_params
         Py_ssize_t widest          # of the hidden layers
+        Output output
         Cost cost
         double cost_parameter
         char type
         object params
         void *data
 
-    def __cinit__(self, layer_dims, activations, int cost, double cost_parameter, params):
+    def __cinit__(self, layer_dims, offsets, activations, int output, int cost,
+                  double cost_parameter, params):
         cdef Py_ssize_t l, at = 0
         self.L = len(layer_dims) - 1
-        self.cost = <Cost> cost
+        self.output, self.cost = <Output> output, <Cost> cost
         self.cost_parameter = cost_parameter
         self.layers = <Layer *> calloc(self.L, sizeof(Layer))
         if self.layers == NULL:
@@ -204,8 +197,10 @@ cdef class Plan:
             self.layers[l].act = <Activation> (<int> activations[l] if l < self.L - 1 else IDENTITY)
             self.layers[l].n_prev = layer_dims[l]
             self.layers[l].n = layer_dims[l + 1]
-            self.layers[l].at = at
-            at += (self.layers[l].n_prev + 1) * self.layers[l].n
+            self.layers[l].at = offsets[l]
+            if self.layers[l].at < at:
+                raise ValueError("the offsets must rise by the sizes of the layers")
+            at = self.layers[l].at + (self.layers[l].n_prev + 1) * self.layers[l].n
             if l < self.L - 1:
                 self.widest = max(self.widest, self.layers[l].n)
         self.n_params = at
@@ -330,7 +325,7 @@ cdef class Plan:
             Activation act = IDENTITY
             double total = 0
             uint64_t modes
-        if job == NULL and self.cost == SIGMOID_CROSS_ENTROPY:
+        if job == NULL and self.output == OUTPUT_SIGMOID:
             act = SIGMOID
         with nogil:
             modes = flush_subnormals()
@@ -353,9 +348,9 @@ cdef class Plan:
                     total += levels.output_delta(
                         self.cost, rows, n_L, self.cost_parameter, 1.0, w,
                         targets(job, i - first, rows, T_batch), out)
-                elif self.cost == SOFTMAX_CROSS_ENTROPY:
+                elif self.output == OUTPUT_SOFTMAX:
                     levels.softmax(rows, n_L, out)
-                elif self.cost == POISSON:
+                elif self.output == OUTPUT_EXP:
                     levels.exp_in_place(rows * n_L, out)
                 i += rows
             restore_modes(modes)
@@ -443,16 +438,10 @@ cdef void _span(
         <floating> 1, W + at)
 
 
-def take_over(params, values, dict attributes, dict changed):
-    """Set params to values and update the attributes: in one call, that no interrupt divides."""
-    params[...] = values
-    attributes.update(changed)
-
-
-def take_over(params, values, dict attributes, dict changed):
-    """Set params to values and update the attributes: in one call, that no interrupt divides."""
-    params[...] = values
-    attributes.update(changed)
+def take_over(model, params, training, rng):
+    """Set a model's parameters, training and generator: in one call, that no interrupt divides."""
+    model.params[...] = params
+    model.training, model.rng = training, rng
 
 
 @final
@@ -478,42 +467,22 @@ cdef class Counts:
 
 @auto_pickle(False)
 cdef class Trainer:
-    """A training run: a plan, the data, an optimiser, and the workspace of a batch.
+    """A training run: a model, data, settings, and the workspace of a batch.
 
     Parameters
     ----------
-    plan : Plan
-    X : ndarray (m, n_0), readable, or Csr of the plan's type
-        Read in place, or gathered batch by batch; contiguous and of the plan's type, if the batch
-        is all of it.
-    T : ndarray (m, n_L) or None
-        Targets, C-contiguous, of the plan's type.
-    labels : ndarray (m) of int64 or None
-        Class indices instead; copied.
-    weights : ndarray (m) or None
-        Weights of the examples, of the plan's type; copied.
-    batch : int
-        Examples of a step, at most m.
-    shuffled : bool
-        Whether the epochs will name an order.
-    keep : tuple of L floats
-        Probabilities that dropout keeps an input, and an output of each hidden layer.
-    bits : BitGenerator or None
-        NumPy's, if a probability is below 1; its lock is held for an epoch.
-    optimizer : int
-        Code, from OPTIMIZERS.
-    numbers : dict of float
-        beta1, beta2, epsilon, weight_decay, bias_corrected, l2, clip_norm; 0 where unused. And
-        scikit, whether l2, epsilon and the mean cost are as in scikit-learn, and cost_scale, by
-        which the cost is multiplied, but not its gradient.
-    m1, m2 : ndarray or None
-        Arenas of the moments.
-    counts : Counts
-        How many steps were taken before; an epoch adds its own, and itself when it has ended.
+    model : Model
+        Whose plan, and whose bit generator, if dropout needs one; its lock is held for an epoch.
+        It is given the training when a step was taken.
+    data : Data
+        X is read in place, or gathered batch by batch; contiguous and of the plan's type, if the
+        batch is all of it. Class indices and weights are copied.
+    settings : Settings
+    training : Training
+        The moments that the rule needs, and how many steps were taken before; an epoch adds its
+        own, and itself when it has ended.
     gram : Gram or None
         What the Gram form of the first layer needs.
-    guarded : bool
-        Whether an epoch that is not finite is undone.
     n_threads : int
         Of the team that trains.
     """
@@ -523,23 +492,26 @@ cdef class Trainer:
         char type
         Plan plan
         Counts counts
+        object model
+        object training
         object kept_alive
         object targets
         object lock        # of the bit generator
-        object draw        # makes an order for the next epoch
+        object draw        # makes the order of an epoch
         int64_t *order     # the workspace of one, if the epochs will name it
         Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
 
-    def __cinit__(self, Plan plan, X, T, labels, weights, Py_ssize_t batch, bint shuffled, keep,
-                  bits, int optimizer, numbers, m1, m2, Counts counts, gram, bint guarded,
-                  Py_ssize_t n_threads):
+    def __cinit__(self, model, data, settings, training, gram, Py_ssize_t n_threads):
         cdef:
+            Plan plan = model.plan
             Job *job = &self.job
             Slot *slot
             Layer *layer
-            Py_ssize_t l, at, L = plan.L
+            Py_ssize_t l, at, batch = settings.batch, L = plan.L
             size_t itemsize = 4 if plan.type == b'f' else 8
-            bint rows, cols
+            bint rows, cols, shuffled = settings.order is not None
+            object X = data.X, m1 = training.m1, m2 = training.m2, bits = None
+            tuple keep = settings.keep or (1.0,) * L
         job.slots = <Slot *> calloc(L, sizeof(Slot))
         if job.slots == NULL:
             raise MemoryError
@@ -547,16 +519,17 @@ cdef class Trainer:
             raise ValueError("a team has at least one thread")
         job.team.n_threads = n_threads
         self.plan, self.type = plan, plan.type
+        self.model, self.training, self.counts = model, training, training.counts
         job.L, job.layers = L, plan.layers
         job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
         plan._check(X, &job.X)
         if not 1 <= batch <= job.X.rows:
             raise ValueError("a batch must be some of the examples")
-        self.kept_alive = [X, bits, m1, m2, gram]
         if not plan.params.flags.writeable:
             raise ValueError("the plan's params must be writeable")
+        job.optimizer = <Optimizer> <int> settings.code
         for needed, moments in (((MOMENTUM, NESTEROV, ADAM), m1), ((RMSPROP, ADAM), m2)):
-            if optimizer in needed and not (
+            if job.optimizer in needed and not (
                     moments is not None and _is_like(moments, plan.params, plan.params.shape)
                     and moments.flags.writeable):
                 raise ValueError("the moments must be arenas like the plan's")
@@ -567,25 +540,19 @@ cdef class Trainer:
         job.read_in_place = (
             job.X.type == plan.type and (rows or cols) and not shuffled and job.keep_X == 1)
         job.trans_X = job.read_in_place and not rows
-        self.take(T, labels, weights)
+        self.take(data.T, data.labels, data.weights)
         job.sparse = plan._reads_nonzeros(&job.X, batch) and gram is None
         if job.sparse:
             lengths = numpy.diff(X.indptr)
             lengths.partition(job.m - batch)
             self.most = lengths[job.m - batch:].sum()
-        if bits is not None:
+        if min(keep) < 1:
+            bits = model.bits
             job.bits = <BitGenerator *> PyCapsule_GetPointer(bits.capsule, "BitGenerator")
             self.lock = bits.lock
-        elif min(keep) < 1:
-            raise ValueError("dropout needs a bit generator")
-        job.optimizer = <Optimizer> optimizer
-        job.step.beta1, job.step.beta2 = numbers["beta1"], numbers["beta2"]
-        job.step.epsilon = numbers["epsilon"]
-        job.weight_decay, job.bias_corrected = numbers["weight_decay"], numbers["bias_corrected"]
-        job.l2, job.clip_norm = numbers["l2"], numbers["clip_norm"]
-        job.scikit, job.cost_scale = numbers.get("scikit", False), numbers.get("cost_scale", 1.0)
-        job.fused = job.optimizer == SGD and job.clip_norm == 0
-        self.counts = counts
+        self.draw = settings.order
+        self.kept_alive = [X, bits, m1, m2, gram]
+        self._set_numbers(settings)
         for l in range(L):
             layer, slot = &plan.layers[l], &job.slots[l]
             at = layer.at
@@ -613,13 +580,29 @@ cdef class Trainer:
             job.of_W = <double *> _address(gram.shares)
             job.of_V = job.of_W + 2
             job.W0_W0, job.W0_V0, job.V0_V0, job.trace = gram.squares
-        job.guarded = guarded
-        if guarded:
+        if job.guarded:
             self._guard(m1, m2, gram)
         self._lay_out(itemsize, shuffled)
 
     def __dealloc__(self):
         free(self.job.slots)
+
+    cdef int _set_numbers(self, settings) except -1:
+        cdef Job *job = &self.job
+        job.step.beta1, job.step.beta2 = settings.beta1, settings.beta2
+        # what is below the smallest normal number would be taken as 0, which means something else
+        job.step.epsilon, job.clip_norm = settings.epsilon, settings.clip_norm
+        if job.step.epsilon > 0:
+            job.step.epsilon = max(job.step.epsilon, FLT_MIN if self.type == b'f' else DBL_MIN)
+        if job.clip_norm > 0:
+            job.clip_norm = max(job.clip_norm, DBL_MIN)
+        job.weight_decay, job.bias_corrected = settings.weight_decay, settings.bias_corrected
+        job.l2, job.l2_per_weight = settings.l2, settings.l2_per_weight
+        job.epsilon_corrected, job.cost_per_row = settings.epsilon_corrected, settings.cost_per_row
+        job.cost_scale = settings.cost_scale
+        job.fused = job.optimizer == SGD and job.clip_norm == 0
+        job.guarded = settings.guarded
+        return 0
 
     cdef int _check_gram(self, gram) except -1:
         cdef Py_ssize_t m = self.job.m, n = self.plan.layers[0].n
@@ -749,23 +732,17 @@ cdef class Trainer:
         job.T, job.labels = _address(T), <const int64_t *> _address(labels)
         job.weights = _address(weights)
 
-    def begin(self, order, double learning_rate):
-        """Prepare an epoch in the order of the examples' indices, (m) of integers, or as they lie.
+    def begin(self, double learning_rate):
+        """Prepare an epoch.
 
-        The order is copied, or drawn when the epoch begins, by a function of m. It must be None but
-        where the trainer was made to be shuffled.
+        Its order, if there is to be one, is asked for when the epoch begins, and copied.
         """
         cdef:
             Job *job = &self.job
             Py_ssize_t i
-        if (order is None) != (self.order == NULL):
-            raise ValueError("an order must be given if the trainer is shuffled, and only then")
         for i in range(job.team.n_threads):
             if job.shares[i].busy:
                 raise RuntimeError("this trainer is at work")
-        self.draw = order if callable(order) else None
-        if order is not None and self.draw is None:
-            _take_order(order, job.m, self.order)
         job.order = self.order
         job.learning_rate = learning_rate
         job.steps = self.counts.steps
@@ -807,6 +784,8 @@ cdef class Trainer:
             else:
                 cost = epoch(&self.job, thread, <const double *> NULL)
         if thread == 0:
+            if self.job.ended or self.job.steps > self.counts.steps:
+                self.model.training = self.training
             self.counts.steps = self.job.steps
             self.counts.epochs += self.job.ended
             if self.job.interrupted:
@@ -816,6 +795,7 @@ cdef class Trainer:
     def gradient(self, out):
         """Copy the gradient that the optimiser "none" has left to an arena."""
         cdef:
+            char *start
             char *to
             Py_ssize_t l, size
             size_t itemsize = self.plan.params.itemsize
@@ -823,13 +803,13 @@ cdef class Trainer:
         if (self.job.optimizer != NONE or not out.flags.writeable
                 or not _is_like(out, self.plan.params, self.plan.params.shape)):
             raise ValueError("out must be like the arena, and the optimiser none")
-        to = <char *> _address(out)
+        start = <char *> _address(out)
         for l in range(self.job.L):
             layer = &self.job.layers[l]
+            to = start + layer.at * itemsize
             size = layer.n_prev * layer.n
             memcpy(to, self.job.slots[l].dW, size * itemsize)
             memcpy(to + size * itemsize, self.job.slots[l].db, layer.n * itemsize)
-            to += (size + layer.n) * itemsize
 
     def abandon(self):
         """Let the threads go that wait for one that will not come."""

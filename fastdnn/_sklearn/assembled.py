@@ -10,7 +10,7 @@ from sklearn.neural_network._base import ACTIVATIONS as THEIRS
 from sklearn.preprocessing import LabelBinarizer
 
 from fastdnn._arrays import COUNTABLE, Array, integer
-from fastdnn._core.training import ACTIVATIONS, COSTS
+from fastdnn._fit.names import ACTIVATIONS, COSTS
 
 # scikit-learn's names of the activations, and ours: hidden ones, and those of the output whose
 # cost the engine has

@@ -18,8 +18,9 @@ from sklearn.utils.validation import (
 )
 
 from fastdnn._arrays import Array, arena, native, readable
-from fastdnn._core.training import ACTIVATIONS, COSTS, Plan
+from fastdnn._core.training import Plan
 from fastdnn._fit.loop import inputs
+from fastdnn._fit.model import Model
 from fastdnn._fit.threads import CALL, STEP, Team, choose
 from fastdnn._sklearn.assembled import (
     NAMES,
@@ -108,9 +109,7 @@ class Perceptron(Judged, CallbackSupportMixin):
 
     def _plan_of(self, params: Array, dims: tuple[int, ...], last: tuple[str, str, float]) -> Plan:
         names = hidden_activations(self.activation, len(dims) - 2)
-        name, cost, parameter = last
-        codes = tuple(ACTIVATIONS[NAMES[name]] for name in names)
-        return Plan(dims, codes, COSTS[name][cost], parameter, params)
+        return Model(dims, tuple(NAMES[name] for name in names), *last, params).plan
 
     def _bind(self, dtype: Any = None, keep: bool = True) -> Bound:
         """Find the plan whose arena the parameters are in; make it where they were assigned.

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from fastdnn._arrays import Array, arena, as_arena, native, readable
-from fastdnn._core.training import OPTIMIZERS, Counts, Plan, Trainer
+from fastdnn._core.training import Counts, Plan, Trainer
+from fastdnn._fit.data import Data
+from fastdnn._fit.model import Training
+from fastdnn._fit.settings import Settings
 from fastdnn._fit.threads import Team
 from fastdnn._sparse import Csr, csr, is_sparse
 
@@ -53,30 +57,36 @@ class Run:
         optimizer = self._optimizer
         kind = "none" if optimizer is None else optimizer.kind(estimator)
         beta1 = {"adam": estimator.beta_1, "sgd": 0.0, "none": 0.0}.get(kind, estimator.momentum)
-        numbers = {
-            "beta1": float(beta1),
-            "beta2": _number(estimator, "beta_2"),
-            "epsilon": _number(estimator, "epsilon"),
-            "bias_corrected": kind == "adam",
-            "weight_decay": _number(estimator, "weight_decay"),
-            "l2": _number(estimator, "alpha"),
-            "clip_norm": 0.0 if self._lbfgs else _number(estimator, "clip_norm"),
-            "scikit": True,
-            "cost_scale": estimator._loss_scale(),
-        }
-        keep = (1.0, *[1.0 - estimator.dropout] * (len(estimator.coefs_) - 1))
         bits = estimator._random_state._bit_generator if estimator.dropout else None
         m1, m2, counts = (None, None, Counts()) if optimizer is None else optimizer.state()
+        self._order: Any = None
+        settings = Settings(
+            batch,
+            kind,
+            beta1=float(beta1),
+            beta2=_number(estimator, "beta_2"),
+            epsilon=_number(estimator, "epsilon"),
+            weight_decay=_number(estimator, "weight_decay"),
+            order=(lambda m: self._order) if self._ordered else None,
+            keep=(1.0, *[1.0 - estimator.dropout] * (len(estimator.coefs_) - 1)),
+            l2=_number(estimator, "alpha"),
+            clip_norm=0.0 if self._lbfgs else _number(estimator, "clip_norm"),
+            guarded=not self._lbfgs,
+            l2_per_weight=True,
+            epsilon_corrected=True,
+            cost_per_row=True,
+            cost_scale=estimator._loss_scale(),
+        )
         self._trainer = Trainer(
-            plan, X, T, labels, w, batch, self._ordered, keep, bits, OPTIMIZERS[kind], numbers,
-            m1, m2, counts, None, not self._lbfgs, team.n_threads,
+            SimpleNamespace(plan=plan, bits=bits), Data(X, T, labels, w), settings,
+            Training(kind, m1, m2, counts), None, team.n_threads,
         )  # fmt: skip
 
     def epoch(self, order: Array | None) -> float:
         """Train on each example once, and compute scikit-learn's mean loss."""
-        order = order if self._ordered else None
+        self._order = order = order if self._ordered else None
         trainer, optimizer = self._trainer, self._optimizer
-        trainer.begin(order, optimizer.learning_rate if optimizer else 0.0)
+        trainer.begin(optimizer.learning_rate if optimizer else 0.0)
         return self._team.run(trainer.epoch, trainer.abandon)[0] + self._constant(order)
 
     def _constant(self, order: Array | None) -> float:

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, check_scoring, r2_score
 from sklearn.model_selection import train_test_split
 
 from fastdnn._arrays import Array, native, readable
-from fastdnn._fit.loop import mean_cost
+from fastdnn._fit.data import mean_cost
 from fastdnn._sparse import csr, is_sparse
 
 

@@ -1,0 +1,235 @@
+"""The one owner of all that a fit changes: parameters, moments, counts, generator.
+
+A table of rows decides where each weight and bias stands in the arenas. What a face shows, the
+course's dictionary, scikit-learn's lists, an entry of a file, is a view on them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import prod
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastdnn._arrays import Array, arena
+from fastdnn._core.training import Counts, Plan
+from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
+
+
+class Row(NamedTuple):
+    """A parameter: its name, what it is, where it stands in an arena, and its shape there.
+
+    The weights ``W1, ...`` have the kind "weights" and the shape (n_prev, n), the biases
+    ``b1, ...`` the kind "bias" and the shape (n,).
+    """
+
+    name: str
+    kind: str
+    offset: int
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Count the elements."""
+        return prod(self.shape)
+
+    def of(self, arena: Array) -> Array:
+        """View the parameter, or what belongs to it, in an arena."""
+        return arena[self.offset : self.offset + self.size].reshape(self.shape)
+
+
+def table(layer_dims: Sequence[int]) -> tuple[Row, ...]:
+    """Lay out the parameters of dense layers: W1, b1, ..., WL, bL."""
+    rows, at = [], 0
+    for l, (n_prev, n) in enumerate(pairwise(layer_dims), 1):
+        for name, kind, shape in ((f"W{l}", "weights", (n_prev, n)), (f"b{l}", "bias", (n,))):
+            rows.append(Row(name, kind, at, shape))
+            at += rows[-1].size
+    return tuple(rows)
+
+
+@dataclass
+class Training:
+    """What an optimiser keeps from fit to fit.
+
+    Attributes
+    ----------
+    rule : str or None
+        Its row of `names.RULES`; None before the first fit.
+    m1, m2 : ndarray or None
+        Arenas of the moments that the rule needs.
+    counts : Counts
+        Steps of these moments, and epochs of all fits.
+    optimizer : object
+        What the face calls the optimiser.
+    gram : dict or None
+        What the Gram form goes on from.
+    """
+
+    rule: str | None = None
+    m1: Array | None = None
+    m2: Array | None = None
+    counts: Counts = field(default_factory=Counts)
+    optimizer: Any = None
+    gram: dict[str, Any] | None = None
+
+    @property
+    def moments(self) -> tuple[Array | None, Array | None]:
+        """Both arenas."""
+        return self.m1, self.m2
+
+
+class Model:
+    """A network's numbers, and what they mean.
+
+    Parameters
+    ----------
+    layer_dims : tuple of int
+        Units of each layer, the input's features first.
+    activations : tuple of str
+        Of the hidden layers, from `names.ACTIVATIONS`.
+    output : str
+        The activation of the output, from `names.OUTPUTS`.
+    cost : str
+        One of `names.COSTS[output]`.
+    cost_parameter : float
+        The threshold of huber, or the quantile; of "cross_entropy" the greatest cost of an example.
+    params : ndarray
+        The arena of the parameters.
+    rng : Generator or RandomState, optional
+        What orders and dropout are drawn from.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        The table.
+    plan : Plan
+        The same as the compiled code reads it.
+    training : Training
+        Of the last fit.
+    work : int
+        Multiplications of a prediction of one example.
+    """
+
+    def __init__(
+        self,
+        layer_dims: tuple[int, ...],
+        activations: tuple[str, ...],
+        output: str,
+        cost: str,
+        cost_parameter: float,
+        params: Array,
+        rng: Any = None,
+    ) -> None:
+        self.layer_dims, self.rows = layer_dims, table(layer_dims)
+        self.params, self.rng, self.training = params, rng, Training()
+        self.weights = tuple(row for row in self.rows if row.kind == "weights")
+        self.biases = tuple(row for row in self.rows if row.kind == "bias")
+        self.work = sum(row.size for row in self.weights)
+        self._mean(activations, output, cost, cost_parameter)
+
+    def _mean(
+        self, activations: tuple[str, ...], output: str, cost: str, cost_parameter: float
+    ) -> None:
+        self.activations, self.output = activations, output
+        self.cost, self.cost_parameter = cost, cost_parameter
+        self.plan = Plan(
+            self.layer_dims,
+            tuple(row.offset for row in self.weights),
+            tuple(ACTIVATIONS[name].code for name in activations),
+            OUTPUTS[output].code,
+            COSTS[output][cost].code,
+            cost_parameter,
+            self.params,
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        coefs: Sequence[Array],
+        intercepts: Sequence[Array],
+        activations: tuple[str, ...],
+        output: str,
+        cost: str,
+        cost_parameter: float = 0.0,
+        dtype: Any = None,
+        rng: Any = None,
+    ) -> "Model":
+        """Copy weights (n_prev, n) and biases of n elements, which fit each other, into a model."""
+        layer_dims = (coefs[0].shape[0], *(W.shape[1] for W in coefs))
+        params = packed(table(layer_dims), coefs, intercepts, dtype)
+        return cls(layer_dims, activations, output, cost, cost_parameter, params, rng)
+
+    def of(
+        self, activations: tuple[str, ...], output: str, cost: str, cost_parameter: float = 0.0
+    ) -> "Model":
+        """Take the same numbers, in the same memory, to mean something else."""
+        model = copy(self)
+        model._mean(activations, output, cost, cost_parameter)
+        return model
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type."""
+        return self.params.dtype
+
+    @property
+    def bits(self) -> Any:
+        """NumPy's bit generator, that dropout draws from."""
+        if isinstance(self.rng, np.random.RandomState):
+            return self.rng._bit_generator
+        return self.rng.bit_generator
+
+    # ------------------------------------------------------------------------------------- views
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """The course's names and shapes: W (n, n_prev), b (n, 1)."""
+        return MappingProxyType(
+            {
+                row.name: view.T if row.kind == "weights" else view[:, None]
+                for row, view in self.entries()
+            }
+        )
+
+    def entries(self) -> Iterator[tuple[Row, Array]]:
+        """Go through the table with the view of each row."""
+        return ((row, row.of(self.params)) for row in self.rows)
+
+    @property
+    def coefs(self) -> list[Array]:
+        """scikit-learn's weights (n_prev, n)."""
+        return [row.of(self.params) for row in self.weights]
+
+    @property
+    def intercepts(self) -> list[Array]:
+        """scikit-learn's biases (n,)."""
+        return [row.of(self.params) for row in self.biases]
+
+    # ---------------------------------------------------------------------------------- training
+
+    def trained_by(self, rule: str, optimizer: Any = None) -> Training:
+        """Take the moments and counts of a rule: those of now, if it needs the same, or new ones.
+
+        The model itself has them when a step of it was taken.
+        """
+        now, needed = self.training, RULES[rule].moments
+        if now.rule is not None and RULES[now.rule].moments == needed:
+            return Training(rule, now.m1, now.m2, now.counts, optimizer)
+        m1, m2 = (arena(self.params.size, self.dtype) if i in needed else None for i in (1, 2))
+        return Training(rule, m1, m2, Counts(0, now.counts.epochs), optimizer)
+
+
+def packed(
+    rows: Iterable[Row], coefs: Sequence[Array], intercepts: Sequence[Array], dtype: Any = None
+) -> Array:
+    """Lay weights (n_prev, n) and biases of n elements into an arena, by default of their type."""
+    rows = tuple(rows)
+    parts = [array for pair in zip(coefs, intercepts, strict=True) for array in pair]
+    params = arena(sum(row.size for row in rows), parts[0].dtype if dtype is None else dtype)
+    for row, part in zip(rows, parts, strict=True):
+        np.copyto(row.of(params), part.reshape(row.shape), casting="unsafe")
+    return params

@@ -1,0 +1,165 @@
+"""What can be chosen by name: one row for each activation, cost and optimiser.
+
+A code is that of an enum of `_core`, where no name is read.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Any, NamedTuple
+
+
+class Activation(NamedTuple):
+    """An activation of hidden layers.
+
+    Attributes
+    ----------
+    code : int
+        Of the enum Activation.
+    of_output : bool
+        Whether its derivative is a function of A, else of Z.
+    scikit_learn : str
+        Its name in the estimators: scikit-learn's own, where that has it.
+    onnx : str
+        The operator of ONNX.
+    """
+
+    code: int
+    of_output: bool
+    scikit_learn: str
+    onnx: str
+
+
+class Output(NamedTuple):
+    """An activation of the output.
+
+    Attributes
+    ----------
+    code : int
+        Of the enum Output.
+    scikit_learn : str
+        Its name in the estimators.
+    onnx : str
+        The operator of ONNX.
+    """
+
+    code: int
+    scikit_learn: str
+    onnx: str
+
+
+class Cost(NamedTuple):
+    """A cost.
+
+    Attributes
+    ----------
+    code : int
+        Of the enum Cost.
+    name : str
+    output : str
+        The activation of the output that it is made for. The first cost of an output is its
+        default.
+    parameter : str or None
+        The argument of `Network` that it depends on.
+    least, most : float
+        Bounds of the targets.
+    classes : bool
+        Whether class indices are targets too.
+    """
+
+    code: int
+    name: str
+    output: str
+    parameter: str | None = None
+    least: float = -inf
+    most: float = inf
+    classes: bool = False
+
+
+class Rule(NamedTuple):
+    """An optimiser: how a step changes the parameters.
+
+    Attributes
+    ----------
+    code : int
+        Of the enum Optimizer.
+    moments : tuple of int
+        Which of the two arenas of moments it needs.
+    corrected : bool
+        Whether the moments' bias is corrected.
+    """
+
+    code: int
+    moments: tuple[int, ...] = ()
+    corrected: bool = False
+
+
+# fmt: off
+ACTIVATIONS = {
+    "identity":   Activation(0,  True,  "identity",   "Identity"),
+    "sigmoid":    Activation(2,  True,  "logistic",   "Sigmoid"),
+    "tanh":       Activation(4,  True,  "tanh",       "Tanh"),
+    "relu":       Activation(1,  True,  "relu",       "Relu"),
+    "leaky_relu": Activation(5,  True,  "leaky_relu", "LeakyRelu"),
+    "elu":        Activation(6,  True,  "elu",        "Elu"),
+    "selu":       Activation(7,  True,  "selu",       "Selu"),
+    "gelu":       Activation(8,  False, "gelu",       "Gelu"),
+    "silu":       Activation(9,  False, "silu",       "Swish"),
+    "softplus":   Activation(10, True,  "softplus",   "Softplus"),
+}
+OUTPUTS = {
+    "sigmoid":  Output(1, "logistic", "Sigmoid"),
+    "softmax":  Output(2, "softmax",  "Softmax"),
+    "identity": Output(0, "identity", "Identity"),
+    "exp":      Output(3, "exp",      "Exp"),
+}
+_COSTS = (
+    Cost(0, "cross_entropy",  "sigmoid", least=0.0, most=1.0),
+    Cost(1, "cross_entropy",  "softmax", least=0.0, classes=True),
+    Cost(2, "squared_error",  "identity"),
+    Cost(3, "absolute_error", "identity"),
+    Cost(4, "huber",          "identity", "huber_delta"),
+    Cost(5, "quantile",       "identity", "quantile"),
+    Cost(6, "poisson",        "exp", least=0.0),
+)
+RULES = {
+    "none":     Rule(0),  # the gradient is left where it is
+    "sgd":      Rule(1),
+    "momentum": Rule(2, (1,)),
+    "nesterov": Rule(3, (1,)),
+    "rmsprop":  Rule(4, (2,)),
+    "adam":     Rule(5, (1, 2), corrected=True),
+}
+# fmt: on
+
+# by the activation of the output and their name
+COSTS = {
+    output: {cost.name: cost for cost in _COSTS if cost.output == output} for output in OUTPUTS
+}
+
+
+def known(name: Any, argument: str, names: Iterable[str]) -> str:
+    """Take a name that must be one of some.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if not isinstance(name, str) or name not in tuple(names):
+        raise ValueError(f"{argument} must be one of {', '.join(names)}, got {name!r}")
+    return str(name)
+
+
+def hidden_activations(activation: Any, count: int) -> tuple[str, ...]:
+    """Take the name of the activation of all hidden layers, or one for each of so many."""
+    if isinstance(activation, str):
+        known(activation, "activation", ACTIVATIONS)
+        return (activation,) * count
+    if not isinstance(activation, Sequence):
+        raise TypeError(f"activation must be a name or a sequence of names, got {activation!r}")
+    if len(activation) != count:
+        raise ValueError(
+            f"activation must be one name, or one for each of {count} hidden layers, "
+            f"got {activation!r}"
+        )
+    return tuple(known(name, "activation", ACTIVATIONS) for name in activation)

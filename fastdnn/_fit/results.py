@@ -1,0 +1,50 @@
+"""What a fit tells: its history, and a callback's view of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class History:
+    """What one fit has recorded, an entry an epoch.
+
+    Attributes
+    ----------
+    costs : list of float
+        Mean cost of the training data, each batch's taken before its update, the L2 term included.
+    validation_costs : list of float
+        Mean cost of the validation data after the epoch, without the L2 term; empty without any.
+    times : list of float
+        Seconds since the fit began.
+    """
+
+    costs: list[float] = field(default_factory=list)
+    validation_costs: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+
+@dataclass
+class State:
+    """What a callback is given after an epoch.
+
+    Attributes
+    ----------
+    network : Network
+        The network, its parameters those of after the epoch.
+    epoch : int
+        How many epochs it has been trained for, in this fit and before.
+    learning_rate : float
+        Of this epoch.
+    history : History
+        Of this fit; the last entries are this epoch's.
+    """
+
+    network: Any
+    epoch: int
+    learning_rate: float
+    history: History
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """End the training after this epoch."""
+        self.stopped = True

@@ -1,0 +1,139 @@
+"""A model's state as a dictionary, and back: all that a fit needs to go on exactly."""
+
+import operator
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+from fastdnn._arrays import Array, as_arena, owned
+from fastdnn._core.training import Counts, take_over
+from fastdnn._fit.gram import NAMES
+from fastdnn._fit.model import Model, Training
+from fastdnn._fit.names import RULES
+from fastdnn.optimizers import Optimizer
+
+# steps and epochs that a long training is far from, and that 64 bits can go on counting
+_MOST = 2**62
+
+
+def entries(model: Model) -> dict[str, Any]:
+    """List what a state holds, not copied."""
+    training = model.training
+    return {
+        "params": model.params,
+        "moments": training.moments,
+        "kind": training.rule,
+        "optimizer": training.optimizer,
+        "gram_state": training.gram,
+        "rng": model.rng,
+        "steps": training.counts.steps,
+        "epochs": training.counts.epochs,
+        "layer_dims": model.layer_dims,
+    }
+
+
+def training_of(state: Mapping[str, Any]) -> Training:
+    """Make what an optimiser keeps of the entries of a state, in memory of its own."""
+    m1, m2 = map(as_arena, state["moments"])
+    counts = Counts(state["steps"], state["epochs"])
+    optimizer, gram = state["optimizer"], owned(state["gram_state"])
+    return Training(state["kind"], m1, m2, counts, optimizer, gram)
+
+
+def load(model: Model, kept: Mapping[str, Any]) -> None:
+    """Take over a state that was checked."""
+    # views of the user's point at the memory
+    take_over(model, kept["params"], training_of(kept), kept["rng"])
+
+
+def checked(model: Model, state: Any) -> dict[str, Any]:
+    """Copy a state, of which every entry is what the engine relies on.
+
+    Raises
+    ------
+    TypeError
+        If it is no dict.
+    ValueError
+        If it is of another network, lacks an entry, or has one that is not what it must be.
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state must be a dict, got {type(state).__name__}")
+    kept: dict[str, Any] = owned(deepcopy(dict(state)))
+    for name in entries(model):
+        if name not in kept:
+            raise ValueError(f"state has no {name!r}")
+    try:
+        for name in ("steps", "epochs"):
+            kept[name] = operator.index(kept[name])
+        name = "layer_dims"
+        dims = tuple(map(operator.index, kept[name]))
+    except TypeError:
+        raise ValueError(f"state[{name!r}] is not of this network: {kept[name]!r}") from None
+    params = kept["params"]
+    if not isinstance(params, np.ndarray):
+        raise ValueError(f"state['params'] is not of this network: {type(params).__name__}")
+    if dims != model.layer_dims or params.dtype != model.dtype:
+        raise ValueError(
+            f"state is of a network {list(dims)} in {params.dtype}, "
+            f"but this one is {list(model.layer_dims)} in {model.dtype}"
+        )
+    rule, moments = kept["kind"], kept["moments"]
+    if not (rule is None or (isinstance(rule, str) and rule in RULES)):
+        raise ValueError(f"state['kind'] is not of this network: {rule!r}")
+    needed = () if rule is None else RULES[rule].moments
+    fits = {
+        "params": params.shape == model.params.shape and bool(np.isfinite(params).all()),
+        "moments": isinstance(moments, tuple)
+        and len(moments) == 2
+        and all(
+            a is None if i not in needed else _is_arena(a, model, model.params.size)
+            for i, a in enumerate(moments, 1)
+        ),
+        "optimizer": isinstance(kept["optimizer"], Optimizer),
+        "steps": 0 <= kept["steps"] < _MOST,
+        "epochs": 0 <= kept["epochs"] < _MOST,
+        "rng": isinstance(kept["rng"], np.random.Generator),
+        "gram_state": kept["gram_state"] is None or _is_gram(kept["gram_state"], model),
+    }
+    for name, fit in fits.items():
+        if not fit:
+            raise ValueError(f"state[{name!r}] is not of this network: {kept[name]!r}")
+    return kept
+
+
+def _is_arena(array: Any, model: Model, *shape: int) -> bool:
+    return (
+        isinstance(array, np.ndarray)
+        and array.shape == shape
+        and array.dtype == model.dtype
+        and array.flags.c_contiguous
+        and bool(np.isfinite(array).all())
+    )
+
+
+def _is_gram(state: Any, model: Model) -> bool:
+    n_0, n_1 = model.layer_dims[:2]
+    if not isinstance(state, Mapping):
+        return False
+    try:
+        W0, V0, C, U, shares = (state[name] for name in NAMES)
+        return (
+            _is_arena(W0, model, n_0, n_1)
+            and (V0 is None or _is_arena(V0, model, n_0, n_1))
+            and _is_arena(C, model, len(C), n_1)
+            and (U is None or _is_arena(U, model, len(C), n_1))
+            and _is_shares(shares)
+        )
+    except (TypeError, KeyError, AttributeError):
+        return False
+
+
+def _is_shares(shares: Array) -> bool:
+    return (
+        shares.shape == (2, 2)
+        and shares.dtype == np.float64
+        and bool(shares.flags.c_contiguous)
+        and bool(np.isfinite(shares).all())
+    )

@@ -1,0 +1,84 @@
+"""The rows of `names.py` and what they stand for: the compiled enums, derivatives, targets."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastdnn
+from fastdnn import Network
+from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
+
+CORE = Path(fastdnn.__file__).parent / "_core"
+# an activation of the course's functions alone
+OF_THE_COURSE = {"SIGMOID_Z"}
+
+
+def enum(name):
+    """Read the codes of an enum where it is defined."""
+    for file in sorted(CORE.glob("*.p*x*")):
+        found = re.search(
+            rf"^c?p?c?def enum {name}:\n((?:    .*\n)+)", file.read_text("utf-8"), re.M
+        )
+        if found and file.suffix in (".pxd", ".pyx", ".pxi"):
+            lines = (line.partition("#")[0].strip() for line in found[1].splitlines())
+            return {member: code for code, member in enumerate(filter(None, lines))}
+    raise AssertionError(name)
+
+
+def test_codes_are_those_of_the_enums():
+    activations = enum("Activation")
+    assert {name.upper(): row.code for name, row in ACTIVATIONS.items()} == {
+        name: code for name, code in activations.items() if name not in OF_THE_COURSE
+    }
+    assert {f"OUTPUT_{name}".upper(): row.code for name, row in OUTPUTS.items()} == enum("Output")
+    assert {name.upper(): row.code for name, row in RULES.items()} == enum("Optimizer")
+    costs = {
+        (f"{output}_{name}" if name == "cross_entropy" else name).upper(): row.code
+        for output, rows in COSTS.items()
+        for name, row in rows.items()
+    }
+    assert costs == enum("Cost")
+
+
+def test_names_are_one_to_one():
+    for rows in (ACTIVATIONS, OUTPUTS):
+        assert len({row.scikit_learn for row in rows.values()}) == len(rows)
+        assert len({row.onnx for row in rows.values()}) == len(rows)
+    assert set(OUTPUTS) == set(COSTS)
+    assert all(COSTS.values())
+
+
+def test_scikit_learns_names():
+    base = pytest.importorskip("sklearn.neural_network._base")
+    theirs = {row.scikit_learn for row in (ACTIVATIONS | OUTPUTS).values()}
+    assert {"identity", "logistic", "tanh", "relu", "softmax"} <= theirs & {*base.ACTIVATIONS}
+
+
+@pytest.mark.parametrize("name", [name for name, row in ACTIVATIONS.items() if row.of_output])
+def test_a_derivative_of_the_output_needs_an_output_that_tells_the_input(name):
+    # the same A must not come of Z with other derivatives: a function of A rises, or is flat
+    net = Network([1, 1, 1], name, "identity", rng=0)
+    for view in net.parameters.values():
+        view[...] = 0
+    for key in ("W1", "W2"):
+        net.parameters[key][...] = 1
+    A = net.predict(np.linspace(-8, 8, 401)[:, None])
+    assert (np.diff(A, axis=0) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("output", "cost"), [(output, cost) for output, rows in COSTS.items() for cost in rows]
+)
+def test_bounds_of_the_targets(output, cost):
+    row = COSTS[output][cost]
+    net = Network([2, 3], output_activation=output, cost=cost, rng=0)
+    X = np.ones((2, 2))
+    for bound, beyond in ((row.least, -0.5), (row.most, 0.5)):
+        if np.isfinite(bound):
+            net.fit(X, np.full((2, 3), bound), epochs=0)
+            with pytest.raises(ValueError, match="Y must be between"):
+                net.fit(X, np.full((2, 3), bound + beyond), epochs=0)
+    if row.classes:
+        net.fit(X, [0, 2])
