@@ -24,7 +24,7 @@ cdef extern from *:
     FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
             const int R, const int V, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
-            T beta, T *C, Py_ssize_t row_C) { \\
+            T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
         FASTDNN_CONTRACT \\
         typedef fastdnn_##T##_vector vector; \\
         const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T); \\
@@ -32,13 +32,13 @@ cdef extern from *:
         FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
                 p[r * V + v] = (vector) {0}; \\
-                if (row_C > FASTDNN_FAR) __builtin_prefetch(C + r * row_C + v * w, 1); \\
+                if (row_C > FASTDNN_FAR) __builtin_prefetch(C + r * row_C + FASTDNN_AT(v), 1); \\
             } \\
         for (Py_ssize_t k = 0; k < K; k++, A += col, B += row_B) { \\
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
-                b[v] = *(const vector *) (B + v * w); \\
-                if (R < 5 && V > 2) FASTDNN_KEEP(b[v]); \\
-                if (row_B > FASTDNN_FAR) __builtin_prefetch(B + 16 * row_B + v * w); \\
+                b[v] = *(const vector *) (B + FASTDNN_AT(v)); \\
+                if (R > 1 && R < 5) FASTDNN_KEEP(b[v]); \\
+                if (row_B > FASTDNN_FAR) __builtin_prefetch(B + 16 * row_B + FASTDNN_AT(v)); \\
             } \\
             FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
                 const T a = A[r * row]; \\
@@ -47,23 +47,25 @@ cdef extern from *:
         } \\
         FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) \\
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
-                vector *const c = (vector *) (C + v * w), sum = p[r * V + v]; \\
+                vector *const c = (vector *) (C + FASTDNN_AT(v)), sum = p[r * V + v]; \\
                 if (alpha != 1) sum *= alpha; \\
                 if (beta != 0) sum += beta * *c; \\
                 *c = sum; \\
             } \\
     } \\
-    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C, V up to FASTDNN_VECTORS */ \\
+    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C, V up to FASTDNN_VECTORS; the \\
+       last vector begins at this column, and may overlap the one before if beta is 0 */ \\
     FASTDNN_FUSED static void fastdnn_##T##_tile( \\
             int R, int V, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
-            T beta, T *C, Py_ssize_t row_C) { \\
+            T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
         switch (8 * V + R) { \\
         FASTDNN_CASES(T, 1) FASTDNN_CASES(T, 2) FASTDNN_MORE_CASES(T) \\
         } \\
     }
+    #define FASTDNN_AT(v) ((v) == V - 1 ? last : (v) * w)
     #define FASTDNN_CASE(T, R, V) case 8 * V + R: fastdnn_##T##_tile_of( \\
-        R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C); break;
+        R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last); break;
     #define FASTDNN_CASES(T, V) \\
         FASTDNN_CASE(T, 1, V) FASTDNN_CASE(T, 2, V) FASTDNN_CASE(T, 3, V) \\
         FASTDNN_CASE(T, 4, V) FASTDNN_CASE(T, 5, V) FASTDNN_CASE(T, 6, V)
@@ -84,8 +86,10 @@ cdef extern from *:
     #else
     #define FASTDNN_VECTORS 2
     #define fastdnn_fetch(p) ((void) 0)
-    #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
-    #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C) ((void) 0)
+    #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
+        ((void) 0)
+    #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
+        ((void) 0)
     #endif
 
     /* multiplications of a product up to which this is faster than BLAS */
@@ -103,10 +107,12 @@ cdef extern from *:
     void fastdnn_fetch(const void *) noexcept nogil
     void fastdnn_float_tile(
         int R, int V, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
-        const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C) noexcept nogil
+        const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C,
+        Py_ssize_t last) noexcept nogil
     void fastdnn_double_tile(
         int R, int V, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row, Py_ssize_t col,
-        const double *B, Py_ssize_t row_B, double beta, double *C, Py_ssize_t row_C) noexcept nogil
+        const double *B, Py_ssize_t row_B, double beta, double *C, Py_ssize_t row_C,
+        Py_ssize_t last) noexcept nogil
 
 
 cdef enum:
@@ -242,20 +248,23 @@ cdef inline void _add_block(
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
     floating beta, floating *C, Py_ssize_t row_C,
 ) noexcept nogil:
-    # C := alpha A B + beta C by some vectors of B's columns at a time, the last overlapping those
+    # C := alpha A B + beta C by some vectors of B's columns at a time, the last overlapping the one
     # before, for some rows of A that stay in the second-level cache
     cdef:
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, j, n, rows
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, j, last, n, rows
         Py_ssize_t height = _height(N, K, sizeof(floating)), blocks = (M + height - 1) // height
     while i < M:
         rows = (M - i + blocks - 1) // blocks
         blocks -= 1
         j = 0
         while j < N:
-            n = min((N - j + w - 1) // w, min(N // w, <Py_ssize_t> FASTDNN_VECTORS))
-            j = min(j, N - n * w)
+            n = (N - j + w - 1) // w
+            if n > FASTDNN_VECTORS:
+                # the last two tiles are of even width
+                n = min((n + 1) // 2, <Py_ssize_t> FASTDNN_VECTORS)
+            last = min((n - 1) * w, N - w - j)
             _add_panel(<int> n, rows, K, alpha, A + i * row_A, row_A, col_A, B + j, row_B,
-                       beta, C + i * row_C + j, row_C)
+                       beta, C + i * row_C + j, row_C, last)
             j += n * w
         i += rows
 
@@ -289,7 +298,7 @@ cdef inline void _add_copied(
         for r in range(rows if whole < N else 0):
             if r % TILE == 0:
                 _add_panel(1, min(<Py_ssize_t> TILE, rows - r), K, alpha, A + (i + r) * row_A,
-                           row_A, col_A, copy + whole, width, <floating> 0, narrow, w)
+                           row_A, col_A, copy + whole, width, <floating> 0, narrow, w, 0)
             c = C + (i + r) * row_C + whole
             for j in range(N - whole):
                 c[j] = narrow[r % TILE * w + j] + (0 if beta == 0 else beta * c[j])
@@ -325,7 +334,7 @@ cdef inline void _copy_block(
 cdef inline void _add_panel(
     int vectors, Py_ssize_t M, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
-    floating beta, floating *C, Py_ssize_t row_C,
+    floating beta, floating *C, Py_ssize_t row_C, Py_ssize_t last,
 ) noexcept nogil:
     # C (M, vectors) := alpha A (M, K) B (K, vectors) + beta C
     cdef:
@@ -337,8 +346,8 @@ cdef inline void _add_panel(
         tiles -= 1
         if floating is float:
             fastdnn_float_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
-                               beta, C + i * row_C, row_C)
+                               beta, C + i * row_C, row_C, last)
         else:
             fastdnn_double_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
-                                beta, C + i * row_C, row_C)
+                                beta, C + i * row_C, row_C, last)
         i += rows
