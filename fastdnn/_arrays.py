@@ -26,10 +26,9 @@ Array = NDArray[Any]
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
-INT64 = np.dtype(np.int64)
 
-_LIMIT = 2**31 - 1
-# weights that fill all addresses
+# the largest dimension that a BLAS with 32-bit sizes can count, and weights that fill all addresses
+LIMIT = 2**31 - 1
 COUNTABLE = 2**60
 _LEAVES = (float, int, str, bytes, bytearray, memoryview, range, np.ndarray)
 _DEPTH = 64  # dimensions that NumPy's arrays may have
@@ -56,8 +55,8 @@ def real(value: object, name: str) -> Array:
         )
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    if max(array.shape, default=0) > _LIMIT:
-        raise ValueError(f"{name} has shape {array.shape}, but no dimension may be over {_LIMIT}")
+    if max(array.shape, default=0) > LIMIT:
+        raise ValueError(f"{name} has shape {array.shape}, but no dimension may be over {LIMIT}")
     return array
 
 
@@ -122,6 +121,8 @@ def number(value: object, name: str) -> float:
         return value
     if isinstance(value, int) and abs(value) > sys.float_info.max:
         raise ValueError(f"{name} must be finite, got an integer of {value.bit_length()} bits")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be a number, got a masked array: {value!r}")
     try:
         array = real(value, name)
     except (TypeError, ValueError):
@@ -139,20 +140,25 @@ def integer(value: Any, name: str, least: int = 1) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
     if whole < least:
         raise ValueError(f"{name} must be at least {least}, got {whole}")
-    if whole > _LIMIT:
-        raise ValueError(f"{name} must be at most {_LIMIT}, got {whole}")
+    if whole > LIMIT:
+        raise ValueError(f"{name} must be at most {LIMIT}, got {whole}")
     return whole
 
 
 def in_range(
-    value: object, name: str, *, above: float | None = None, below: float = np.inf
+    value: object,
+    name: str,
+    *,
+    least: float = 0,
+    above: float | None = None,
+    below: float = np.inf,
 ) -> float:
-    """Take a value as a number, at least 0 or above a bound, and below another."""
+    """Take a value as a number, at least or above a bound, and below another."""
     checked = number(value, name)
-    if not (checked < below and (checked >= 0 if above is None else checked > above)):
-        least = "at least 0" if above is None else f"above {above}"
+    if not (checked < below and (checked >= least if above is None else checked > above)):
+        bound = f"at least {least}" if above is None else f"above {above}"
         most = "finite" if below == np.inf else f"below {below}"
-        raise ValueError(f"{name} must be {least} and {most}, got {checked}")
+        raise ValueError(f"{name} must be {bound} and {most}, got {checked}")
     return checked
 
 
@@ -263,64 +269,6 @@ def examples(value: object, name: str, n_0: int) -> Array:
     return readable(array)
 
 
-def targets(
-    value: object, name: str, m: int, n_L: int, dtype: np.dtype[Any], least: float, most: float
-) -> Array:
-    """Take the targets of m examples, (m, n_L), or flat if n_L is 1; C-contiguous."""
-    array = real(value, name)
-    if array.shape != (m, n_L) and not (n_L == 1 and array.shape == (m,)):
-        expected = f"{(m, n_L)} or {(m,)}" if n_L == 1 else f"{(m, n_L)}"
-        raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
-    with np.errstate(over="ignore"):
-        array = native(array.reshape(m, n_L), dtype, "C")
-    wrong = ~((array >= least) & (array <= most) & np.isfinite(array)).all(axis=1)
-    if wrong.any():
-        bounds = "finite" if least == -np.inf else f"between {least:g} and {most:g}"
-        raise ValueError(f"{name} must be {bounds}, but row {int(wrong.argmax())} is not")
-    return array
-
-
-def class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
-    """Take the class indices of m examples, (m,) or (m, 1); None for a matrix of n_L columns.
-
-    They are copied and only then judged: nobody else can change the copy.
-    """
-    array = real(value, name)
-    if array.shape == (m, n_L):
-        return None
-    if array.shape not in ((m,), (m, 1)):
-        raise ValueError(f"{name} must have shape {(m,)} or {(m, n_L)}, got {array.shape}")
-    flat = array.flatten()
-    wrong = ~((flat >= 0) & (flat < n_L) & (flat == np.floor(flat)))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"{name} must hold class indices 0 .. {n_L - 1}, row {row} is {flat[row]}")
-    return native(flat, INT64, "C")
-
-
-def weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
-    """Take the weights of m examples, (m,): a copy."""
-    array = real(value, name)
-    if array.shape not in ((m,), (m, 1)):
-        raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
-    with np.errstate(over="ignore"):
-        array = native(array.flatten(), dtype, "C")
-        total = array.sum(dtype=np.float64)
-    # no sum that overflows, and none whose reciprocal does
-    above = array[array > 0]
-    least = above.min(initial=np.inf)
-    if not (
-        len(above)
-        and (array >= 0).all()
-        and total <= np.finfo(dtype).max
-        and least >= np.finfo(dtype).tiny
-    ):
-        raise ValueError(
-            f"{name} must be at least 0, above 0 somewhere, and neither huge nor tiny in {dtype}"
-        )
-    return array
-
-
 def broadcast(P: object, dP: object, name: str) -> tuple[Array, Array]:
     """Take a parameter and its gradient, of any shapes, brought to one by NumPy's rules."""
     arrays = [real(P, name), real(dP, f"d{name}")]
@@ -369,13 +317,6 @@ def arena(size: int, dtype: Any, values: ArrayLike = 0.0) -> Array:
     first = -memory.ctypes.data % _LINE
     array: Array = memory[first : len(memory) - _LINE + first].view(np.dtype(dtype).type)
     array[:] = values
-    return array
-
-
-def apart(array: Array, others: Iterable[Array]) -> Array:
-    """Copy an array that may lie in the memory of others."""
-    if any(np.may_share_memory(array, other) for other in others):
-        return array.copy(order="K")
     return array
 
 
@@ -430,10 +371,8 @@ def _unpacked(value: Any, array: Array, name: str) -> Array:
 
 def _check_size(array: Array, name: str) -> None:
     # as_matrix makes one row of it
-    if array.ndim != 2 and array.size > _LIMIT:
-        raise ValueError(
-            f"{name} has shape {array.shape}: over {_LIMIT} elements need 2 dimensions"
-        )
+    if array.ndim != 2 and array.size > LIMIT:
+        raise ValueError(f"{name} has shape {array.shape}: over {LIMIT} elements need 2 dimensions")
 
 
 def _promoted(values: Iterable[object], arrays: Sequence[Array]) -> np.dtype[Any]:

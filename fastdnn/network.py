@@ -9,20 +9,21 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastdnn._arrays import Array, arena, in_range, integer
+from fastdnn._arrays import Array, in_range, integer
+from fastdnn._core.training import same
 from fastdnn._core.workers import Exclusive
-from fastdnn._fit.data import Data, evaluate, judged, kept_apart
-from fastdnn._fit.loop import Epoch
+from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
+from fastdnn._fit.loop import Epoch, again
 from fastdnn._fit.loop import epochs as epochs_of
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS, OUTPUTS, hidden_activations, known
-from fastdnn._fit.results import History, State
+from fastdnn._fit.results import History, State, checked_callbacks
 from fastdnn._fit.settings import Settings
-from fastdnn._fit.state import checked, entries, load, training_of
+from fastdnn._fit.state import checked, load, pickled, unpickled, whole
 from fastdnn._fit.threads import CALL, Team, choose, piece
 from fastdnn._sparse import Csr, rows
 from fastdnn.optimizers import Adam, Optimizer
-from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
+from fastdnn.parameters import Rng, Scale, initialize_parameters_deep, own_generator
 
 
 class Network:
@@ -95,7 +96,7 @@ class Network:
         huber_delta: float = 1.0,
         quantile: float = 0.5,
     ) -> None:
-        generator = _generator(rng)
+        generator = own_generator(rng)
         if init not in ("he", "lecun"):
             init = in_range(init, "init")
         drawn = initialize_parameters_deep(layer_dims, rng=generator, scale=init, dtype=dtype)
@@ -189,8 +190,12 @@ class Network:
         ValueError
             If X is empty or has another number of columns than the network has inputs.
         """
-        data: Any = X
         plan = self._model.plan
+        if n_threads is None:
+            outputs = plan.outputs(X, self._model.alone)
+            if outputs is not None:
+                return outputs
+        data: Any = X
         m = plan.rows(data)
         if not m:
             data = rows(X, "X", self.layer_dims[0])
@@ -337,58 +342,33 @@ class Network:
         with its optimiser, so a learning rate that is a lambda keeps it from that.
         """
         model = self._model
-        data = kept_apart(model, self._data(X, Y, sample_weight))
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-                raise TypeError("validation_data must be (X, Y) or (X, Y, sample_weight)")
-            X_val, Y_val, w_val = (*validation_data, None)[:3]
-            names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-            validation = kept_apart(model, judged(model, X_val, Y_val, w_val, names))
-        m = data.m
-        batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
-        epochs = integer(epochs, "epochs", least=0)
-        if optimizer is None:
-            optimizer = model.training.optimizer
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"optimizer must be SGD, RMSprop, Adam or AdamW, got {type(optimizer).__name__}"
-            )
-        try:
-            callbacks = tuple(callbacks)
-        except TypeError:
-            raise TypeError(
-                f"callbacks must be a sequence of callables, got {callbacks!r}"
-            ) from None
-        for callback in callbacks:
-            if not callable(callback):
-                raise TypeError(f"callbacks must be callables, got {callback!r}")
-        if not isinstance(shuffle, (bool, np.bool_)):
-            raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
-        if not np.isfinite(model.params).all():
-            raise ValueError("the network's parameters must be finite")
-        settings = Settings(
-            **optimizer.settings(),
-            learning_rate=optimizer.learning_rate,
-            optimizer=optimizer,
-            batch=batch,
-            l2=in_range(l2, "l2"),
-            clip_norm=0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
-            keep=(
-                1 - in_range(input_dropout, "input_dropout", below=1),
-                *[1 - in_range(dropout, "dropout", below=1)] * (len(self.layer_dims) - 2),
-            ),
-            first_layer=known(first_layer, "first_layer", ("auto", "direct", "gram")),
-            n_threads=None if n_threads is None else integer(n_threads, "n_threads"),
-            order=model.rng.permutation if shuffle and batch < m else None,
-        )
+        asked = (
+            optimizer, batch_size, shuffle, l2, dropout, input_dropout, clip_norm, first_layer,
+            n_threads,
+        )  # fmt: skip
+        # taken away, so that a fit within this one, or beside it, finds none
+        before, kept = self.__dict__.pop("_kept", ((), None))
+        if sample_weight is not None or not same(asked, before) or not kept.takes(X, Y):
+            kept = None
+            data = kept_apart(model, self._data(X, Y, sample_weight))
+        validation = validation_of(model, validation_data)
+        epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
+        if kept is None:
+            if not np.isfinite(model.params).all():
+                raise ValueError("the network's parameters must be finite")
+            settings = Settings.asked(model, data.m, *asked)
         history = History()
         with self._exclusively():
-            training = epochs_of(model, data, settings, epochs)
+            if kept is None:
+                training = epochs_of(model, data, settings, epochs)
+            else:
+                training = again(kept, epochs)
             try:
-                self._follow(training, history, validation, callbacks)
+                last = self._follow(training, history, validation, callbacks)
             finally:
                 training.close()
+            if last is not None and last.keep():
+                self._kept = asked, last
         return history
 
     def _follow(
@@ -397,9 +377,9 @@ class Network:
         history: History,
         validation: Data | None,
         callbacks: tuple[Callable[[State], object], ...],
-    ) -> None:
-        """Record each epoch, and let the callbacks see it."""
-        start = perf_counter()
+    ) -> Epoch | None:
+        """Record each epoch, let the callbacks see it, and return the last."""
+        start, epoch = perf_counter(), None
         for epoch in training:
             history.costs.append(epoch.cost)
             if validation is not None or callbacks:
@@ -413,6 +393,7 @@ class Network:
                     callback(state)
                 if state.stopped:
                     break
+        return epoch
 
     def _exclusively(self) -> Exclusive:
         return Exclusive(
@@ -428,7 +409,7 @@ class Network:
         -------
         state : dict
         """
-        return deepcopy(entries(self._model))
+        return deepcopy(whole(self._model, self._fitting.locked()))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` of a network of the same shape has given.
@@ -454,51 +435,9 @@ class Network:
         return deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Write what version 0.1.0 wrote: all that the model is made of."""
-        model = self._model
-        parameter = COSTS[model.output][model.cost].parameter
-        state = {
-            "activations": model.activations,
-            "output_activation": model.output,
-            "cost_name": model.cost,
-            "huber_delta": 1.0,
-            "quantile": 0.5,
-        }
-        if parameter is not None:
-            state[parameter] = model.cost_parameter
-        return {f"_{name}": value for name, value in (state | entries(model)).items()}
+        """Write what version 0.1.0 wrote."""
+        return pickled(self._model, self._fitting.locked())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Read it, into memory of its own: that of a memory map cannot be written."""
-        kept = {name[1:]: value for name, value in state.items()}
-        output, cost, params = kept["output_activation"], kept["cost_name"], kept["params"]
-        parameter = COSTS[output][cost].parameter
-        self._model = Model(
-            kept["layer_dims"],
-            kept["activations"],
-            output,
-            cost,
-            0.0 if parameter is None else kept[parameter],
-            arena(params.size, params.dtype, params),
-            kept["rng"],
-        )
-        self._model.training = training_of(kept)
-        self._fitting = threading.Lock()
-
-
-# ----------------------------------------------------------------------------------------- helpers
-
-
-def _generator(rng: Rng) -> np.random.Generator:
-    if isinstance(rng, np.random.RandomState):
-        return np.random.Generator(deepcopy(rng)._bit_generator)
-    if isinstance(rng, np.random.Generator):
-        return deepcopy(rng)
-    if rng is not None and (isinstance(rng, bool) or not isinstance(rng, (int, np.integer))):
-        raise TypeError(
-            "rng must be an integer, a numpy.random.Generator or a numpy.random.RandomState, "
-            f"got {type(rng).__name__}"
-        )
-    if rng is not None and rng < 0:
-        raise ValueError(f"rng must be at least 0, got {rng}")
-    return np.random.default_rng(rng)
+        """Read it."""
+        self._model, self._fitting = unpickled(state), threading.Lock()

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from fastdnn._arrays import in_range
+
 LearningRate = float | Callable[[int], float]
 
 
@@ -263,17 +265,9 @@ def _check_rate(optimizer: Optimizer) -> None:
 
 def _check(owner: object, name: str, least: float = 0, below: float = math.inf) -> None:
     value = getattr(owner, name)
-    if hasattr(value, "mask"):
-        raise TypeError(f"{name} must be a number, got a masked array: {value!r}")
-    if name == "learning_rate" and getattr(value, "size", None) == 1 and hasattr(value, "item"):
-        value = value.item()  # of an array, as update_parameters takes it
-        object.__setattr__(owner, name, value)
+    number = in_range(value, name, least=least, below=below)
     if not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = value = math.inf  # an integer of over 300 digits
-    if not least <= number < below:
-        bound = "finite" if below == math.inf else f"below {below}"
-        raise ValueError(f"{name} must be at least {least} and {bound}, got {value}")
+        # an array of one element, as update_parameters takes it
+        if name != "learning_rate":
+            raise TypeError(f"{name} must be a number, got {value!r}")
+        object.__setattr__(owner, name, number)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 from inspect import signature
 from itertools import pairwise
@@ -14,6 +15,7 @@ from fastdnn._arrays import (
     COUNTABLE,
     FLOAT32,
     FLOAT64,
+    LIMIT,
     Array,
     as_matrix,
     as_shaped,
@@ -201,16 +203,32 @@ def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Ge
         return random
     if isinstance(rng, (np.random.RandomState, np.random.Generator)):
         return rng
-    if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
-        raise TypeError(
-            "rng must be an integer, a numpy.random.RandomState or a numpy.random.Generator, "
-            f"got {type(rng).__name__}"
-        )
     try:
-        random.seed(rng)
+        random.seed(_seed(rng))
     except ValueError as error:
         raise ValueError(f"rng: {error}") from None
     return random
+
+
+def _seed(rng: Any) -> int | np.integer[Any]:
+    """Take what is no generator as a seed."""
+    if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
+        raise TypeError(
+            "rng must be an integer, a numpy.random.Generator or a numpy.random.RandomState, "
+            f"got {type(rng).__name__}"
+        )
+    return rng
+
+
+def own_generator(rng: Rng) -> np.random.Generator:
+    """Make a generator of a seed or of none, or copy one."""
+    if isinstance(rng, np.random.RandomState):
+        return np.random.Generator(deepcopy(rng)._bit_generator)
+    if isinstance(rng, np.random.Generator):
+        return deepcopy(rng)
+    if rng is not None and _seed(rng) < 0:
+        raise ValueError(f"rng must be at least 0, got {rng}")
+    return np.random.default_rng(rng)
 
 
 @cache
@@ -250,7 +268,7 @@ def _draw(
     dtype: Any,
 ) -> dict[str, Array]:
     for n in layer_dims:
-        if n.__class__ is not int or not 0 < n < 2**31:
+        if n.__class__ is not int or not 0 < n <= LIMIT:
             names = names or [f"layer_dims[{l}]" for l in range(len(layer_dims))]
             layer_dims = tuple(map(integer, layer_dims, names))
             break

@@ -12,7 +12,7 @@ import numpy
 from fastdnn._core cimport blas, levels
 from fastdnn._core.blas cimport blas_int
 from fastdnn._core.levels cimport IDENTITY, RELU, SIGMOID_Z, Activation
-from fastdnn._core.memory cimport element
+from fastdnn._core.memory cimport LIMIT, element
 from fastdnn._core.choice cimport product
 from fastdnn._core.workers cimport get_threads
 
@@ -20,7 +20,6 @@ from fastdnn._core.workers cimport get_threads
 ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "sigmoid": SIGMOID_Z}
 
 cdef enum:
-    LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
     THREADED = 500_000  # multiplications of a product that one thread does as soon as two
     TILE = 1024         # elements that are copied at a time
     SHORT = 16          # elements of a row below which rows are not worth a loop each

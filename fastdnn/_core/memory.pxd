@@ -6,6 +6,9 @@ from cpython.buffer cimport Py_buffer
 cdef extern from *:
     bint PY_LITTLE_ENDIAN
 
+cdef enum:
+    LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
+
 
 cdef inline char element(const Py_buffer *buffer) noexcept:
     # b'f' float32, b'd' float64, b'q' int64, b'B' bytes, if native and aligned; else 0

@@ -3,13 +3,14 @@
 # Readable: a matrix of float32 or float64, native and aligned, whose strides are whole elements.
 
 from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_STRIDES, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
+    PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyObject_GetBuffer,
 )
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport auto_pickle, final, floating
 from libc.float cimport DBL_MIN, FLT_MIN
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 import numpy
@@ -23,15 +24,18 @@ from fastdnn._core.levels cimport (
     ADAM, BLOCK, IDENTITY, MOMENTUM, NESTEROV, NONE, RELU, RMSPROP, SGD, SIGMOID, Activation, Cost,
     Optimizer,
 )
-from fastdnn._core.memory cimport element
+from fastdnn._core.memory cimport LIMIT, element
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.choice cimport rows_of_product
 from fastdnn._core.source cimport Nonzeros, Source, first_nonfinite_row, gather
 from fastdnn._core.team cimport abandon
+from fastdnn._core.workers cimport begin_call, end_call
 
 from fastdnn._core.csr import Csr
 
-cdef object ndarray = numpy.ndarray
+cdef:
+    object ndarray = numpy.ndarray
+    object empty = numpy.empty
 
 # of nonzeros, up to which many units read them as they lie
 cdef double DENSITY = 0.2
@@ -46,7 +50,6 @@ cdef enum Output:
 cdef enum:
     CHUNK = 1024     # rows that predict takes at a time
     ALIGNMENT = 64   # bytes of a cache line
-    LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
 
 
 cdef bint _read(object array, Source *X) except -1:
@@ -182,6 +185,7 @@ cdef class Plan:
         double cost_parameter
         char type
         object params
+        object dtype
         void *data
 
     def __cinit__(self, layer_dims, offsets, activations, int output, int cost,
@@ -207,7 +211,7 @@ cdef class Plan:
         if not _is_like(params, params, (at,)):
             raise ValueError(f"params must hold {at} elements, got {params.size}")
         self.type = b'f' if params.dtype == numpy.float32 else b'd'
-        self.params = params
+        self.params, self.dtype = params, params.dtype
         self.data = _address(params)
 
     def __dealloc__(self):
@@ -220,6 +224,31 @@ cdef class Plan:
             return 0
         return x.rows
 
+    def outputs(self, X, Py_ssize_t most):
+        """The activations of the output (m, n_L) of an array X that can be read as it is.
+
+        Else None, or where there are more examples than one thread takes at once.
+        """
+        cdef:
+            Source x
+            Py_buffer buffer
+            Py_ssize_t n_L = self.layers[self.L - 1].n
+        if (type(X) is not ndarray or not _read(X, &x) or x.cols != self.layers[0].n_prev
+                or not 0 < x.rows <= most):
+            return None
+        AL = empty((x.rows, n_L), self.dtype)
+        # what it holds is known: NumPy would spell the format out anew
+        PyObject_GetBuffer(AL, &buffer, PyBUF_SIMPLE)
+        PyBuffer_Release(&buffer)
+        if buffer.len != x.rows * n_L * (4 if self.type == b'f' else 8):
+            raise SystemError("numpy.empty returned another array than it was asked for")
+        begin_call()
+        try:
+            self._run(&x, buffer.buf, 0, x.rows, NULL)
+        finally:
+            end_call()
+        return AL
+
     def predict(self, X, AL, Py_ssize_t first, Py_ssize_t stop):
         """AL (m, n_L) := the activations of the output, in rows first .. stop; X readable."""
         cdef:
@@ -229,7 +258,7 @@ cdef class Plan:
         if not (_read(AL, &al) and al.type == self.type and al.rows == x.rows and al.cols == n_L
                 and al.col == 1 and al.row == n_L and 0 <= first <= stop <= x.rows):
             raise ValueError("AL must be of the plan's type, with a row for each of X")
-        self._run(&x, AL, first, stop, NULL)
+        self._run(&x, <void *> al.data, first, stop, NULL)
 
     def evaluate(self, X, T, labels, weights, Py_ssize_t first, Py_ssize_t stop):
         """The sum of the weighted costs of rows first .. stop of X, and that of their weights.
@@ -255,7 +284,7 @@ cdef class Plan:
         job.weights = _address(weights)
         if weights is not None:
             weight = weights.sum(dtype=numpy.float64)
-        return self._run(&x, None, first, stop, &job), weight
+        return self._run(&x, NULL, first, stop, &job), weight
 
     cdef int _check(self, X, Source *x) except -1:
         if not _read_any(X, x) or x.cols != self.layers[0].n_prev:
@@ -287,19 +316,22 @@ cdef class Plan:
         return _is_sparse(X, self.layers[0].n, batch, 4 if self.type == b'f' else 8)
 
     cdef double _run(
-        self, const Source *X, object AL, Py_ssize_t first, Py_ssize_t stop, Job *job,
+        self, const Source *X, void *AL, Py_ssize_t first, Py_ssize_t stop, Job *job,
     ) except? -1:
         cdef:
             Py_ssize_t rows = min(stop - first, CHUNK), n_L = self.layers[self.L - 1].n
             Py_ssize_t cols = 0 if self._reads_nonzeros(X, rows) else X.cols
-            object work = numpy.empty(rows * (2 * (self.widest + n_L) + cols), self.params.dtype)
+            size_t size = rows * (2 * (self.widest + n_L) + cols)
+            char *memory = <char *> malloc(size * (4 if self.type == b'f' else 8) + ALIGNMENT)
+            char *work = memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
             double total
+        if memory == NULL:
+            raise MemoryError
         if self.type == b'f':
-            total = self._run_on(
-                X, <float *> _address(work), <float *> _address(AL), first, stop, job)
+            total = self._run_on(X, <float *> work, <float *> AL, first, stop, job)
         else:
-            total = self._run_on(
-                X, <double *> _address(work), <double *> _address(AL), first, stop, job)
+            total = self._run_on(X, <double *> work, <double *> AL, first, stop, job)
+        free(memory)
         return total
 
     cdef double _run_on(
@@ -499,6 +531,10 @@ cdef class Trainer:
         object lock        # of the bit generator
         object draw        # makes the order of an epoch
         int64_t *order     # the workspace of one, if the epochs will name it
+        object own_targets  # where they are not of the plan's type
+        const void *m1
+        const void *m2
+        readonly size_t size  # bytes of the workspace
         Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
 
     def __cinit__(self, model, data, settings, training, gram, Py_ssize_t n_threads):
@@ -552,15 +588,16 @@ cdef class Trainer:
             self.lock = bits.lock
         self.draw = settings.order
         self.kept_alive = [X, bits, m1, m2, gram]
+        self.m1, self.m2 = _address(m1), _address(m2)
         self._set_numbers(settings)
         for l in range(L):
             layer, slot = &plan.layers[l], &job.slots[l]
             at = layer.at
             slot.W = <char *> plan.data + itemsize * at
             if m1 is not None:
-                slot.m1_W = <char *> _address(m1) + itemsize * at
+                slot.m1_W = <char *> self.m1 + itemsize * at
             if m2 is not None:
-                slot.m2_W = <char *> _address(m2) + itemsize * at
+                slot.m2_W = <char *> self.m2 + itemsize * at
             at = layer.n_prev * layer.n
             slot.b = <char *> slot.W + itemsize * at
             slot.m1_b = <char *> slot.m1_W + itemsize * at
@@ -645,7 +682,8 @@ cdef class Trainer:
         cdef:
             char *start
             size_t size = self._assign(NULL, itemsize, shuffled)
-            object work = numpy.empty(size + ALIGNMENT, numpy.uint8)
+            object work = empty(size + ALIGNMENT, numpy.uint8)
+        self.size = size
         start = <char *> _address(work)
         self._assign(start + (ALIGNMENT - <size_t> start % ALIGNMENT), itemsize, shuffled)
         self.kept_alive.append(work)
@@ -732,6 +770,102 @@ cdef class Trainer:
         job.T, job.labels = _address(T), <const int64_t *> _address(labels)
         job.weights = _address(weights)
 
+    def retake(self, X, Y, double least, double most):
+        """Train on other examples from the next epoch on, if they are read as the ones before.
+
+        Whether they are: X an array of the same shape, type and strides, finite, and Y one of
+        targets from least to most, or of class indices, both in no memory that is trained. The
+        parameters must be finite too. If they are not, the trainer is of no more use.
+        """
+        cdef:
+            Job *job = &self.job
+            Source x
+        if (type(X) is not ndarray or not _read(X, &x) or x.type != job.X.type
+                or x.rows != job.X.rows or x.cols != job.X.cols
+                or x.row != job.X.row or x.col != job.X.col
+                or job.sparse or job.gram or job.weights != NULL or job.shares[0].busy):
+            return False
+        if (self._is_trained(x.data, (x.rows - 1) * x.row, (x.cols - 1) * x.col,
+                             4 if x.type == b'f' else 8)
+                or first_nonfinite_row(&x, self.type == b'f') >= 0
+                or not self._retake_targets(Y, least, most)):
+            return False
+        if not (levels.all_finite(self.plan.n_params, <const float *> self.plan.data)
+                if self.type == b'f' else
+                levels.all_finite(self.plan.n_params, <const double *> self.plan.data)):
+            return False
+        self.kept_alive[0] = X
+        job.X.data = x.data
+        return True
+
+    cdef bint _retake_targets(self, Y, double least, double most) except -1:
+        # in place, if they are of the plan's type; of other numbers, and of indices, a copy
+        cdef:
+            Job *job = &self.job
+            Py_buffer buffer
+            Py_ssize_t m = job.m, n_L = self.plan.layers[self.plan.L - 1].n
+            Py_ssize_t cols = 1 if job.labels != NULL else n_L
+            Py_ssize_t size = m * cols
+            char kind
+            bint fits
+            void *out
+        if type(Y) is not ndarray:
+            return False
+        try:
+            PyObject_GetBuffer(Y, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+        except ValueError:  # an element type that the protocol does not know
+            return False
+        kind = element(&buffer)
+        if buffer.format[0] == b'?' and buffer.format[1] == 0:
+            kind = b'?'
+        fits = (kind in b"fdq?" and PyBuffer_IsContiguous(&buffer, b'C') and buffer.shape[0] == m
+                and (buffer.ndim == 2 and buffer.shape[1] == cols or buffer.ndim == 1 == cols))
+        PyBuffer_Release(&buffer)
+        if not fits:
+            return False
+        if job.labels != NULL:
+            # nobody else can change the copy
+            memcpy(<void *> job.labels, buffer.buf, size * sizeof(int64_t) if kind == b'q' else 0)
+            return kind == b'q' and _are_indices(size, job.labels, n_L)
+        if kind == self.type:
+            if self._is_trained(buffer.buf, size - 1, 0, 4 if kind == b'f' else 8):
+                return False
+            out = buffer.buf
+            self.targets = Y, None, None
+        else:
+            if self.own_targets is None:
+                self.own_targets = empty(size, self.plan.dtype)
+            out = _address(self.own_targets)
+            self.targets = self.own_targets, None, None
+        job.T = out
+        if self.type == b'f':
+            return _take_targets(size, kind, buffer.buf, least, most, <float *> out)
+        return _take_targets(size, kind, buffer.buf, least, most, <double *> out)
+
+    cdef bint _is_trained(
+        self, const void *data, Py_ssize_t row, Py_ssize_t col, Py_ssize_t itemsize,
+    ) noexcept:
+        # whether an array from here to its last row and column lies in memory that is trained
+        cdef:
+            const char *first = <const char *> data + itemsize * (min(row, 0) + min(col, 0))
+            const char *stop = <const char *> data + itemsize * (max(row, 0) + max(col, 0) + 1)
+            size_t size = self.plan.n_params * (4 if self.type == b'f' else 8)
+            const char *arenas[3]
+            Py_ssize_t i
+        arenas[0], arenas[1] = <const char *> self.plan.data, <const char *> self.m1
+        arenas[2] = <const char *> self.m2
+        for i in range(3):
+            if arenas[i] != NULL and first < arenas[i] + size and arenas[i] < stop:
+                return True
+        return False
+
+    def release(self):
+        """Let go of the examples: there is no epoch before `retake` has taken others."""
+        self.kept_alive[0] = None
+        self.targets = None, self.targets[1], self.targets[2]
+        self.job.X.data = self.job.T = NULL
+        self.job.X.csr.starts = NULL
+
     def begin(self, double learning_rate):
         """Prepare an epoch.
 
@@ -743,6 +877,8 @@ cdef class Trainer:
         for i in range(job.team.n_threads):
             if job.shares[i].busy:
                 raise RuntimeError("this trainer is at work")
+        if job.X.data == NULL and job.X.csr.starts == NULL:
+            raise RuntimeError("this trainer has let go of its examples")
         job.order = self.order
         job.learning_rate = learning_rate
         job.steps = self.counts.steps
@@ -764,15 +900,19 @@ cdef class Trainer:
         try:
             if thread > 0:
                 return self._epoch(thread)
-            if self.draw is not None:
-                _take_order(self.draw(self.job.m), self.job.m, self.order)
-            if self.lock is None:
-                return self._epoch(thread)
-            self.lock.acquire()
+            self.model.whole = False
             try:
-                return self._epoch(thread)
+                if self.draw is not None:
+                    _take_order(self.draw(self.job.m), self.job.m, self.order)
+                if self.lock is None:
+                    return self._epoch(thread)
+                self.lock.acquire()
+                try:
+                    return self._epoch(thread)
+                finally:
+                    self.lock.release()
             finally:
-                self.lock.release()
+                self.model.whole = not self.job.gram
         finally:
             self.job.shares[thread].busy = False
 
@@ -814,6 +954,60 @@ cdef class Trainer:
     def abandon(self):
         """Let the threads go that wait for one that will not come."""
         abandon(&self.job.team)
+
+
+cdef bint _are_indices(Py_ssize_t size, const int64_t *labels, Py_ssize_t n_L) noexcept:
+    cdef:
+        Py_ssize_t i
+        uint64_t most = 0
+    for i in range(size):
+        most = max(most, <uint64_t> labels[i])
+    return most < <uint64_t> n_L
+
+
+ctypedef fused number:
+    float
+    double
+    int64_t
+    unsigned char
+
+
+cdef bint _take_targets(
+    Py_ssize_t size, char type, const void *Y, double least, double most, floating *T,
+) noexcept:
+    # T := Y, where they are not the same; whether all are finite and from least to most
+    cdef:
+        Py_ssize_t i
+        bint fits = True
+    if type == b'f':
+        _convert(size, <const float *> Y, T)
+    elif type == b'd':
+        _convert(size, <const double *> Y, T)
+    elif type == b'q':
+        _convert(size, <const int64_t *> Y, T)
+    else:
+        _convert(size, <const unsigned char *> Y, T)
+    for i in range(size):
+        fits &= least <= T[i] <= most and T[i] - T[i] == 0
+    return fits
+
+
+cdef void _convert(Py_ssize_t size, const number *Y, floating *T) noexcept:
+    cdef Py_ssize_t i
+    if <const void *> Y != <const void *> T:
+        for i in range(size):
+            T[i] = <floating> Y[i]
+
+
+def same(tuple a, tuple b):
+    """Whether two tuples hold the very same objects."""
+    cdef Py_ssize_t i
+    if len(a) != len(b):
+        return False
+    for i in range(len(a)):
+        if a[i] is not b[i]:
+            return False
+    return True
 
 
 cdef int _raise_pending() except -1:

@@ -64,7 +64,7 @@ def forget():
             set_threads(before)
 
 
-cdef void _begin_call() noexcept:
+cdef void begin_call() noexcept:
     global calls, before
     # with the GIL, which nothing here gives up; an interpreter without one needs the lock
     PyThread_acquire_lock(counting, 1)
@@ -76,7 +76,7 @@ cdef void _begin_call() noexcept:
     PyThread_release_lock(counting)
 
 
-cdef void _end_call() noexcept:
+cdef void end_call() noexcept:
     global calls
     PyThread_acquire_lock(counting, 1)
     calls -= 1
@@ -229,7 +229,7 @@ cdef class Team:
                 if not isinstance(error, RuntimeError):
                     raise
                 self.n_threads = worker.index
-        _begin_call()
+        begin_call()
         self.counted = True
         return 0
 
@@ -243,7 +243,7 @@ cdef class Team:
                 worker.end()
         if self.counted:
             self.counted = False
-            _end_call()
+            end_call()
         return 0
 
 

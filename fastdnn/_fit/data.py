@@ -1,12 +1,12 @@
 """The examples of a fit, as the engine reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastdnn._arrays import Array, apart, class_indices, readable, targets, weights
+from fastdnn._arrays import Array, native, readable, real
 from fastdnn._core.training import first_nonfinite
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS
@@ -52,12 +52,23 @@ def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, s
     m = len(X)
     cost = COSTS[model.output][model.cost]
     T = w = None
-    labels = class_indices(Y, names[1], m, n_L) if cost.classes else None
+    labels = _class_indices(Y, names[1], m, n_L) if cost.classes else None
     if labels is None:
-        T = targets(Y, names[1], m, n_L, model.dtype, cost.least, cost.most)
+        T = _targets(Y, names[1], m, n_L, model.dtype, cost.least, cost.most)
     if sample_weight is not None:
-        w = weights(sample_weight, names[2], m, model.dtype)
+        w = _weights(sample_weight, names[2], m, model.dtype)
     return Data(X, T, labels, w)
+
+
+def validation_of(model: Model, given: Any) -> Data | None:
+    """Judge validation data, if there is any."""
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError("validation_data must be (X, Y) or (X, Y, sample_weight)")
+    X, Y, sample_weight = (*given, None)[:3]
+    names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+    return kept_apart(model, judged(model, X, Y, sample_weight, names))
 
 
 def kept_apart(model: Model, data: Data) -> Data:
@@ -65,10 +76,10 @@ def kept_apart(model: Model, data: Data) -> Data:
     memory = [a for a in (model.params, *model.training.moments) if a is not None]
     X, T = data.X, data.T
     if isinstance(X, Csr):
-        X.data = apart(X.data, memory)
+        X.data = _apart(X.data, memory)
     else:
-        X = apart(X, memory)
-    return data._replace(X=X, T=None if T is None else apart(T, memory))
+        X = _apart(X, memory)
+    return data._replace(X=X, T=None if T is None else _apart(T, memory))
 
 
 def source(X: Any, n_0: int, name: str = "X") -> Array | Csr:
@@ -86,3 +97,71 @@ def mean_cost(sums: Sequence[tuple[float, float]]) -> float:
     """Divide the costs of each thread's examples by their weights."""
     cost, weight = (sum(column) for column in zip(*sums, strict=True))
     return cost / weight if weight > 0 else 0.0
+
+
+# ----------------------------------------------------------------------------------------- helpers
+
+
+def _targets(
+    value: object, name: str, m: int, n_L: int, dtype: np.dtype[Any], least: float, most: float
+) -> Array:
+    """Take the targets of m examples, (m, n_L), or flat if n_L is 1; C-contiguous."""
+    array = real(value, name)
+    if array.shape != (m, n_L) and not (n_L == 1 and array.shape == (m,)):
+        expected = f"{(m, n_L)} or {(m,)}" if n_L == 1 else f"{(m, n_L)}"
+        raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
+    with np.errstate(over="ignore"):
+        array = native(array.reshape(m, n_L), dtype, "C")
+    wrong = ~((array >= least) & (array <= most) & np.isfinite(array)).all(axis=1)
+    if wrong.any():
+        bounds = "finite" if least == -np.inf else f"between {least:g} and {most:g}"
+        raise ValueError(f"{name} must be {bounds}, but row {int(wrong.argmax())} is not")
+    return array
+
+
+def _class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
+    """Take the class indices of m examples, (m,) or (m, 1); None for a matrix of n_L columns.
+
+    They are copied and only then judged: nobody else can change the copy.
+    """
+    array = real(value, name)
+    if array.shape == (m, n_L):
+        return None
+    if array.shape not in ((m,), (m, 1)):
+        raise ValueError(f"{name} must have shape {(m,)} or {(m, n_L)}, got {array.shape}")
+    flat = array.flatten()
+    wrong = ~((flat >= 0) & (flat < n_L) & (flat == np.floor(flat)))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"{name} must hold class indices 0 .. {n_L - 1}, row {row} is {flat[row]}")
+    return native(flat, np.dtype(np.int64), "C")
+
+
+def _weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
+    """Take the weights of m examples, (m,): a copy."""
+    array = real(value, name)
+    if array.shape not in ((m,), (m, 1)):
+        raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
+    with np.errstate(over="ignore"):
+        array = native(array.flatten(), dtype, "C")
+        total = array.sum(dtype=np.float64)
+    # no sum that overflows, and none whose reciprocal does
+    above = array[array > 0]
+    least = above.min(initial=np.inf)
+    if not (
+        len(above)
+        and (array >= 0).all()
+        and total <= np.finfo(dtype).max
+        and least >= np.finfo(dtype).tiny
+    ):
+        raise ValueError(
+            f"{name} must be at least 0, above 0 somewhere, and neither huge nor tiny in {dtype}"
+        )
+    return array
+
+
+def _apart(array: Array, others: Iterable[Array]) -> Array:
+    """Copy an array that may lie in the memory of others."""
+    if any(np.may_share_memory(array, other) for other in others):
+        return array.copy(order="K")
+    return array

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from itertools import count as endless
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,13 @@ from fastdnn._core.training import Trainer
 from fastdnn._fit.data import Data
 from fastdnn._fit.gram import Gram, pays
 from fastdnn._fit.model import Model
+from fastdnn._fit.names import COSTS
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.threads import CALL, STEP, Team, choose
 from fastdnn._sparse import Csr
+
+# bytes of a workspace that is kept from fit to fit
+_KEPT = 2**20
 
 
 class Epoch:
@@ -29,12 +34,18 @@ class Epoch:
         The threads of the fit.
     """
 
-    def __init__(self, model: Model, data: Data, settings: Settings, gram: bool, team: Team):
+    def __init__(
+        self, model: Model, data: Data, settings: Settings, gram: bool, work: tuple[float, int],
+        team: Team,
+    ) -> None:  # fmt: skip
         self._model, self._settings, self.team = model, settings, team
         self.cost = self.learning_rate = 0.0
+        self._work = work
         self._training = model.trained_by(settings.rule, settings.optimizer)
-        self._steps = self._training.counts.steps
-        self._data = data._replace(X=_in_place(model, data.X, settings.batch, gram))
+        X = _in_place(model, data.X, settings.batch, gram)
+        self._data: Data | None = data._replace(X=X)
+        # whether another fit can be begun without a conversion
+        self._again = X is data.X and isinstance(X, np.ndarray) and data.weights is None
         m1 = self._training.m1
         self._W1 = model.weights[0].of(model.params)
         self._V1 = None if m1 is None else model.weights[0].of(m1)
@@ -42,10 +53,9 @@ class Epoch:
         self._begin(model.training.gram if gram else None, gram)
 
     def _begin(self, state: dict[str, Any] | None, gram: bool) -> None:
-        X = self._data.X
         self._form = None
-        if gram and not isinstance(X, Csr):
-            self._form = Gram(X, self._W1, self._V1, state, self.team)
+        if gram and self._data is not None and not isinstance(self._data.X, Csr):
+            self._form = Gram(self._data.X, self._W1, self._V1, state, self.team)
         self._training.gram = None if self._form is None else self._form.state()
         self._trainer = Trainer(
             self._model, self._data, self._settings, self._training, self._form,
@@ -61,7 +71,7 @@ class Epoch:
             rate = in_range(rate, "learning_rate") if settings.guarded else rate
         trainer.begin(rate)
         cost = self.team.run(trainer.epoch, trainer.abandon)[0]
-        if settings.guarded and not np.isfinite(cost):
+        if settings.guarded and not isfinite(cost):
             raise FloatingPointError(
                 f"the training diverged in epoch {epochs + 1}: the parameters are "
                 "those of before it; try a smaller learning rate or clip_norm"
@@ -75,8 +85,36 @@ class Epoch:
         """
         if self._form is not None:
             self.team.share(len(self._W1), self._form.write)
+            self._model.whole = True
             if to_write:
                 self._shown = self._W1.copy()
+
+    def keep(self) -> bool:
+        """Let go of the data, and say whether another fit of the same settings can take its own.
+
+        A workspace that is large is not worth its memory.
+        """
+        if (
+            self._again
+            and self._form is None
+            and self.team.n_threads == 1
+            and self._trainer.size <= _KEPT
+            and self._model.training is self._training
+        ):
+            self._data = None
+            self._trainer.release()
+            return True
+        return False
+
+    def takes(self, X: Any, Y: Any) -> bool:
+        """Take the data of another fit, if it is read as that of the last, and judge it."""
+        model = self._model
+        cost = COSTS[model.output][model.cost]
+        return (
+            model.training is self._training
+            and choose(self._settings.n_threads, self._settings.batch, *self._work) == 1
+            and self._trainer.retake(X, Y, cost.least, cost.most)
+        )
 
     def gradient(self, out: Array) -> None:
         """Copy the gradient that the rule "none" has left to an arena."""
@@ -103,24 +141,38 @@ def epochs(
     FloatingPointError
         If the cost of a guarded epoch or a parameter is not finite. All is as before the epoch.
     """
+    model.whole = True
     gram = _takes_gram(model, data, settings)
-    with Team(_threads(model, data, settings, gram)) as team:
-        epoch = Epoch(model, data, settings, gram, team)
-        if count == 0:
-            epoch._training.gram = model.training.gram
-            model.training = epoch._training
-            return
-        try:
-            # a call: Python 3.13 does not take a loop's jump back for a part of what it stands in
-            yield from _trained(epoch, count)
-        finally:
-            # a call of compiled code, for which the next Ctrl-C waits
-            if epoch._form is not None and epoch._training.counts.steps > epoch._steps:
-                if epoch._shown is not None and epoch._was_written():
-                    # by a callback that then raised, or stopped the training
-                    epoch._training.gram = None
-                else:
-                    team.share(len(epoch._W1), epoch._form.write)
+    work = _work(model, data, settings, gram)
+    with Team(choose(settings.n_threads, settings.batch, *work)) as team:
+        yield from _ended(Epoch(model, data, settings, gram, work, team), count)
+
+
+def again(kept: Epoch, count: int) -> Generator[Epoch, None, None]:
+    """Go on with what another fit has kept, and that has taken the data of this one."""
+    with Team(1) as team:
+        kept.team = team
+        yield from _ended(kept, count)
+
+
+def _ended(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
+    """Train, and write what is late in the end."""
+    training, before = epoch._training, epoch._training.counts.steps
+    if count == 0:
+        training.gram = epoch._model.training.gram
+        epoch._model.training = training
+        return
+    try:
+        # a call: Python 3.13 does not take a loop's jump back for a part of what it stands in
+        yield from _trained(epoch, count)
+    finally:
+        # a call of compiled code, for which the next Ctrl-C waits
+        if epoch._form is not None and training.counts.steps > before:
+            if epoch._shown is not None and epoch._was_written():
+                # by a callback that then raised, or stopped the training
+                training.gram = None
+            else:
+                epoch.team.share(len(epoch._W1), epoch._form.write)
 
 
 def _trained(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
@@ -171,15 +223,17 @@ def _takes_gram(model: Model, data: Data, settings: Settings) -> bool:
     return settings.first_layer == "gram"
 
 
-def _threads(model: Model, data: Data, settings: Settings, gram: bool) -> int:
-    """Choose the threads of a fit: another number gives other bits."""
+def _work(model: Model, data: Data, settings: Settings, gram: bool) -> tuple[float, int]:
+    """Count a step's multiplications, and those that repay a thread.
+
+    By them the threads are chosen: another number of threads gives other bits.
+    """
     batch, n_1 = settings.batch, model.layer_dims[1]
-    # multiplications of an example in a step: three products, but for the first layer two
+    # of an example in a step: three products, but for the first layer two
     first = (batch if gram else 2 * inputs(data.X, batch)) * n_1
     work = first + 3 * (model.work - model.weights[0].size)
     # the threads are asked anew for each epoch, and for each step they wait for each other
-    least = max(STEP, CALL * batch // data.m)
-    return choose(settings.n_threads, batch, work * batch, least)
+    return work * batch, max(STEP, CALL * batch // data.m)
 
 
 def inputs(X: Array | Csr, batch: int) -> float:

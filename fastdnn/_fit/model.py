@@ -7,6 +7,7 @@ course's dictionary, scikit-learn's lists, an entry of a file, is a view on them
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from math import prod
 from types import MappingProxyType
@@ -17,6 +18,7 @@ import numpy as np
 from fastdnn._arrays import Array, arena
 from fastdnn._core.training import Counts, Plan
 from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
+from fastdnn._fit.threads import alone
 
 
 class Row(NamedTuple):
@@ -30,23 +32,20 @@ class Row(NamedTuple):
     kind: str
     offset: int
     shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Count the elements."""
-        return prod(self.shape)
+    size: int
 
     def of(self, arena: Array) -> Array:
         """View the parameter, or what belongs to it, in an arena."""
         return arena[self.offset : self.offset + self.size].reshape(self.shape)
 
 
-def table(layer_dims: Sequence[int]) -> tuple[Row, ...]:
+@lru_cache
+def table(layer_dims: tuple[int, ...]) -> tuple[Row, ...]:
     """Lay out the parameters of dense layers: W1, b1, ..., WL, bL."""
     rows, at = [], 0
     for l, (n_prev, n) in enumerate(pairwise(layer_dims), 1):
         for name, kind, shape in ((f"W{l}", "weights", (n_prev, n)), (f"b{l}", "bias", (n,))):
-            rows.append(Row(name, kind, at, shape))
+            rows.append(Row(name, kind, at, shape, prod(shape)))
             at += rows[-1].size
     return tuple(rows)
 
@@ -112,6 +111,11 @@ class Model:
         Of the last fit.
     work : int
         Multiplications of a prediction of one example.
+    alone : int
+        Examples that one thread predicts at once.
+    whole : bool
+        Whether parameters, moments and counts belong together: not amidst an epoch, nor where the
+        Gram form has yet to write W1.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class Model:
         self.weights = tuple(row for row in self.rows if row.kind == "weights")
         self.biases = tuple(row for row in self.rows if row.kind == "bias")
         self.work = sum(row.size for row in self.weights)
+        self.alone, self.whole = alone(self.work), True
         self._mean(activations, output, cost, cost_parameter)
 
     def _mean(

@@ -1,5 +1,6 @@
 """What a fit tells: its history, and a callback's view of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,3 +49,15 @@ class State:
     def stop(self) -> None:
         """End the training after this epoch."""
         self.stopped = True
+
+
+def checked_callbacks(callbacks: Any) -> tuple[Callable[[State], object], ...]:
+    """Take callbacks, of which there may be none."""
+    try:
+        taken = tuple(callbacks)
+    except TypeError:
+        raise TypeError(f"callbacks must be a sequence of callables, got {callbacks!r}") from None
+    for callback in taken:
+        if not callable(callback):
+            raise TypeError(f"callbacks must be callables, got {callback!r}")
+    return taken

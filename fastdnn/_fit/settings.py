@@ -4,8 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastdnn._arrays import Array
-from fastdnn._fit.names import RULES
+import numpy as np
+
+from fastdnn._arrays import Array, in_range, integer
+from fastdnn._fit.model import Model
+from fastdnn._fit.names import RULES, known
+from fastdnn.optimizers import Optimizer
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,37 @@ class Settings:
     epsilon_corrected: bool = False
     cost_per_row: bool = False
     cost_scale: float = 1.0
+
+    @classmethod
+    def asked(
+        cls, model: Model, m: int, optimizer: Any, batch_size: Any, shuffle: Any, l2: Any,
+        dropout: Any, input_dropout: Any, clip_norm: Any, first_layer: Any, n_threads: Any,
+    ) -> "Settings":  # fmt: skip
+        """Judge what a user asks for a fit of m examples: see `Network.fit`."""
+        batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
+        if optimizer is None:
+            optimizer = model.training.optimizer
+        elif not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"optimizer must be SGD, RMSprop, Adam or AdamW, got {type(optimizer).__name__}"
+            )
+        if not isinstance(shuffle, (bool, np.bool_)):
+            raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
+        return cls(
+            batch,
+            **optimizer.settings(),
+            learning_rate=optimizer.learning_rate,
+            optimizer=optimizer,
+            order=model.rng.permutation if shuffle and batch < m else None,
+            l2=in_range(l2, "l2"),
+            clip_norm=0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
+            keep=(
+                1 - in_range(input_dropout, "input_dropout", below=1),
+                *[1 - in_range(dropout, "dropout", below=1)] * (len(model.layer_dims) - 2),
+            ),
+            first_layer=known(first_layer, "first_layer", ("auto", "direct", "gram")),
+            n_threads=None if n_threads is None else integer(n_threads, "n_threads"),
+        )
 
     @property
     def code(self) -> int:

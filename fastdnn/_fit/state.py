@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, as_arena, owned
+from fastdnn._arrays import Array, arena, as_arena, owned
 from fastdnn._core.training import Counts, take_over
 from fastdnn._fit.gram import NAMES
 from fastdnn._fit.model import Model, Training
-from fastdnn._fit.names import RULES
+from fastdnn._fit.names import COSTS, RULES
 from fastdnn.optimizers import Optimizer
 
 # steps and epochs that a long training is far from, and that 64 bits can go on counting
@@ -32,6 +32,59 @@ def entries(model: Model) -> dict[str, Any]:
         "epochs": training.counts.epochs,
         "layer_dims": model.layer_dims,
     }
+
+
+def whole(model: Model, trained: bool) -> dict[str, Any]:
+    """List what a state holds, copied if it is being trained.
+
+    Raises
+    ------
+    RuntimeError
+        In the middle of an epoch, when its parts do not belong together.
+    """
+    state = entries(model)
+    if trained:
+        state = deepcopy(state)
+        counts = model.training.counts
+        if not model.whole or (counts.steps, counts.epochs) != (state["steps"], state["epochs"]):
+            raise RuntimeError(
+                "this network is in the middle of an epoch: take its state, or copy it, in a "
+                "callback or when the fit has ended"
+            )
+    return state
+
+
+def pickled(model: Model, trained: bool) -> dict[str, Any]:
+    """List a state and what the model means, under the names of version 0.1.0."""
+    meant = {
+        "activations": model.activations,
+        "output_activation": model.output,
+        "cost_name": model.cost,
+        "huber_delta": 1.0,
+        "quantile": 0.5,
+    }
+    parameter = COSTS[model.output][model.cost].parameter
+    if parameter is not None:
+        meant[parameter] = model.cost_parameter
+    return {f"_{name}": value for name, value in (meant | whole(model, trained)).items()}
+
+
+def unpickled(state: Mapping[str, Any]) -> Model:
+    """Make a model of that, in memory of its own: that of a memory map cannot be written."""
+    kept = {name[1:]: value for name, value in state.items()}
+    output, cost, params = kept["output_activation"], kept["cost_name"], kept["params"]
+    parameter = COSTS[output][cost].parameter
+    model = Model(
+        kept["layer_dims"],
+        kept["activations"],
+        output,
+        cost,
+        0.0 if parameter is None else kept[parameter],
+        arena(params.size, params.dtype, params),
+        kept["rng"],
+    )
+    model.training = training_of(kept)
+    return model
 
 
 def training_of(state: Mapping[str, Any]) -> Training:

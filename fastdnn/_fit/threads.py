@@ -36,6 +36,11 @@ def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
     return min(current(), _processors(), int(work // least), rows // _ROWS)
 
 
+def alone(work: int) -> int:
+    """Say up to how many examples, of so many multiplications, one thread takes at once."""
+    return max(2 * _ROWS, -(2 * CALL // -work)) - 1
+
+
 def piece(work: int) -> int:
     """Say how many examples, of so many multiplications, come between two looks for Ctrl-C."""
     return max(10**8 // work, min(CHUNK, max(64, 10**9 // work)))
