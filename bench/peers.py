@@ -69,6 +69,8 @@ CASES = (
     Case("odd", (37, 91, 23, 1), 77, "adam", batches=20, epochs=10),
     Case("course", (12288, 20, 7, 5, 1), 209, "sgd", dtype="float64", epochs=2500),
     Case("course32", (12288, 20, 7, 5, 1), 209, "sgd", epochs=2500),
+    Case("tiny step", (16, 32, 1), 32, "sgd"),
+    Case("predict 1 tiny", (16, 32, 1), 1, "", batches=0),
     Case("predict 1", MNIST, 1, "", "softmax", batches=0),
     Case("predict 32", MNIST, 32, "", "softmax", batches=0),
     Case("predict 1000", MNIST, 1000, "", "softmax", batches=0),

@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastdnn._arrays import Array, in_range, integer
 from fastdnn._core.training import same
 from fastdnn._core.workers import Exclusive
+from fastdnn._fit import loop
 from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
-from fastdnn._fit.loop import Epoch, again
-from fastdnn._fit.loop import epochs as epochs_of
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS, OUTPUTS, hidden_activations, known
 from fastdnn._fit.results import History, State, checked_callbacks
@@ -24,6 +23,8 @@ from fastdnn._fit.threads import CALL, Team, choose, piece
 from fastdnn._sparse import Csr, rows
 from fastdnn.optimizers import Adam, Optimizer
 from fastdnn.parameters import Rng, Scale, initialize_parameters_deep, own_generator
+
+_DEFAULT = Adam()
 
 
 class Network:
@@ -104,8 +105,11 @@ class Network:
         L, n_L = len(arrays) // 2, len(arrays[-1])
         activations = hidden_activations(activation, L - 1)
         known(output_activation, "output_activation", OUTPUTS)
-        if output_activation == "softmax" and n_L < 2:
-            raise ValueError("output_activation 'softmax' needs at least 2 output units")
+        least = OUTPUTS[output_activation].units
+        if n_L < least:
+            raise ValueError(
+                f"output_activation {output_activation!r} needs at least {least} output units"
+            )
         costs = COSTS[output_activation]
         cost = known(next(iter(costs)) if cost is None else cost, "cost", costs)
         numbers = {
@@ -122,7 +126,7 @@ class Network:
             0.0 if parameter is None else numbers[parameter],
             rng=generator,
         )
-        self._model.training.optimizer = Adam()
+        self._model.training.optimizer = _DEFAULT
         self._fitting = threading.Lock()
 
     @classmethod
@@ -131,7 +135,7 @@ class Network:
         net = cls.__new__(cls)
         net._model, net._fitting = model, threading.Lock()
         if model.training.optimizer is None:
-            model.training.optimizer = Adam()
+            model.training.optimizer = _DEFAULT
         if model.rng is None:
             model.rng = np.random.default_rng(0)
         return net
@@ -191,7 +195,7 @@ class Network:
             If X is empty or has another number of columns than the network has inputs.
         """
         plan = self._model.plan
-        if n_threads is None:
+        if n_threads is None or (n_threads.__class__ is int and n_threads == 1):
             outputs = plan.outputs(X, self._model.alone)
             if outputs is not None:
                 return outputs
@@ -359,10 +363,10 @@ class Network:
             settings = Settings.asked(model, data.m, *asked)
         history = History()
         with self._exclusively():
-            if kept is None:
-                training = epochs_of(model, data, settings, epochs)
+            if kept is not None:
+                training = loop.again(kept, epochs)
             else:
-                training = again(kept, epochs)
+                training = loop.epochs(model, data, settings, epochs)
             try:
                 last = self._follow(training, history, validation, callbacks)
             finally:
@@ -373,11 +377,11 @@ class Network:
 
     def _follow(
         self,
-        training: Iterator[Epoch],
+        training: Iterator[loop.Epoch],
         history: History,
         validation: Data | None,
         callbacks: tuple[Callable[[State], object], ...],
-    ) -> Epoch | None:
+    ) -> loop.Epoch | None:
         """Record each epoch, let the callbacks see it, and return the last."""
         start, epoch = perf_counter(), None
         for epoch in training:
@@ -436,8 +440,10 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Write what version 0.1.0 wrote."""
-        return pickled(self._model, self._fitting.locked())
+        state = {k: v for k, v in vars(self).items() if k not in ("_model", "_fitting", "_kept")}
+        return state | pickled(self._model, self._fitting.locked())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Read it."""
-        self._model, self._fitting = unpickled(state), threading.Lock()
+        self._model, left = unpickled(state)
+        vars(self).update(left, _fitting=threading.Lock())

@@ -43,19 +43,19 @@ class Epoch:
         self._work = work
         self._training = model.trained_by(settings.rule, settings.optimizer)
         X = _in_place(model, data.X, settings.batch, gram)
-        self._data: Data | None = data._replace(X=X)
+        self._data: Data | None = Data(X, *data[1:])
         # whether another fit can be begun without a conversion
         self._again = X is data.X and isinstance(X, np.ndarray) and data.weights is None
-        m1 = self._training.m1
-        self._W1 = model.weights[0].of(model.params)
-        self._V1 = None if m1 is None else model.weights[0].of(m1)
         self._shown: Array | None = None
+        self._rows = model.layer_dims[0]  # of W1
         self._begin(model.training.gram if gram else None, gram)
 
     def _begin(self, state: dict[str, Any] | None, gram: bool) -> None:
-        self._form = None
+        self._form: Gram | None = None
         if gram and self._data is not None and not isinstance(self._data.X, Csr):
-            self._form = Gram(self._data.X, self._W1, self._V1, state, self.team)
+            W1, m1 = self._model.weights[0], self._training.m1
+            self._W1, V1 = W1.of(self._model.params), None if m1 is None else W1.of(m1)
+            self._form = Gram(self._data.X, self._W1, V1, state, self.team)
         self._training.gram = None if self._form is None else self._form.state()
         self._trainer = Trainer(
             self._model, self._data, self._settings, self._training, self._form,
@@ -84,7 +84,7 @@ class Epoch:
         What was written to them is where the next epoch begins.
         """
         if self._form is not None:
-            self.team.share(len(self._W1), self._form.write)
+            self.team.share(self._rows, self._form.write)
             self._model.whole = True
             if to_write:
                 self._shown = self._W1.copy()
@@ -166,13 +166,13 @@ def _ended(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
         # a call: Python 3.13 does not take a loop's jump back for a part of what it stands in
         yield from _trained(epoch, count)
     finally:
-        # a call of compiled code, for which the next Ctrl-C waits
+        # a call of compiled code, and none before it: the next Ctrl-C waits for its end
         if epoch._form is not None and training.counts.steps > before:
             if epoch._shown is not None and epoch._was_written():
                 # by a callback that then raised, or stopped the training
                 training.gram = None
             else:
-                epoch.team.share(len(epoch._W1), epoch._form.write)
+                epoch.team.share(epoch._rows, epoch._form.write)
 
 
 def _trained(epoch: Epoch, count: int | None) -> Iterator[Epoch]:

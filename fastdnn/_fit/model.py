@@ -236,5 +236,5 @@ def packed(
     parts = [array for pair in zip(coefs, intercepts, strict=True) for array in pair]
     params = arena(sum(row.size for row in rows), parts[0].dtype if dtype is None else dtype)
     for row, part in zip(rows, parts, strict=True):
-        np.copyto(row.of(params), part.reshape(row.shape), casting="unsafe")
+        row.of(params)[...] = part.reshape(row.shape)
     return params

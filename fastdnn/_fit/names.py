@@ -40,11 +40,14 @@ class Output(NamedTuple):
         Its name in the estimators.
     onnx : str
         The operator of ONNX.
+    units : int
+        The least that it is of use for.
     """
 
     code: int
     scikit_learn: str
     onnx: str
+    units: int = 1
 
 
 class Cost(NamedTuple):
@@ -108,7 +111,7 @@ ACTIVATIONS = {
 }
 OUTPUTS = {
     "sigmoid":  Output(1, "logistic", "Sigmoid"),
-    "softmax":  Output(2, "softmax",  "Softmax"),
+    "softmax":  Output(2, "softmax",  "Softmax", units=2),
     "identity": Output(0, "identity", "Identity"),
     "exp":      Output(3, "exp",      "Exp"),
 }

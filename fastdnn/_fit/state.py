@@ -16,22 +16,23 @@ from fastdnn.optimizers import Optimizer
 
 # steps and epochs that a long training is far from, and that 64 bits can go on counting
 _MOST = 2**62
+_ENTRIES = (
+    *("params", "moments", "kind", "optimizer", "gram_state", "rng", "steps", "epochs"),
+    "layer_dims",
+)
+_MEANT = ("activations", "output_activation", "cost_name", "huber_delta", "quantile")
+# what version 0.1.0 wrote beside them
+_MADE = ("_work", "_piece")
 
 
 def entries(model: Model) -> dict[str, Any]:
     """List what a state holds, not copied."""
-    training = model.training
-    return {
-        "params": model.params,
-        "moments": training.moments,
-        "kind": training.rule,
-        "optimizer": training.optimizer,
-        "gram_state": training.gram,
-        "rng": model.rng,
-        "steps": training.counts.steps,
-        "epochs": training.counts.epochs,
-        "layer_dims": model.layer_dims,
-    }
+    training, counts = model.training, model.training.counts
+    values = (
+        *(model.params, training.moments, training.rule, training.optimizer, training.gram),
+        *(model.rng, counts.steps, counts.epochs, model.layer_dims),
+    )
+    return dict(zip(_ENTRIES, values, strict=True))
 
 
 def whole(model: Model, trained: bool) -> dict[str, Any]:
@@ -56,22 +57,23 @@ def whole(model: Model, trained: bool) -> dict[str, Any]:
 
 def pickled(model: Model, trained: bool) -> dict[str, Any]:
     """List a state and what the model means, under the names of version 0.1.0."""
-    meant = {
-        "activations": model.activations,
-        "output_activation": model.output,
-        "cost_name": model.cost,
-        "huber_delta": 1.0,
-        "quantile": 0.5,
-    }
+    values = model.activations, model.output, model.cost, 1.0, 0.5
+    meant = dict(zip(_MEANT, values, strict=True))
     parameter = COSTS[model.output][model.cost].parameter
     if parameter is not None:
         meant[parameter] = model.cost_parameter
     return {f"_{name}": value for name, value in (meant | whole(model, trained)).items()}
 
 
-def unpickled(state: Mapping[str, Any]) -> Model:
-    """Make a model of that, in memory of its own: that of a memory map cannot be written."""
-    kept = {name[1:]: value for name, value in state.items()}
+def unpickled(state: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
+    """Make a model of that, in memory of its own: that of a memory map cannot be written.
+
+    And give what is left: attributes of a subclass, or that a user has set.
+    """
+    left = dict(state)
+    kept = {name: left.pop(f"_{name}") for name in (*_MEANT, *_ENTRIES)}
+    for name in _MADE:
+        left.pop(name, None)
     output, cost, params = kept["output_activation"], kept["cost_name"], kept["params"]
     parameter = COSTS[output][cost].parameter
     model = Model(
@@ -84,7 +86,7 @@ def unpickled(state: Mapping[str, Any]) -> Model:
         kept["rng"],
     )
     model.training = training_of(kept)
-    return model
+    return model, left
 
 
 def training_of(state: Mapping[str, Any]) -> Training:

@@ -11,6 +11,11 @@ from networks import TYPES, problem
 from fastdnn.network import Network
 from fastdnn.optimizers import SGD, Adam, AdamW, Cosine, RMSprop
 
+
+class Subclass(Network):
+    pass
+
+
 CONTINUED = {
     "sgd": {"optimizer": SGD(0.1), "batch_size": 7},
     "momentum": {"optimizer": SGD(0.1, momentum=0.9), "batch_size": 7, "l2": 0.1},
@@ -158,3 +163,12 @@ def test_what_the_engine_relies_on_is_read_only():
     for name, value in (("dtype", np.float32), ("layer_dims", (5, 8, 2)), ("epochs", 3)):
         with pytest.raises(AttributeError):
             setattr(net, name, value)
+
+
+def test_attributes_of_a_subclass_are_kept():
+    net = Subclass([5, 4, 1], rng=0)
+    net.note, net._own = "kept", [1]
+    for other in (copy.copy(net), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert type(other) is Subclass
+        assert (other.note, other._own) == ("kept", [1])
+        assert set(vars(other)) == set(vars(net))
