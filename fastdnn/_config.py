@@ -14,11 +14,9 @@ except ImportError as error:
         "pip install scipy"
     ) from error
 
-from fastdnn._core import levels
-
 try:
     # the first that takes functions of SciPy's BLAS
-    from fastdnn._core import course  # noqa: F401
+    from fastdnn._core import levels
 except TypeError as error:
     raise ImportError(
         f"fastdnn was built for another BLAS than that of SciPy {scipy.__version__}, which counts "

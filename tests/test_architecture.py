@@ -41,19 +41,17 @@ WINGS = {
 ROOMS = {
     "_core": {
         "blas": set(),
-        "levels": set(),
         "memory": set(),
         "modes": set(),
+        "source": set(),
         "team": set(),
+        "spec": {"source", "team"},
         "csr": set(),
+        "levels": {"blas", "modes", "source", "spec", "team"},
         "choice": {"blas", "levels"},
-        "source": {"levels"},
         "workers": set(),
-        "course": {"blas", "levels", "memory", "choice", "workers"},
-        "engine": {"levels", "modes", "choice", "source", "team"},
-        "training": {
-            *("csr", "engine", "levels", "memory", "modes", "choice", "source", "team", "workers"),
-        },
+        "course": {"blas", "levels", "memory", "choice", "spec", "workers"},
+        "training": {"csr", "levels", "memory", "source", "spec", "team", "workers"},
     },
     "_fit": {
         "names": set(),

@@ -30,7 +30,7 @@ def test_every_module_is_found(found):
     files = [file for kind in ("py", "so", "pyd") for file in PACKAGE.rglob(f"*.{kind}")]
     paths = [file.relative_to(PACKAGE).with_name(file.name.partition(".")[0]) for file in files]
     names = {".".join(path.parts) for path in paths if path.name != "__init__"} - APART
-    assert {"_core.engine", "_core.level_base", "_core.training", "estimators"} <= names
+    assert {"_core.course", "_core.level_base", "_core.training", "estimators"} <= names
     assert {f"fastdnn.{name}" for name in names} <= found
 
 

@@ -11,9 +11,9 @@ import numpy
 
 from fastdnn._core cimport blas, levels
 from fastdnn._core.blas cimport blas_int
-from fastdnn._core.levels cimport IDENTITY, RELU, SIGMOID_Z, Activation
 from fastdnn._core.memory cimport LIMIT, element
 from fastdnn._core.choice cimport product
+from fastdnn._core.spec cimport IDENTITY, RELU, SIGMOID_Z, Activation
 from fastdnn._core.workers cimport get_threads
 
 # the codes of the activations, the first for none at all

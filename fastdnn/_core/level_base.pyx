@@ -1,2 +1,2 @@
 # The loops for the compiler's default instruction set.
-include "layers.pxi"
+include "level.pxi"

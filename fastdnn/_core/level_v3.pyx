@@ -1,2 +1,2 @@
 # The loops for AVX2, of the level x86-64-v3.
-include "layers.pxi"
+include "level.pxi"

@@ -1,2 +1,2 @@
 # The loops for AVX-512, of the level x86-64-v4.
-include "layers.pxi"
+include "level.pxi"

@@ -67,8 +67,9 @@ if level not in available:
         f"it can run {', '.join(available)}"
     )
 
-_capsule = import_module(f"fastdnn._core.level_{level}").table()
-loops = <const LoopTable *> PyCapsule_GetPointer(_capsule, "fastdnn.LoopTable")
+_level = import_module(f"fastdnn._core.level_{level}")
+verbs = <const Verbs *> PyCapsule_GetPointer(_level.verbs(), "fastdnn.Verbs")
+loops = <const LoopTable *> PyCapsule_GetPointer(_level.table(), "fastdnn.LoopTable")
 
 
 # ------------------------------------------------------------------------------------------- caches
@@ -115,9 +116,9 @@ def use_caches(Py_ssize_t first, Py_ssize_t second):
     """Choose the products' loops by these sizes of the caches, in bytes; not while any runs."""
     global caches
     # the rest of the first level is for what is multiplied with B
-    loops.caches.first = first // 4 * 3
-    loops.caches.second = second
-    loops.caches.fast = first >= FAST
+    verbs.caches.first = first // 4 * 3
+    verbs.caches.second = second
+    verbs.caches.fast = first >= FAST
     caches = (first, second)
 
 

@@ -4,8 +4,6 @@ from cython cimport floating
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memset
 
-from fastdnn._core cimport levels
-
 
 cdef struct Nonzeros:
     # of a matrix, row by row: those of row i are starts[i] .. starts[i + 1]
@@ -126,68 +124,3 @@ cdef inline void transpose(
                 starts[j - first + 1] = at + 1
                 indices[at] = <int32_t> i
                 values[at] = x[k]
-
-
-cdef inline Py_ssize_t first_nonfinite_row(const Source *X, bint single) noexcept nogil:
-    # the first row with an element that is not finite, or will not be in float32; or -1
-    if X.csr.starts != NULL:
-        if X.type == b'f':
-            return _first_nonfinite_of(X, False, <const float *> X.csr.values)
-        return _first_nonfinite_of(X, single, <const double *> X.csr.values)
-    if X.type == b'f':
-        return _first_nonfinite(X, False, <const float *> X.data)
-    return _first_nonfinite(X, single, <const double *> X.data)
-
-
-cdef inline Py_ssize_t _first_nonfinite_of(
-    const Source *X, bint single, const floating *values,
-) noexcept nogil:
-    # of a sparse matrix
-    cdef:
-        Py_ssize_t i
-        Source row
-    if not single and levels.all_finite(<Py_ssize_t> X.csr.starts[X.rows], values):
-        return -1
-    row.col = 1
-    for i in range(X.rows):
-        row.cols = <Py_ssize_t> (X.csr.starts[i + 1] - X.csr.starts[i])
-        if not _row_is_finite(&row, single, values + X.csr.starts[i]):
-            return i
-    return -1
-
-
-cdef inline Py_ssize_t _first_nonfinite(
-    const Source *X, bint single, const floating *data,
-) noexcept nogil:
-    cdef:
-        Py_ssize_t i, j, found = X.rows
-        floating x
-        float y
-    if X.col == 1 and not single:
-        for i in range(X.rows):
-            if not levels.all_finite(X.cols, data + i * X.row):
-                return i
-        return -1
-    # column by column where that is how the memory lies
-    for j in range(X.cols if X.row < X.col else 1):
-        for i in range(found):
-            if X.row < X.col:
-                x = data[i * X.row + j * X.col]
-                y = <float> x
-                if x - x != 0 or (single and y - y != 0):
-                    found = i
-                    break
-            elif not _row_is_finite(X, single, data + i * X.row):
-                return i
-    return -1 if found == X.rows else found
-
-
-cdef inline bint _row_is_finite(const Source *X, bint single, const floating *x) noexcept nogil:
-    cdef:
-        Py_ssize_t j
-        float y
-    for j in range(X.cols):
-        y = <float> x[j * X.col]
-        if x[j * X.col] - x[j * X.col] != 0 or (single and y - y != 0):
-            return False
-    return True

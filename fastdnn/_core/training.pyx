@@ -16,18 +16,13 @@ from libc.string cimport memcpy, memset
 import numpy
 
 from fastdnn._core cimport levels
-from fastdnn._core.engine cimport (
-    REGIONS, SHARES, BitGenerator, Job, Layer, Share, Slot, block_rows, epoch, needs_Z, predict,
-    targets,
-)
-from fastdnn._core.levels cimport (
-    ADAM, BLOCK, IDENTITY, MOMENTUM, NESTEROV, NONE, RELU, RMSPROP, SGD, SIGMOID, Activation, Cost,
-    Optimizer,
-)
 from fastdnn._core.memory cimport LIMIT, element
-from fastdnn._core.modes cimport flush_subnormals, restore_modes
-from fastdnn._core.choice cimport rows_of_product
-from fastdnn._core.source cimport Nonzeros, Source, first_nonfinite_row, gather
+from fastdnn._core.source cimport Source
+from fastdnn._core.spec cimport (
+    ADAM, BLOCK, IDENTITY, MOMENTUM, NESTEROV, NONE, REGIONS, RELU, RMSPROP, SGD, SHARES, STREAM,
+    WHOLE, Activation, BitGenerator, Cost, Job, Layer, Net, Optimizer, Output, Share, Slot, Targets,
+    block_rows, needs_Z, reads_nonzeros, work_size,
+)
 from fastdnn._core.team cimport abandon
 from fastdnn._core.workers cimport begin_call, end_call
 
@@ -37,18 +32,7 @@ cdef:
     object ndarray = numpy.ndarray
     object empty = numpy.empty
 
-# of nonzeros, up to which many units read them as they lie
-cdef double DENSITY = 0.2
-
-cdef enum Output:
-    OUTPUT_IDENTITY
-    OUTPUT_SIGMOID
-    OUTPUT_SOFTMAX
-    OUTPUT_EXP
-
-
 cdef enum:
-    CHUNK = 1024     # rows that predict takes at a time
     ALIGNMENT = 64   # bytes of a cache line
 
 
@@ -90,18 +74,6 @@ cdef bint _read_any(object X, Source *x) except -1:
     x.csr.indices = <const int32_t *> _address(X.indices)
     x.csr.values = _address(X.data)
     return True
-
-
-cdef bint _is_sparse(const Source *X, Py_ssize_t n, Py_ssize_t batch, size_t itemsize) noexcept:
-    # Whether the first layer, of n units, reads the nonzeros of X as they lie. From some density on
-    # a batch that is made dense takes less time: of few units the nonzeros themselves cost more.
-    # But it must not take over twice the memory of X.
-    cdef double nonzeros
-    if X.csr.starts == NULL:
-        return False
-    nonzeros = <double> X.csr.starts[X.rows]
-    return (nonzeros < DENSITY * n / (n + 8) * X.rows * X.cols
-            or <double> batch * X.cols * itemsize > 2 * nonzeros * (itemsize + 4))
 
 
 cdef void *_address(object array) except? NULL:
@@ -149,7 +121,7 @@ def first_nonfinite(X, bint single):
     if not _read_any(X, &x):
         raise ValueError("X must be readable")
     with nogil:
-        row = first_nonfinite_row(&x, single)
+        row = levels.verbs.first_nonfinite(&x, single)
     return row
 
 
@@ -176,43 +148,39 @@ cdef class Plan:
     """
 
     cdef:
+        Net net
         Layer *layers
-        Py_ssize_t L
-        Py_ssize_t n_params
-        Py_ssize_t widest          # of the hidden layers
-        Output output
-        Cost cost
-        double cost_parameter
-        char type
         object params
         object dtype
-        void *data
 
     def __cinit__(self, layer_dims, offsets, activations, int output, int cost,
                   double cost_parameter, params):
-        cdef Py_ssize_t l, at = 0
-        self.L = len(layer_dims) - 1
-        self.output, self.cost = <Output> output, <Cost> cost
-        self.cost_parameter = cost_parameter
-        self.layers = <Layer *> calloc(self.L, sizeof(Layer))
+        cdef:
+            Net *net = &self.net
+            Layer *layer
+            Py_ssize_t l
+        net.L = len(layer_dims) - 1
+        net.output, net.cost = <Output> output, <Cost> cost
+        net.cost_parameter = cost_parameter
+        self.layers = <Layer *> calloc(net.L, sizeof(Layer))
         if self.layers == NULL:
             raise MemoryError
-        for l in range(self.L):
-            self.layers[l].act = <Activation> (<int> activations[l] if l < self.L - 1 else IDENTITY)
-            self.layers[l].n_prev = layer_dims[l]
-            self.layers[l].n = layer_dims[l + 1]
-            self.layers[l].at = offsets[l]
-            if self.layers[l].at < at:
+        net.layers = self.layers
+        for l in range(net.L):
+            layer = &self.layers[l]
+            layer.act = <Activation> (<int> activations[l] if l < net.L - 1 else IDENTITY)
+            layer.n_prev, layer.n = layer_dims[l], layer_dims[l + 1]
+            layer.at = offsets[l]
+            if layer.at < net.size:
                 raise ValueError("the offsets must rise by the sizes of the layers")
-            at = self.layers[l].at + (self.layers[l].n_prev + 1) * self.layers[l].n
-            if l < self.L - 1:
-                self.widest = max(self.widest, self.layers[l].n)
-        self.n_params = at
-        if not _is_like(params, params, (at,)):
-            raise ValueError(f"params must hold {at} elements, got {params.size}")
-        self.type = b'f' if params.dtype == numpy.float32 else b'd'
+            net.size = layer.at + (layer.n_prev + 1) * layer.n
+            if l < net.L - 1:
+                net.widest = max(net.widest, layer.n)
+        if not _is_like(params, params, (net.size,)):
+            raise ValueError(f"params must hold {net.size} elements, got {params.size}")
+        net.type = b'f' if params.dtype == numpy.float32 else b'd'
+        net.params = _address(params)
         self.params, self.dtype = params, params.dtype
-        self.data = _address(params)
 
     def __dealloc__(self):
         free(self.layers)
@@ -232,7 +200,7 @@ cdef class Plan:
         cdef:
             Source x
             Py_buffer buffer
-            Py_ssize_t n_L = self.layers[self.L - 1].n
+            Py_ssize_t n_L = self.layers[self.net.L - 1].n
         if (type(X) is not ndarray or not _read(X, &x) or x.cols != self.layers[0].n_prev
                 or not 0 < x.rows <= most):
             return None
@@ -240,7 +208,7 @@ cdef class Plan:
         # what it holds is known: NumPy would spell the format out anew
         PyObject_GetBuffer(AL, &buffer, PyBUF_SIMPLE)
         PyBuffer_Release(&buffer)
-        if buffer.len != x.rows * n_L * (4 if self.type == b'f' else 8):
+        if buffer.len != x.rows * n_L * (4 if self.net.type == b'f' else 8):
             raise SystemError("numpy.empty returned another array than it was asked for")
         begin_call()
         try:
@@ -253,9 +221,9 @@ cdef class Plan:
         """AL (m, n_L) := the activations of the output, in rows first .. stop; X readable."""
         cdef:
             Source x, al
-            Py_ssize_t n_L = self.layers[self.L - 1].n
+            Py_ssize_t n_L = self.layers[self.net.L - 1].n
         self._check(X, &x)
-        if not (_read(AL, &al) and al.type == self.type and al.rows == x.rows and al.cols == n_L
+        if not (_read(AL, &al) and al.type == self.net.type and al.rows == x.rows and al.cols == n_L
                 and al.col == 1 and al.row == n_L and 0 <= first <= stop <= x.rows):
             raise ValueError("AL must be of the plan's type, with a row for each of X")
         self._run(&x, <void *> al.data, first, stop, NULL)
@@ -267,7 +235,7 @@ cdef class Plan:
         """
         cdef:
             Source x
-            Job job
+            Targets Y
             double weight = stop - first
         self._check(X, &x)
         if not 0 <= first <= stop <= x.rows:
@@ -278,25 +246,23 @@ cdef class Plan:
         T, labels, weights = (
             array if array is None else array[first:stop] for array in (T, labels, weights))
         T, labels, weights = self._targets(stop - first, T, labels, weights)
-        memset(&job, 0, sizeof(Job))
-        job.L, job.layers = self.L, self.layers
-        job.T, job.labels = _address(T), <const int64_t *> _address(labels)
-        job.weights = _address(weights)
+        Y.T, Y.labels = _address(T), <const int64_t *> _address(labels)
+        Y.weights = _address(weights)
         if weights is not None:
             weight = weights.sum(dtype=numpy.float64)
-        return self._run(&x, NULL, first, stop, &job), weight
+        return self._run(&x, NULL, first, stop, &Y), weight
 
     cdef int _check(self, X, Source *x) except -1:
         if not _read_any(X, x) or x.cols != self.layers[0].n_prev:
             raise ValueError(f"X must be readable, with {self.layers[0].n_prev} columns")
-        if x.csr.starts != NULL and x.type != self.type:
+        if x.csr.starts != NULL and x.type != self.net.type:
             raise ValueError("a sparse X must be of the plan's type")
         return 0
 
     cdef tuple _targets(self, Py_ssize_t m, T, labels, weights):
         # Judge targets, class indices and weights. The last two decide on addresses and branches,
         # so that they are copied, and only the copy is judged: nobody else can change that.
-        cdef Py_ssize_t n_L = self.layers[self.L - 1].n
+        cdef Py_ssize_t n_L = self.layers[self.net.L - 1].n
         if (T is None) == (labels is None):
             raise ValueError("either T or labels must be given")
         if T is not None and not _is_like(T, self.params, (m, n_L)):
@@ -313,79 +279,26 @@ cdef class Plan:
         return T, labels, weights
 
     cdef bint _reads_nonzeros(self, const Source *X, Py_ssize_t batch) noexcept:
-        return _is_sparse(X, self.layers[0].n, batch, 4 if self.type == b'f' else 8)
+        return reads_nonzeros(X, self.layers[0].n, batch, 4 if self.net.type == b'f' else 8)
 
     cdef double _run(
-        self, const Source *X, void *AL, Py_ssize_t first, Py_ssize_t stop, Job *job,
+        self, const Source *X, void *AL, Py_ssize_t first, Py_ssize_t stop, const Targets *Y,
     ) except? -1:
+        # predict into AL, or with targets sum the costs
         cdef:
-            Py_ssize_t rows = min(stop - first, CHUNK), n_L = self.layers[self.L - 1].n
-            Py_ssize_t cols = 0 if self._reads_nonzeros(X, rows) else X.cols
-            size_t size = rows * (2 * (self.widest + n_L) + cols)
-            char *memory = <char *> malloc(size * (4 if self.type == b'f' else 8) + ALIGNMENT)
+            size_t itemsize = 4 if self.net.type == b'f' else 8
+            char *memory = <char *> malloc(
+                work_size(&self.net, X, stop - first) * itemsize + ALIGNMENT)
             char *work = memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
-            double total
+            double total = 0
         if memory == NULL:
             raise MemoryError
-        if self.type == b'f':
-            total = self._run_on(X, <float *> work, <float *> AL, first, stop, job)
-        else:
-            total = self._run_on(X, <double *> work, <double *> AL, first, stop, job)
-        free(memory)
-        return total
-
-    cdef double _run_on(
-        self, const Source *X, floating *work, floating *AL, Py_ssize_t first, Py_ssize_t stop,
-        Job *job,
-    ) noexcept:
-        # predict into AL, or with a job the sum of the costs of what it says of these rows, chunk
-        # by chunk
-        cdef:
-            Py_ssize_t i = first, rows, chunk = min(stop - first, CHUNK)
-            Py_ssize_t n_L = self.layers[self.L - 1].n
-            bint in_place = X.type == self.type and X.col == 1 and X.row == X.cols
-            bint sparse = self._reads_nonzeros(X, chunk)
-            Nonzeros nonzeros = X.csr
-            floating *hidden = work
-            floating *hidden_prev = hidden + chunk * self.widest
-            floating *T_batch = hidden_prev + chunk * self.widest
-            floating *Z = T_batch + chunk * n_L
-            floating *gathered = Z + chunk * n_L
-            floating *out = Z
-            const floating *x = NULL
-            const floating *w = NULL
-            Activation act = IDENTITY
-            double total = 0
-            uint64_t modes
-        if job == NULL and self.output == OUTPUT_SIGMOID:
-            act = SIGMOID
         with nogil:
-            modes = flush_subnormals()
-            while i < stop:
-                rows = min(chunk, stop - i)
-                if sparse:
-                    nonzeros.starts = X.csr.starts + i
-                elif in_place:
-                    x = <const floating *> X.data + i * X.cols
-                else:
-                    gather(rows, i, NULL, X, gathered)
-                    x = gathered
-                if job == NULL:
-                    out = AL + i * n_L
-                predict(self.layers, self.L, act, <const floating *> self.data,
-                        rows, x, &nonzeros if sparse else NULL, hidden, hidden_prev, out)
-                if job != NULL:
-                    if job.weights != NULL:
-                        w = <const floating *> job.weights + i - first
-                    total += levels.output_delta(
-                        self.cost, rows, n_L, self.cost_parameter, 1.0, w,
-                        targets(job, i - first, rows, T_batch), out)
-                elif self.output == OUTPUT_SOFTMAX:
-                    levels.softmax(rows, n_L, out)
-                elif self.output == OUTPUT_EXP:
-                    levels.exp_in_place(rows * n_L, out)
-                i += rows
-            restore_modes(modes)
+            if Y == NULL:
+                levels.verbs.predict(&self.net, X, first, stop, work, AL)
+            else:
+                total = levels.verbs.evaluate(&self.net, X, first, stop, work, Y)
+        free(memory)
         return total
 
 
@@ -394,28 +307,12 @@ def multiply(A, B, C, double alpha, double beta):
 
     A may be some rows of one, if C is C-contiguous.
     """
-    cdef:
-        Source a, b, c
-        uint64_t modes
+    cdef Source a, b, c
     if not (_read(A, &a) and _read(B, &b) and _read(C, &c) and a.type == b.type == c.type
             and a.cols == b.rows and a.rows == c.rows and b.cols == c.cols):
         raise ValueError("A, B and C must be readable, and their shapes must fit")
     with nogil:
-        modes = flush_subnormals()
-        if a.type == b'f':
-            _multiply(&a, &b, &c, alpha, beta, <float *> c.data)
-        else:
-            _multiply(&a, &b, &c, alpha, beta, <double *> c.data)
-        restore_modes(modes)
-
-
-cdef void _multiply(
-    const Source *A, const Source *B, const Source *C, double alpha, double beta, floating *data,
-) noexcept nogil:
-    rows_of_product(
-        A.col if A.col != 1 else A.rows, A.col != 1, B.col != 1, C.col != 1,
-        A.rows, B.cols, A.cols, <floating> alpha, <const floating *> A.data,
-        <const floating *> B.data, <floating> beta, data)
+        levels.verbs.multiply(&a, &b, alpha, beta, &c)
 
 
 def span(X, W0, V0, shares, pairs, Py_ssize_t first, Py_ssize_t stop):
@@ -428,7 +325,6 @@ def span(X, W0, V0, shares, pairs, Py_ssize_t first, Py_ssize_t stop):
         Source x, w0, v0, w, c
         Py_ssize_t i
         double *of = <double *> _address(shares)
-        uint64_t modes
     v0.data = NULL
     if V0 is not None:
         _read(V0, &v0)
@@ -446,28 +342,7 @@ def span(X, W0, V0, shares, pairs, Py_ssize_t first, Py_ssize_t stop):
         _read(pairs[i][0], &w)
         _read(pairs[i][1], &c)
         with nogil:
-            modes = flush_subnormals()
-            if x.type == b'f':
-                _span(&x, &w0, &v0, of + 2 * i, &c, first, stop, <float *> w.data)
-            else:
-                _span(&x, &w0, &v0, of + 2 * i, &c, first, stop, <double *> w.data)
-            restore_modes(modes)
-
-
-cdef void _span(
-    const Source *X, const Source *W0, const Source *V0, const double *shares, const Source *C,
-    Py_ssize_t first, Py_ssize_t stop, floating *W,
-) noexcept nogil:
-    cdef:
-        Py_ssize_t n = W0.cols, at = first * n, size = (stop - first) * n
-        bint rows = X.col == 1 and X.row == X.cols
-    levels.set_scaled(size, <floating> shares[0], <const floating *> W0.data + at, W + at)
-    if V0.data != NULL:
-        levels.add_scaled(size, <floating> shares[1], <const floating *> V0.data + at, W + at)
-    rows_of_product(
-        X.cols, rows, False, False, stop - first, n, X.rows, <floating> 1,
-        <const floating *> X.data + first * (1 if rows else X.rows), <const floating *> C.data,
-        <floating> 1, W + at)
+            levels.verbs.span(&x, &w0, &v0, of + 2 * i, &c, first, stop, &w)
 
 
 def take_over(model, params, training, rng):
@@ -532,8 +407,6 @@ cdef class Trainer:
         object draw        # makes the order of an epoch
         int64_t *order     # the workspace of one, if the epochs will name it
         object own_targets  # where they are not of the plan's type
-        const void *m1
-        const void *m2
         readonly size_t size  # bytes of the workspace
         Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
 
@@ -543,8 +416,8 @@ cdef class Trainer:
             Job *job = &self.job
             Slot *slot
             Layer *layer
-            Py_ssize_t l, at, batch = settings.batch, L = plan.L
-            size_t itemsize = 4 if plan.type == b'f' else 8
+            Py_ssize_t l, at, batch = settings.batch, L = plan.net.L
+            size_t itemsize = 4 if plan.net.type == b'f' else 8
             bint rows, cols, shuffled = settings.order is not None
             object X = data.X, m1 = training.m1, m2 = training.m2, bits = None
             tuple keep = settings.keep or (1.0,) * L
@@ -554,10 +427,9 @@ cdef class Trainer:
         if n_threads < 1:
             raise ValueError("a team has at least one thread")
         job.team.n_threads = n_threads
-        self.plan, self.type = plan, plan.type
+        self.plan, self.type = plan, plan.net.type
         self.model, self.training, self.counts = model, training, training.counts
-        job.L, job.layers = L, plan.layers
-        job.cost, job.cost_parameter = plan.cost, plan.cost_parameter
+        job.net = plan.net
         plan._check(X, &job.X)
         if not 1 <= batch <= job.X.rows:
             raise ValueError("a batch must be some of the examples")
@@ -570,11 +442,12 @@ cdef class Trainer:
                     and moments.flags.writeable):
                 raise ValueError("the moments must be arenas like the plan's")
         job.m, job.batch = job.X.rows, batch
+        job.per_step = batch * min(<Py_ssize_t> settings.accumulate, (job.m + batch - 1) // batch)
         rows = job.X.col == 1 and job.X.row == job.X.cols and job.X.csr.starts == NULL
         cols = job.X.row == 1 and job.X.col == job.X.rows and batch == job.m
         job.keep_X = keep[0]
         job.read_in_place = (
-            job.X.type == plan.type and (rows or cols) and not shuffled and job.keep_X == 1)
+            job.X.type == plan.net.type and (rows or cols) and not shuffled and job.keep_X == 1)
         job.trans_X = job.read_in_place and not rows
         self.take(data.T, data.labels, data.weights)
         job.sparse = plan._reads_nonzeros(&job.X, batch) and gram is None
@@ -588,27 +461,29 @@ cdef class Trainer:
             self.lock = bits.lock
         self.draw = settings.order
         self.kept_alive = [X, bits, m1, m2, gram]
-        self.m1, self.m2 = _address(m1), _address(m2)
+        job.m1, job.m2 = _address(m1), _address(m2)
         self._set_numbers(settings)
         for l in range(L):
             layer, slot = &plan.layers[l], &job.slots[l]
             at = layer.at
-            slot.W = <char *> plan.data + itemsize * at
+            slot.W = <char *> plan.net.params + itemsize * at
             if m1 is not None:
-                slot.m1_W = <char *> self.m1 + itemsize * at
+                slot.m1_W = <char *> job.m1 + itemsize * at
             if m2 is not None:
-                slot.m2_W = <char *> self.m2 + itemsize * at
+                slot.m2_W = <char *> job.m2 + itemsize * at
             at = layer.n_prev * layer.n
             slot.b = <char *> slot.W + itemsize * at
             slot.m1_b = <char *> slot.m1_W + itemsize * at
             slot.m2_b = <char *> slot.m2_W + itemsize * at
             slot.keep = keep[l + 1] if l < L - 1 else 1.0
-        # as relu_and_output needs it; few examples of many units lie one unit a row
+        # A last hidden layer of relu is taken with the output where relu_and_output can; few
+        # examples of many units lie one unit a row.
+        job.top = L - 1
         layer = &plan.layers[L - 2 if L > 1 else 0]
-        job.joint = (
-            n_threads == 1 and L > 1 and plan.layers[L - 1].n == 1 and layer.act == RELU
-            and 16 <= layer.n <= BLOCK and (batch > 32 or batch >= layer.n)
-            and job.slots[L - 2].keep == 1 and levels.loops.relu_and_output_f != NULL)
+        if (n_threads == 1 and L > 1 and plan.layers[L - 1].n == 1 and layer.act == RELU
+                and 16 <= layer.n <= BLOCK and (batch > 32 or batch >= layer.n)
+                and job.slots[L - 2].keep == 1 and job.per_step == batch and levels.verbs.joint):
+            job.top = L - 2
         if gram is not None:
             self._check_gram(gram)
             job.gram = True
@@ -637,7 +512,10 @@ cdef class Trainer:
         job.l2, job.l2_per_weight = settings.l2, settings.l2_per_weight
         job.epsilon_corrected, job.cost_per_row = settings.epsilon_corrected, settings.cost_per_row
         job.cost_scale = settings.cost_scale
-        job.fused = job.optimizer == SGD and job.clip_norm == 0
+        # the gradient is whole where it is looked at, left, or summed over several batches
+        job.way = STREAM
+        if job.clip_norm > 0 or job.optimizer == NONE or job.per_step > job.batch:
+            job.way = WHOLE
         job.guarded = settings.guarded
         return 0
 
@@ -661,7 +539,7 @@ cdef class Trainer:
         cdef:
             Job *job = &self.job
             size_t itemsize = 4 if self.type == b'f' else 8
-            size_t at = 0, size = itemsize * self.plan.n_params
+            size_t at = 0, size = itemsize * self.plan.net.size
         if gram is not None:
             at = itemsize * self.plan.layers[0].n_prev * self.plan.layers[0].n
             job.regions[1].live, job.regions[1].size = <char *> _address(gram.C), gram.C.nbytes
@@ -670,7 +548,7 @@ cdef class Trainer:
             if gram.U is not None:
                 job.regions[3].live = <char *> _address(gram.U)
                 job.regions[3].size = gram.U.nbytes
-        job.regions[0].live, job.regions[0].size = <char *> self.plan.data + at, size - at
+        job.regions[0].live, job.regions[0].size = <char *> self.plan.net.params + at, size - at
         if m1 is not None:
             job.regions[4].live, job.regions[4].size = <char *> _address(m1) + at, size - at
         if m2 is not None:
@@ -688,12 +566,15 @@ cdef class Trainer:
         self._assign(start + (ALIGNMENT - <size_t> start % ALIGNMENT), itemsize, shuffled)
         self.kept_alive.append(work)
         memset(self.job.shares, 0, self.job.team.n_threads * sizeof(Share))
+        if self.job.way == WHOLE:
+            # between the layers too, where the arena has gaps
+            memset(self.job.grads, 0, self.job.net.size * itemsize)
         return 0
 
     cdef size_t _assign(self, char *start, size_t itemsize, bint shuffled) noexcept:
         cdef:
             Job *job = &self.job
-            Py_ssize_t i, l, n_L = job.layers[job.L - 1].n, batch = job.batch
+            Py_ssize_t i, l, n_L = job.net.layers[job.net.L - 1].n, batch = job.batch
             Py_ssize_t widest = 0, n_threads = job.team.n_threads
             const Layer *layer
             Slot *slot
@@ -701,8 +582,8 @@ cdef class Trainer:
             void *dW
             char *at = start
         job.shares = <Share *> _take(&at, n_threads * sizeof(Share))
-        for l in range(job.L):
-            layer, slot = &job.layers[l], &job.slots[l]
+        for l in range(job.net.L):
+            layer, slot = &job.net.layers[l], &job.slots[l]
             slot.A = _take(&at, batch * layer.n * itemsize)
             slot.S = slot.A
             if needs_Z(layer.act) or slot.keep < 1:
@@ -710,34 +591,32 @@ cdef class Trainer:
             if slot.keep < 1:
                 slot.kept = <unsigned char *> _take(&at, batch * layer.n)
             slot.db = _take(&at, n_threads * layer.n * itemsize)
-            if l < job.L - 1:
+            if l < job.net.L - 1:
                 widest = max(widest, layer.n)
             if not (job.sparse and l == 0):
                 job.scratch = max(
                     job.scratch, (layer.n_prev + n_threads - 1) // n_threads * layer.n)
         # alone, a thread is done with dZ[l + 1] when it makes dZ[l - 1]
-        job.slots[job.L - 1].dZ = job.slots[job.L - 1].A
+        job.slots[job.net.L - 1].dZ = job.slots[job.net.L - 1].A
         if n_threads == 1:
             dZ[0] = _take(&at, batch * widest * itemsize)
             dZ[1] = _take(&at, batch * widest * itemsize)
-        for l in range(job.L - 1):
+        for l in range(job.net.L - 1):
             job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
-                               else _take(&at, batch * job.layers[l].n * itemsize))
-        if job.joint:
-            job.slots[job.L - 2].dZ = job.slots[job.L - 2].A
-        if job.fused and job.joint:
-            job.slots[job.L - 1].dW = _take(&at, job.layers[job.L - 1].n_prev * itemsize)
-        if job.clip_norm > 0 or job.optimizer == NONE:
-            for l in range(job.L):
-                job.slots[l].dW = _take(
-                    &at, job.layers[l].n_prev * job.layers[l].n * itemsize)
-        elif not job.fused:
+                               else _take(&at, batch * job.net.layers[l].n * itemsize))
+        if job.top < job.net.L - 1:
+            job.slots[job.top].dZ = job.slots[job.top].A
+        if job.way == WHOLE:
+            job.grads = _take(&at, job.net.size * itemsize)
+            for l in range(job.net.L):
+                job.slots[l].dW = <char *> job.grads + job.net.layers[l].at * itemsize
+        elif job.optimizer != SGD or job.top < job.net.L - 1:
             # each is used at once
             dW = _take(&at, n_threads * job.scratch * itemsize)
-            for l in range(job.L):
+            for l in range(job.net.L):
                 job.slots[l].dW = dW
         if job.sparse:
-            layer = job.layers
+            layer = job.net.layers
             job.starts[0] = <int64_t *> _take(&at, (batch + 1) * sizeof(int64_t))
             job.starts[1] = <int64_t *> _take(&at, (batch + 1) * sizeof(int64_t))
             if shuffled or job.keep_X < 1:
@@ -767,8 +646,8 @@ cdef class Trainer:
         cdef Job *job = &self.job
         self.targets = self.plan._targets(job.m, T, labels, weights)
         T, labels, weights = self.targets
-        job.T, job.labels = _address(T), <const int64_t *> _address(labels)
-        job.weights = _address(weights)
+        job.Y.T, job.Y.labels = _address(T), <const int64_t *> _address(labels)
+        job.Y.weights = _address(weights)
 
     def retake(self, X, Y, double least, double most):
         """Train on other examples from the next epoch on, if they are read as the ones before.
@@ -783,16 +662,14 @@ cdef class Trainer:
         if (type(X) is not ndarray or not _read(X, &x) or x.type != job.X.type
                 or x.rows != job.X.rows or x.cols != job.X.cols
                 or x.row != job.X.row or x.col != job.X.col
-                or job.sparse or job.gram or job.weights != NULL or job.shares[0].busy):
+                or job.sparse or job.gram or job.Y.weights != NULL or job.shares[0].busy):
             return False
         if (self._is_trained(x.data, (x.rows - 1) * x.row, (x.cols - 1) * x.col,
                              4 if x.type == b'f' else 8)
-                or first_nonfinite_row(&x, self.type == b'f') >= 0
+                or levels.verbs.first_nonfinite(&x, self.type == b'f') >= 0
                 or not self._retake_targets(Y, least, most)):
             return False
-        if not (levels.all_finite(self.plan.n_params, <const float *> self.plan.data)
-                if self.type == b'f' else
-                levels.all_finite(self.plan.n_params, <const double *> self.plan.data)):
+        if not levels.verbs.all_finite(self.type, job.net.size, job.net.params):
             return False
         self.kept_alive[0] = X
         job.X.data = x.data
@@ -803,8 +680,8 @@ cdef class Trainer:
         cdef:
             Job *job = &self.job
             Py_buffer buffer
-            Py_ssize_t m = job.m, n_L = self.plan.layers[self.plan.L - 1].n
-            Py_ssize_t cols = 1 if job.labels != NULL else n_L
+            Py_ssize_t m = job.m, n_L = self.plan.layers[self.plan.net.L - 1].n
+            Py_ssize_t cols = 1 if job.Y.labels != NULL else n_L
             Py_ssize_t size = m * cols
             char kind
             bint fits
@@ -823,10 +700,10 @@ cdef class Trainer:
         PyBuffer_Release(&buffer)
         if not fits:
             return False
-        if job.labels != NULL:
+        if job.Y.labels != NULL:
             # nobody else can change the copy
-            memcpy(<void *> job.labels, buffer.buf, size * sizeof(int64_t) if kind == b'q' else 0)
-            return kind == b'q' and _are_indices(size, job.labels, n_L)
+            memcpy(<void *> job.Y.labels, buffer.buf, size * sizeof(int64_t) if kind == b'q' else 0)
+            return kind == b'q' and _are_indices(size, job.Y.labels, n_L)
         if kind == self.type:
             if self._is_trained(buffer.buf, size - 1, 0, 4 if kind == b'f' else 8):
                 return False
@@ -837,7 +714,7 @@ cdef class Trainer:
                 self.own_targets = empty(size, self.plan.dtype)
             out = _address(self.own_targets)
             self.targets = self.own_targets, None, None
-        job.T = out
+        job.Y.T = out
         if self.type == b'f':
             return _take_targets(size, kind, buffer.buf, least, most, <float *> out)
         return _take_targets(size, kind, buffer.buf, least, most, <double *> out)
@@ -849,11 +726,11 @@ cdef class Trainer:
         cdef:
             const char *first = <const char *> data + itemsize * (min(row, 0) + min(col, 0))
             const char *stop = <const char *> data + itemsize * (max(row, 0) + max(col, 0) + 1)
-            size_t size = self.plan.n_params * (4 if self.type == b'f' else 8)
+            size_t size = self.plan.net.size * (4 if self.type == b'f' else 8)
             const char *arenas[3]
             Py_ssize_t i
-        arenas[0], arenas[1] = <const char *> self.plan.data, <const char *> self.m1
-        arenas[2] = <const char *> self.m2
+        arenas[0], arenas[1] = <const char *> self.plan.net.params, <const char *> self.job.m1
+        arenas[2] = <const char *> self.job.m2
         for i in range(3):
             if arenas[i] != NULL and first < arenas[i] + size and arenas[i] < stop:
                 return True
@@ -863,7 +740,7 @@ cdef class Trainer:
         """Let go of the examples: there is no epoch before `retake` has taken others."""
         self.kept_alive[0] = None
         self.targets = None, self.targets[1], self.targets[2]
-        self.job.X.data = self.job.T = NULL
+        self.job.X.data = self.job.Y.T = NULL
         self.job.X.csr.starts = NULL
 
     def begin(self, double learning_rate):
@@ -919,10 +796,7 @@ cdef class Trainer:
     cdef double _epoch(self, Py_ssize_t thread) except? -1:
         cdef double cost
         with nogil:
-            if self.type == b'f':
-                cost = epoch(&self.job, thread, <const float *> NULL)
-            else:
-                cost = epoch(&self.job, thread, <const double *> NULL)
+            cost = levels.verbs.epoch(&self.job, thread)
         if thread == 0:
             if self.job.ended or self.job.steps > self.counts.steps:
                 self.model.training = self.training
@@ -934,22 +808,10 @@ cdef class Trainer:
 
     def gradient(self, out):
         """Copy the gradient that the optimiser "none" has left to an arena."""
-        cdef:
-            char *start
-            char *to
-            Py_ssize_t l, size
-            size_t itemsize = self.plan.params.itemsize
-            const Layer *layer
         if (self.job.optimizer != NONE or not out.flags.writeable
                 or not _is_like(out, self.plan.params, self.plan.params.shape)):
             raise ValueError("out must be like the arena, and the optimiser none")
-        start = <char *> _address(out)
-        for l in range(self.job.L):
-            layer = &self.job.layers[l]
-            to = start + layer.at * itemsize
-            size = layer.n_prev * layer.n
-            memcpy(to, self.job.slots[l].dW, size * itemsize)
-            memcpy(to + size * itemsize, self.job.slots[l].db, layer.n * itemsize)
+        memcpy(_address(out), self.job.grads, out.nbytes)
 
     def abandon(self):
         """Let the threads go that wait for one that will not come."""

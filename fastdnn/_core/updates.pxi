@@ -140,7 +140,7 @@ cdef void softmax(Py_ssize_t rows, Py_ssize_t cols, floating *Z) noexcept nogil:
 
 # --------------------------------------------------------------------------------------- optimisers
 
-cdef void update(
+cdef void move(
     Optimizer optimizer, Py_ssize_t size, const Step *step,
     const floating *g, floating *m1, floating *m2, floating *p,
 ) noexcept nogil:

@@ -1,7 +1,7 @@
 """The Gram form: full-batch gradient descent on the first layer without a pass over the data.
 
 The first layer's weights W and their moment V stay in the span of their first values and of the
-data: W = w W0 + w' V0 + X^T C, V = v W0 + v' V0 + X^T U. `engine.pyx` moves C, U (m, n_1) and the
+data: W = w W0 + w' V0 + X^T C, V = v W0 + v' V0 + X^T U. `gram.pxi` moves C, U (m, n_1) and the
 four shares by X X^T, X W0 and X V0 alone; here they are made, and W and V written out again.
 """
 

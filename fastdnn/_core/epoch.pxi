@@ -1,0 +1,224 @@
+# An epoch of training: batches, and what holds for all of a team's threads.
+#
+# Nothing here allocates or touches an object, but that Ctrl-C is looked for after a batch. An epoch
+# takes subnormal numbers as zero.
+
+cdef extern from "Python.h":
+    # declared without its exception, which waits until the team has met
+    int PyErr_CheckSignals()
+
+
+cdef enum:
+    # multiplications between two looks for Ctrl-C: a fraction of a millisecond
+    PATIENCE = 1_000_000
+
+
+cdef struct Part:
+    # what a thread knows of the batch, and of the step that this belongs to
+    Py_ssize_t thread
+    Py_ssize_t at     # where the batch begins in the order
+    Py_ssize_t batch  # its examples
+    Py_ssize_t first  # where the thread's rows begin in it
+    Py_ssize_t rows
+    bint begins       # whether it is the step's first
+    bint ends         # or its last
+    double weight     # of all examples of the step
+    int64_t batches   # of the epoch, this one included
+    int64_t steps     # that were taken
+    double l2
+    Step step         # the optimiser's numbers
+    uint64_t modes    # of its processor, as they were found
+
+
+cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nogil:
+    # A thread's part of one pass over the data. The first thread decides what all do next, and
+    # returns the mean cost before each update: if that or a parameter is not finite, a guarded job
+    # is as it was before, and NaN returned; if Ctrl-C was pressed amidst the batches, the exception
+    # is set. The tag says the element type.
+    cdef:
+        Part part
+        double total
+    part.thread, part.batches, part.steps, part.step = thread, 0, job.steps, job.step
+    part.modes = flush_subnormals()
+    total = train(job, &part, tag)
+    restore_modes(part.modes)
+    return total
+
+
+cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
+    cdef:
+        Py_ssize_t l, thread = part.thread
+        double total = 0, total_weight = 0, work = 0, done = 0, counts
+        bint finite = True
+    job.shares[thread].first_squares = -1
+    if thread == 0:
+        job.first = job.rows = job.begin = job.end = 0
+        job.ended = False
+        if job.guarded:
+            save(job)
+        for l in range(job.net.L):
+            work += <double> job.net.layers[l].n_prev * job.net.layers[l].n
+    while True:
+        if thread == 0:
+            choose_batch(job, part, tag, finite, work, &done, &total_weight)
+        if not wait(&job.team):
+            if thread == 0:
+                job.ended = False
+            break
+        if job.rows == 0:
+            break
+        # the first thread goes on to the next batch while others end this one
+        counts = job.end - job.begin if job.cost_per_row else job.weight
+        begin_batch(job, part)
+        total += counts / part.weight * step(job, part, tag, &finite)
+    if thread > 0:
+        return 0
+    if job.guarded and not (finite and is_finite(job, tag)):
+        restore(job)
+        job.ended = False
+        return NAN
+    job.steps = part.steps
+    return total / total_weight if total_weight > 0 else 0.0
+
+
+cdef void choose_batch(
+    Job *job, Part *part, const floating *tag, bint finite, double work, double *done,
+    double *total_weight,
+) noexcept nogil:
+    # The next batch, of a step that weighs something, if the training goes on; its dropout is
+    # drawn. Who waits for whom hangs on this, so that it is decided once, and not looked up by each
+    # thread.
+    job.first += job.rows
+    job.rows = 0
+    while finite:
+        if done[0] >= PATIENCE:
+            done[0] = 0
+            look_for_signals(job, part)
+        if job.interrupted:
+            return
+        if job.first == job.end:
+            if job.first == job.m:
+                job.ended = True
+                return
+            job.begin = job.first
+            job.end = min(job.first + job.per_step, job.m)
+            job.weight = job.end - job.begin
+            if job.Y.weights != NULL:
+                job.weight = weight_of(job, tag)
+            total_weight[0] += job.end - job.begin if job.cost_per_row else job.weight
+        if job.weight != 0:
+            job.rows = min(job.batch, job.end - job.first)
+            done[0] += work * job.rows
+            if job.sparse:
+                find_starts(job, part.batches + 1)
+            draw(job, job.rows, part.batches + 1)
+            return
+        done[0] += job.end - job.first
+        job.first = job.end
+
+
+cdef void look_for_signals(Job *job, Part *part) noexcept nogil:
+    # with the modes that the handlers expect, and may change
+    restore_modes(part.modes)
+    with gil:
+        job.interrupted = PyErr_CheckSignals() != 0
+    part.modes = flush_subnormals()
+
+
+cdef void save(Job *job) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(REGIONS):
+        if job.regions[i].size > 0:
+            memcpy(job.regions[i].saved, job.regions[i].live, job.regions[i].size)
+
+
+cdef void restore(Job *job) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(REGIONS):
+        if job.regions[i].size > 0:
+            memcpy(job.regions[i].live, job.regions[i].saved, job.regions[i].size)
+
+
+cdef bint is_finite(Job *job, const floating *tag) noexcept nogil:
+    # parameters and moments; the shares of the Gram form are no elements of the network's type
+    cdef Py_ssize_t i, size
+    for i in range(REGIONS):
+        size = <Py_ssize_t> (job.regions[i].size // sizeof(floating))
+        if i != SHARES and not all_finite(size, <const floating *> job.regions[i].live):
+            return False
+    return not job.gram or gram_is_finite(job, tag)
+
+
+cdef void begin_batch(const Job *job, Part *part) noexcept nogil:
+    # The corrections of Adam's bias depend on how many steps there were, this one included.
+    cdef:
+        Step *step = &part.step
+        int64_t steps = part.steps + 1
+    part.at, part.batch, part.weight = job.first, job.rows, job.weight
+    part.begins, part.ends = job.first == job.begin, job.first + job.rows == job.end
+    part.first = share(&job.team, job.rows, part.thread)
+    part.rows = share(&job.team, job.rows, part.thread + 1) - part.first
+    part.batches += 1
+    step.rate = job.learning_rate
+    step.decay = job.learning_rate * job.weight_decay
+    step.root = 1
+    if job.bias_corrected:
+        step.rate = job.learning_rate / (1 - power(step.beta1, steps))
+        step.root = 1 / sqrt(1 - power(step.beta2, steps))
+    part.l2 = job.l2
+    if job.l2_per_weight:
+        part.l2 = job.l2 / part.weight
+    if job.epsilon_corrected:
+        step.epsilon = job.step.epsilon * step.root
+
+
+cdef double power(double base, int64_t exponent) noexcept nogil:
+    cdef double power = 1
+    while exponent > 0:
+        if exponent & 1:
+            power *= base
+        base *= base
+        exponent >>= 1
+    return power
+
+
+cdef void draw(Job *job, Py_ssize_t rows, int64_t batches) noexcept nogil:
+    # what dropout keeps of a batch; of a sparse one among the nonzeros
+    cdef Py_ssize_t l, size = rows * job.X.cols
+    if job.sparse:
+        size = <Py_ssize_t> job.starts[batches % 2][rows]
+    if job.keep_X < 1:
+        draw_kept(job.bits, size, job.keep_X, job.kept_X)
+    for l in range(job.net.L):
+        if job.slots[l].keep < 1:
+            draw_kept(job.bits, rows * job.net.layers[l].n, job.slots[l].keep, job.slots[l].kept)
+
+
+cdef void draw_kept(
+    BitGenerator *bits, Py_ssize_t size, double keep, unsigned char *kept,
+) noexcept nogil:
+    # each 64 bits decide on two elements
+    cdef:
+        Py_ssize_t i = 0
+        uint64_t word, limit = <uint64_t> (keep * 4294967296.0)
+    while i < size:
+        word = bits.next_uint64(bits.state)
+        kept[i] = (word & <uint64_t> 0xffffffff) < limit
+        if i + 1 < size:
+            kept[i + 1] = (word >> 32) < limit
+        i += 2
+
+
+cdef inline Py_ssize_t example(const int64_t *order, Py_ssize_t i) noexcept nogil:
+    # which is number i
+    return i if order == NULL else <Py_ssize_t> order[i]
+
+
+cdef double weight_of(const Job *job, const floating *tag) noexcept nogil:
+    # of the next step
+    cdef:
+        Py_ssize_t i
+        double total = 0
+    for i in range(job.begin, job.end):
+        total += (<const floating *> job.Y.weights)[example(job.order, i)]
+    return total

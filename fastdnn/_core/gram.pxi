@@ -1,0 +1,80 @@
+# The first layer in the Gram form.
+#
+# In full-batch gradient descent the first layer's weights W and their moment V never leave the span
+# of their first values W0, V0 and of the data: W = w W0 + w' V0 + X^T C, V = v W0 + v' V0 + X^T U
+# with C, U of shape (m, n). The gradient X^T dZ + l2 W moves C by dZ + l2 C and w, w' by l2 w,
+# l2 w'. So X is needed only in K = X X^T (m, m), X W0 and X V0, which are computed once:
+# X W = w X W0 + w' X V0 + K C. C stands where the engine has W, and U where it has V.
+
+cdef void gram_forward(Job *job, const Part *part, floating *Z) noexcept nogil:
+    # the logits of the part's rows
+    cdef:
+        Py_ssize_t n = job.net.layers[0].n, size = part.rows * n, at = part.first * n
+        const floating *C = <const floating *> job.slots[0].W
+        const floating *Z0 = <const floating *> job.Z0 + at
+        const floating *ZV0 = NULL
+        double w = job.of_W[0], v = job.of_W[1], squares
+    set_scaled(size, <floating> w, Z0, Z)
+    if job.ZV0 != NULL:
+        ZV0 = <const floating *> job.ZV0 + at
+        add_scaled(size, <floating> v, ZV0, Z)
+    product(False, False, False, part.rows, n, job.m,
+            <floating> 1, <const floating *> job.K + part.first * job.m, C, <floating> 1, Z)
+    if job.l2 > 0:
+        # |W|^2 = |w W0 + w' V0|^2 + 2 <X (w W0 + w' V0), C> + <K C, C>
+        squares = dot(size, C + at, Z) + w * dot(size, C + at, Z0)
+        if ZV0 != NULL:
+            squares += v * dot(size, C + at, ZV0)
+        if part.thread == 0:
+            squares += w * w * job.W0_W0 + 2 * w * v * job.W0_V0 + v * v * job.V0_V0
+        job.shares[part.thread].squares = squares
+
+
+cdef bint gram_is_finite(const Job *job, const floating *tag) noexcept nogil:
+    # Whether W and V are, which nobody has written out: none of their elements is above the norms
+    # of what they are the sum of, |X^T C|^2 <= trace(K) |C|^2.
+    cdef:
+        double most = FLT_MAX if sizeof(floating) == 4 else DBL_MAX
+        double W0 = sqrt(job.W0_W0), V0 = sqrt(job.V0_V0), data = sqrt(job.trace)
+        Py_ssize_t size = job.m * job.net.layers[0].n
+        const floating *C = <const floating *> job.slots[0].W
+        const floating *U = <const floating *> job.slots[0].m1_W
+        const double *w = job.of_W
+        const double *v = job.of_V
+        double U_U = 0 if U == NULL else dot(size, U, U)
+    return (
+        fabs(w[0]) <= most and fabs(w[1]) <= most and fabs(v[0]) <= most and fabs(v[1]) <= most
+        and fabs(w[0]) * W0 + fabs(w[1]) * V0 + data * sqrt(dot(size, C, C)) <= most
+        and fabs(v[0]) * W0 + fabs(v[1]) * V0 + data * sqrt(U_U) <= most)
+
+
+cdef void gram_update(Job *job, double rate) noexcept nogil:
+    move_share(job, rate, &job.of_W[0], &job.of_V[0])
+    move_share(job, rate, &job.of_W[1], &job.of_V[1])
+
+
+cdef void move_share(const Job *job, double rate, double *w, double *v) noexcept nogil:
+    # what update does to a weight w with the moment v and the gradient l2 w
+    cdef double d = job.l2 * w[0]
+    if job.optimizer == SGD:
+        w[0] -= rate * d
+    else:
+        v[0] = job.step.beta1 * v[0] + d
+        w[0] -= rate * (v[0] if job.optimizer == MOMENTUM else d + job.step.beta1 * v[0])
+
+
+cdef void span_rows(
+    const Source *X, const Source *W0, const Source *V0, const double *shares, const Source *C,
+    Py_ssize_t first, Py_ssize_t stop, floating *W,
+) noexcept nogil:
+    # the rows first .. stop of W := w W0 + w' V0 + X^T C
+    cdef:
+        Py_ssize_t n = W0.cols, at = first * n, size = (stop - first) * n
+        bint rows = X.col == 1 and X.row == X.cols
+    set_scaled(size, <floating> shares[0], <const floating *> W0.data + at, W + at)
+    if V0.data != NULL:
+        add_scaled(size, <floating> shares[1], <const floating *> V0.data + at, W + at)
+    rows_of_product(
+        X.cols, rows, False, False, stop - first, n, X.rows, <floating> 1,
+        <const floating *> X.data + first * (1 if rows else X.rows), <const floating *> C.data,
+        <floating> 1, W + at)

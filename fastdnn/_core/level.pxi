@@ -1,0 +1,67 @@
+# A level: everything that computes, written once for float32 and float64.
+#
+# Point functions compute one element, loops wrap them, a step calls the loops, and the verbs below
+# hand it all out. level_base, level_v3 and level_v4 include this file, and differ only in the
+# instruction set that the compiler may use. Branches are written as selects so that every loop
+# becomes SIMD, sums run over sixteen fixed accumulators, and products are not contracted into fused
+# multiply-adds: so each level gives the same bits.
+#
+# A matrix (rows, cols) is contiguous. Units lie along its rows (unit_rows: one unit a row, its
+# examples contiguous) or along its columns (one example a row, its units contiguous).
+
+from cpython.pycapsule cimport PyCapsule_New
+from cython cimport floating
+from libc.float cimport DBL_MAX, FLT_MAX
+from libc.math cimport NAN, fabs
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy
+
+from fastdnn._core cimport blas
+from fastdnn._core.blas cimport blas_int
+from fastdnn._core.levels cimport LoopTable
+from fastdnn._core.modes cimport flush_subnormals, restore_modes
+from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
+from fastdnn._core.spec cimport (
+    ABSOLUTE_ERROR, ADAM, BLOCK, CHUNK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV,
+    NONE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, POISSON, QUANTILE, REGIONS, RELU, RMSPROP,
+    SELU, SGD, SHARES, SIGMOID, SIGMOID_CROSS_ENTROPY, SIGMOID_Z, SILU, SOFTMAX_CROSS_ENTROPY,
+    SOFTPLUS, SQUARED_ERROR, TANH, WHOLE, Activation, BitGenerator, Caches, Cost, Job, Layer, Net,
+    Optimizer, Share, Slot, Step, Targets, Verbs, block_rows, needs_Z, reads_nonzeros,
+)
+from fastdnn._core.team cimport share, wait
+
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define FASTDNN_THREAD __declspec(thread)
+    #else
+    #define FASTDNN_THREAD __thread
+    #endif
+    #define FASTDNN_SCRATCH 65536
+    /* Memory of each thread's own, from a cache line on: a thread's stack may be as small as that.
+       The system gives it when it is first touched. A loop that uses it calls none that does. */
+    static FASTDNN_THREAD char fastdnn_memory[FASTDNN_SCRATCH + 64];
+    static char *fastdnn_scratch(void) {
+        return fastdnn_memory + (64 - (size_t) fastdnn_memory % 64);
+    }
+    """
+    enum:
+        FASTDNN_SCRATCH
+    char *fastdnn_scratch() noexcept nogil
+
+
+include "points.pxi"
+include "layers.pxi"
+include "updates.pxi"
+include "transposes.pxi"
+include "products.pxi"
+include "choose.pxi"
+include "sparse.pxi"
+include "output.pxi"
+include "step.pxi"
+include "gram.pxi"
+include "epoch.pxi"
+include "predict.pxi"
+include "finite.pxi"
+include "verbs.pxi"

@@ -1,0 +1,85 @@
+# Predictions, and the cost of examples: what reads the weights and changes nothing.
+
+cdef void infer(
+    const Layer *layers, Py_ssize_t L, Activation act, const floating *params,
+    Py_ssize_t rows, const floating *X, const Nonzeros *sparse,
+    floating *work, floating *work_prev, floating *AL,
+) noexcept nogil:
+    # AL := act of the logits of rows of X, dense or sparse; the two pieces of workspace hold the
+    # hidden layers in turns
+    cdef:
+        Py_ssize_t l
+        const Layer *layer
+        const floating *A_prev = X
+        floating *A
+        bint trans_A_prev = False, unit_rows
+    for l in range(L):
+        layer = &layers[l]
+        A = AL if l == L - 1 else work
+        unit_rows = unit_rows_pay(l, L, rows, layer.n) and not (l == 0 and sparse != NULL)
+        if l == 0 and sparse != NULL:
+            sparse_product(
+                rows, layer.n_prev, layer.n, sparse.starts, sparse.indices,
+                <const floating *> sparse.values, params + layer.at, False, A)
+        else:
+            product(trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
+                    <floating> 1, A_prev, params + layer.at, <floating> 0, A)
+        add_bias_and_activate(
+            act if l == L - 1 else layer.act, unit_rows, rows, layer.n,
+            params + layer.at + layer.n_prev * layer.n, A, A)
+        trans_A_prev = unit_rows
+        A_prev = A
+        work, work_prev = work_prev, work
+
+
+cdef double predict_rows(
+    const Net *net, const Source *X, Py_ssize_t first, Py_ssize_t stop, floating *work,
+    const Targets *Y, floating *AL,
+) noexcept nogil:
+    # the activations of the output, of the rows first .. stop of X, into those of AL; or with
+    # targets, those of these rows, the sum of their costs
+    cdef:
+        Py_ssize_t i = first, rows, chunk = min(stop - first, <Py_ssize_t> CHUNK)
+        Py_ssize_t n_L = net.layers[net.L - 1].n
+        bint in_place = X.type == net.type and X.col == 1 and X.row == X.cols
+        bint sparse = reads_nonzeros(X, net.layers[0].n, chunk, sizeof(floating))
+        Nonzeros nonzeros = X.csr
+        floating *hidden = work
+        floating *hidden_prev = hidden + chunk * net.widest
+        floating *T_batch = hidden_prev + chunk * net.widest
+        floating *Z = T_batch + chunk * n_L
+        floating *gathered = Z + chunk * n_L
+        floating *out = Z
+        const floating *x = NULL
+        const floating *w = NULL
+        Activation act = IDENTITY
+        double total = 0
+        uint64_t modes = flush_subnormals()
+    if Y == NULL and net.output == OUTPUT_SIGMOID:
+        act = SIGMOID
+    while i < stop:
+        rows = min(chunk, stop - i)
+        if sparse:
+            nonzeros.starts = X.csr.starts + i
+        elif in_place:
+            x = <const floating *> X.data + i * X.cols
+        else:
+            gather(rows, i, NULL, X, gathered)
+            x = gathered
+        if Y == NULL:
+            out = AL + i * n_L
+        infer(net.layers, net.L, act, <const floating *> net.params,
+              rows, x, &nonzeros if sparse else NULL, hidden, hidden_prev, out)
+        if Y != NULL:
+            if Y.weights != NULL:
+                w = <const floating *> Y.weights + i - first
+            total += output_delta(
+                net.cost, rows, n_L, net.cost_parameter, 1.0, w,
+                targets(Y, NULL, n_L, i - first, rows, T_batch), out)
+        elif net.output == OUTPUT_SOFTMAX:
+            softmax(rows, n_L, out)
+        elif net.output == OUTPUT_EXP:
+            exp_in_place(rows * n_L, out)
+        i += rows
+    restore_modes(modes)
+    return total

@@ -1,0 +1,288 @@
+# The one vocabulary of the core: what its doors and its levels tell each other.
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from fastdnn._core.source cimport Source
+from fastdnn._core.team cimport Team
+
+
+cdef enum Activation:
+    IDENTITY
+    RELU
+    SIGMOID
+    SIGMOID_Z  # the same but for its derivative, which is taken from z
+    TANH
+    LEAKY_RELU
+    ELU
+    SELU
+    GELU
+    SILU
+    SOFTPLUS
+
+
+cdef enum Cost:
+    SIGMOID_CROSS_ENTROPY
+    SOFTMAX_CROSS_ENTROPY
+    SQUARED_ERROR
+    ABSOLUTE_ERROR
+    HUBER
+    QUANTILE
+    POISSON
+
+
+cdef enum Output:
+    # what a prediction makes of the logits
+    OUTPUT_IDENTITY
+    OUTPUT_SIGMOID
+    OUTPUT_SOFTMAX
+    OUTPUT_EXP
+
+
+cdef enum Optimizer:
+    NONE  # leaves the gradient where it is
+    SGD
+    MOMENTUM
+    NESTEROV
+    RMSPROP
+    ADAM
+
+
+cdef enum Way:
+    # how a step takes its gradients
+    WHOLE   # of all layers, then the update
+    STREAM  # a layer's as soon as they are there
+
+
+cdef enum:
+    # elements of a block that stays in the first-level cache between the loops that share it
+    BLOCK = 1024
+    # rows that are predicted at a time
+    CHUNK = 1024
+
+
+cdef struct Step:
+    # the numbers of one step of an optimiser
+    double rate     # what multiplies the direction
+    double scale    # what multiplies the gradient first
+    double l2       # what of the parameter is added to it
+    double decay    # what share of the parameter is taken off beside it
+    double beta1    # decay rates of the moments
+    double beta2
+    double root     # what multiplies the root of the second moment
+    double epsilon
+
+
+cdef struct Caches:
+    # what the products go by, in bytes
+    Py_ssize_t first   # of the first-level cache, for B
+    Py_ssize_t second  # the second-level cache
+    bint fast          # does the processor compute faster than what lies behind that is read?
+
+
+cdef struct Layer:
+    Activation act
+    Py_ssize_t n_prev
+    Py_ssize_t n
+    Py_ssize_t at  # where W stands in the arena; b follows it
+
+
+cdef struct Net:
+    # a network as it predicts
+    char type            # b'f' float32, b'd' float64
+    Py_ssize_t L
+    const Layer *layers
+    Py_ssize_t widest    # of the hidden layers
+    Output output
+    Cost cost
+    double cost_parameter
+    void *params
+    Py_ssize_t size      # of params
+
+
+cdef struct Targets:
+    # of some examples: T (m, n_L) or the indices of their classes, and what they weigh, if not 1
+    const void *T
+    const int64_t *labels
+    const void *weights
+
+
+cdef struct Slot:
+    # where a layer's arrays are, while it trains
+    void *W
+    void *b
+    void *dW
+    void *db             # a row of sums for each thread of the team
+    void *dZ
+    void *m1_W
+    void *m1_b
+    void *m2_W
+    void *m2_b
+    void *A
+    void *S              # what the derivative is a function of, A or Z; A but for that and dropout
+    double keep          # the probability that dropout keeps an output
+    unsigned char *kept
+
+
+cdef struct BitGenerator:
+    # NumPy's bitgen_t
+    void *state
+    uint64_t (*next_uint64)(void *) noexcept nogil
+
+
+cdef struct Region:
+    # memory that an epoch changes, and where it is kept meanwhile
+    char *live
+    char *saved
+    size_t size
+
+
+cdef enum:
+    REGIONS = 6
+    SHARES = 2   # which of them are those of the Gram form
+
+
+cdef struct Share:
+    # what a thread adds to the sums of a batch; on a cache line of its own
+    double cost
+    double squares           # of the weights
+    double gradient_squares
+    double first_squares     # of the first layer's, if sparse, after its update; below 0 unknown
+    bint transposed          # whether a sparse batch is, that is always the same
+    bint busy                # while the thread is in an epoch
+    double unused[3]
+
+
+cdef struct Job:
+    Team team
+    Share *shares
+    bint interrupted     # by a signal, whose exception the first thread has
+    bint ended           # an epoch of which every batch was taken, and that was not undone
+    # the batch that all take next, as the first thread has decided; without rows there is none
+    Py_ssize_t first     # its first example, in the order
+    Py_ssize_t rows
+    # the step that it belongs to: its examples are begin .. end of the order
+    Py_ssize_t begin
+    Py_ssize_t end
+    double weight        # of all of them
+    Net net
+    Slot *slots
+    double cost_scale    # what multiplies the cost, but not its gradient
+    # the data
+    Source X
+    Targets Y
+    Py_ssize_t m
+    Py_ssize_t batch
+    Py_ssize_t per_step  # examples of a step: several batches, where gradients are accumulated
+    bint read_in_place
+    bint trans_X
+    const int64_t *order
+    # workspace
+    void *X_batch
+    void *T_batch
+    void *w_batch
+    Py_ssize_t scratch   # elements of dW that each thread has, if it streams
+    unsigned char *kept_X
+    # a sparse first layer: the batch's nonzeros, by examples and by features
+    bint sparse
+    int64_t *starts[2]   # of the examples; one for each of two steps
+    int32_t *indices
+    void *values
+    int64_t *starts_T
+    int32_t *indices_T
+    void *values_T
+    void *dW_block       # rows of dW that each thread makes and uses at once
+    # the optimiser
+    Optimizer optimizer
+    Step step
+    Way way
+    void *grads          # the arena of gradients, if they are whole
+    void *m1
+    void *m2
+    Py_ssize_t top       # delta begins with this layer: the output, or it and the last hidden layer
+    bint bias_corrected
+    double learning_rate
+    double weight_decay
+    double clip_norm
+    double l2
+    bint l2_per_weight   # l2 is divided by the batch's weight
+    bint epsilon_corrected   # epsilon is added to the root before that is corrected
+    bint cost_per_row    # a batch's mean cost counts by its rows in that of the epoch
+    int64_t steps
+    # dropout
+    BitGenerator *bits
+    double keep_X
+    # the Gram form of the first layer
+    bint gram
+    const void *K        # X X^T
+    const void *Z0       # X W0
+    const void *ZV0      # X V0
+    double *of_W         # w, w', v, v' in W = w W0 + w' V0 + ... and V = v W0 + v' V0 + ...
+    double *of_V
+    double W0_W0         # inner products
+    double W0_V0
+    double V0_V0
+    double trace         # of K
+    # what is undone if the epoch is not finite
+    bint guarded
+    Region regions[REGIONS]
+
+
+cdef struct Verbs:
+    # What a level hands out. Each looks itself at the element type, which the arguments name.
+    # predictions AL (m, n_L) of the rows first .. stop of X; work holds work_size elements
+    void (*predict)(
+        const Net *net, const Source *X, Py_ssize_t first, Py_ssize_t stop, void *work, void *AL,
+    ) noexcept nogil
+    # the sum of these rows' weighted costs against the targets, the first row's first
+    double (*evaluate)(
+        const Net *net, const Source *X, Py_ssize_t first, Py_ssize_t stop, void *work,
+        const Targets *Y,
+    ) noexcept nogil
+    double (*epoch)(Job *job, Py_ssize_t thread) noexcept nogil
+    # the first row that is not finite, or will not be in float32; or -1
+    Py_ssize_t (*first_nonfinite)(const Source *X, bint single) noexcept nogil
+    bint (*all_finite)(char type, Py_ssize_t size, const void *x) noexcept nogil
+    # C := alpha A B + beta C
+    void (*multiply)(
+        const Source *A, const Source *B, double alpha, double beta, const Source *C,
+    ) noexcept nogil
+    # rows of W := w W0 + w' V0 + X^T C
+    void (*span)(
+        const Source *X, const Source *W0, const Source *V0, const double *shares,
+        const Source *C, Py_ssize_t first, Py_ssize_t stop, const Source *W,
+    ) noexcept nogil
+    Caches *caches
+    bint joint           # whether there is a loop of relu and one output
+
+
+cdef inline bint needs_Z(Activation act) noexcept nogil:
+    # whether its derivative is no function of A
+    return act == GELU or act == SILU
+
+
+cdef inline Py_ssize_t block_rows(Py_ssize_t n) noexcept nogil:
+    # rows of a sparse layer's dW that are made at a time
+    return max(1, BLOCK // n)
+
+
+cdef inline bint reads_nonzeros(
+    const Source *X, Py_ssize_t n, Py_ssize_t batch, size_t itemsize,
+) noexcept nogil:
+    # Whether the first layer, of n units, reads the nonzeros of X as they lie. From some density on
+    # a batch that is made dense takes less time: of few units the nonzeros themselves cost more.
+    # But it must not take over twice the memory of X.
+    cdef double nonzeros
+    if X.csr.starts == NULL:
+        return False
+    nonzeros = <double> X.csr.starts[X.rows]
+    return (nonzeros < 0.2 * n / (n + 8) * X.rows * X.cols
+            or <double> batch * X.cols * itemsize > 2 * nonzeros * (itemsize + 4))
+
+
+cdef inline Py_ssize_t work_size(const Net *net, const Source *X, Py_ssize_t rows) noexcept nogil:
+    # elements of the workspace of predictions of so many rows
+    cdef:
+        Py_ssize_t n_L = net.layers[net.L - 1].n, chunk = min(rows, <Py_ssize_t> CHUNK)
+        size_t itemsize = 4 if net.type == b'f' else 8
+        bint sparse = reads_nonzeros(X, net.layers[0].n, chunk, itemsize)
+    return chunk * (2 * (net.widest + n_L) + (0 if sparse else X.cols))
