@@ -267,6 +267,7 @@ class Network:
         *,
         optimizer: Optimizer | None = None,
         batch_size: int | None = None,
+        accumulate: int = 1,
         epochs: int = 1,
         shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
@@ -294,7 +295,11 @@ class Network:
             By default the one of the last fit, at first ``Adam()``. Its moments are kept from fit
             to fit, and begin anew with another kind of optimiser.
         batch_size : int, optional
-            Examples a step, by default all.
+            Examples a batch, by default all.
+        accumulate : int
+            Batches whose gradients are added before a step is taken; of an epoch's last step there
+            may be fewer. That is a step of a batch so many times as large, but for rounding, in the
+            memory of one.
         epochs : int
             Passes over the data.
         shuffle : bool
@@ -347,8 +352,8 @@ class Network:
         """
         model = self._model
         asked = (
-            optimizer, batch_size, shuffle, l2, dropout, input_dropout, clip_norm, first_layer,
-            n_threads,
+            optimizer, batch_size, accumulate, shuffle, l2, dropout, input_dropout, clip_norm,
+            first_layer, n_threads,
         )  # fmt: skip
         # taken away, so that a fit within this one, or beside it, finds none
         before, kept = self.__dict__.pop("_kept", ((), None))

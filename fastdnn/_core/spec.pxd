@@ -63,8 +63,6 @@ cdef enum:
 cdef struct Step:
     # the numbers of one step of an optimiser
     double rate     # what multiplies the direction
-    double scale    # what multiplies the gradient first
-    double l2       # what of the parameter is added to it
     double decay    # what share of the parameter is taken off beside it
     double beta1    # decay rates of the moments
     double beta2

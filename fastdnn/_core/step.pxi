@@ -336,19 +336,9 @@ cdef void update(
     cdef:
         Py_ssize_t first = share(&job.team, job.net.size, part.thread)
         Py_ssize_t size = share(&job.team, job.net.size, part.thread + 1) - first
-    optimise(job, part, size, scale, 0, <const floating *> job.grads + first,
-             <floating *> job.m1 + first, <floating *> job.m2 + first,
-             <floating *> job.net.params + first)
-
-
-cdef inline void optimise(
-    const Job *job, const Part *part, Py_ssize_t size, double scale, double l2,
-    const floating *g, floating *m1, floating *m2, floating *p,
-) noexcept nogil:
-    # what the optimiser makes of parameters p, of the gradient scale g + l2 p
-    cdef Step numbers = part.step
-    numbers.scale, numbers.l2 = scale, l2
-    move(job.optimizer, size, &numbers, g, m1, m2, p)
+    move(job.optimizer, &part.step, size, <floating> scale, <floating> 0,
+         <const floating *> job.grads + first, <floating *> job.m1 + first,
+         <floating *> job.m2 + first, <floating *> job.net.params + first)
 
 
 cdef void stream(
@@ -365,25 +355,26 @@ cdef void stream(
         floating *m2 = <floating *> slot.m2_W + first
         floating *dW = <floating *> slot.dW + part.thread * job.scratch
         floating *db = <floating *> slot.db
+        floating one = 1, l2 = <floating> part.l2, rate = <floating> part.step.rate
     if l == 0 and job.sparse:
         sparse_stream(job, part, X)
     elif l == 0 and job.gram:
         # of the coefficients C, (m, n), dZ is the gradient
-        optimise(job, part, size, 1, part.l2, <const floating *> slot.dZ + first, m1, m2, W)
+        move(job.optimizer, &part.step, size, one, l2, <const floating *> slot.dZ + first,
+             m1, m2, W)
         if part.thread == 0:
             gram_update(job, part.step.rate)
     elif job.optimizer == SGD and l <= job.top:
         # the product is added to W itself
-        gradient(job, part, l, X, <floating> -part.step.rate,
-                 <floating> (1 - part.step.rate * part.l2), W)
+        gradient(job, part, l, X, -rate, <floating> (1 - part.step.rate * part.l2), W)
     else:
         if l <= job.top:
-            gradient(job, part, l, X, <floating> 1, <floating> 0, dW)
-        optimise(job, part, size, 1, part.l2, dW, m1, m2, W)
+            gradient(job, part, l, X, one, <floating> 0, dW)
+        move(job.optimizer, &part.step, size, one, l2, <const floating *> dW, m1, m2, W)
     if part.thread == 0:
         sum_bias(job, l, db)
-        optimise(job, part, n, 1, 0, db, <floating *> slot.m1_b, <floating *> slot.m2_b,
-                 <floating *> slot.b)
+        move(job.optimizer, &part.step, n, one, <floating> 0, <const floating *> db,
+             <floating *> slot.m1_b, <floating *> slot.m2_b, <floating *> slot.b)
 
 
 cdef double sum_of_squares(

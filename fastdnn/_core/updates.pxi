@@ -141,15 +141,14 @@ cdef void softmax(Py_ssize_t rows, Py_ssize_t cols, floating *Z) noexcept nogil:
 # --------------------------------------------------------------------------------------- optimisers
 
 cdef void move(
-    Optimizer optimizer, Py_ssize_t size, const Step *step,
+    Optimizer optimizer, const Step *step, Py_ssize_t size, floating scale, floating l2,
     const floating *g, floating *m1, floating *m2, floating *p,
 ) noexcept nogil:
     # one step from the gradient scale g + l2 p; m1 and m2 are its moments, where there are any
     cdef:
         Py_ssize_t i
         floating one = 1, d
-        floating rate = <floating> step.rate, scale = <floating> step.scale
-        floating l2 = <floating> step.l2, keep = <floating> (1.0 - step.decay)
+        floating rate = <floating> step.rate, keep = <floating> (1.0 - step.decay)
         floating beta1 = <floating> step.beta1, rest1 = <floating> (1.0 - step.beta1)
         floating beta2 = <floating> step.beta2, rest2 = <floating> (1.0 - step.beta2)
         floating root = <floating> step.root, epsilon = <floating> step.epsilon

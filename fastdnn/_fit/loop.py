@@ -216,7 +216,7 @@ def _takes_gram(model: Model, data: Data, settings: Settings) -> bool:
     if settings.first_layer == "gram" and not possible:
         raise ValueError(
             "first_layer='gram' needs a dense X, the optimiser SGD, batch_size=None, and neither "
-            "input_dropout nor clip_norm"
+            "input_dropout, clip_norm nor accumulate"
         )
     if settings.first_layer == "auto":
         return possible and pays(m, n_0, model.layer_dims[1], settings.epochs)

@@ -42,7 +42,7 @@ class Settings:
     clip_norm : float
         The greatest norm that the gradient of all parameters together keeps; 0 for any.
     accumulate : int
-        Batches of which one step is made.
+        Batches of which one step is made; of the last in an epoch there may be fewer.
     guarded : bool
         Whether an epoch that is not finite is undone, and a learning rate judged.
     first_layer : {"auto", "direct", "gram"}
@@ -85,8 +85,8 @@ class Settings:
 
     @classmethod
     def asked(
-        cls, model: Model, m: int, optimizer: Any, batch_size: Any, shuffle: Any, l2: Any,
-        dropout: Any, input_dropout: Any, clip_norm: Any, first_layer: Any, n_threads: Any,
+        cls, model: Model, m: int, optimizer: Any, batch_size: Any, accumulate: Any, shuffle: Any,
+        l2: Any, dropout: Any, input_dropout: Any, clip_norm: Any, first_layer: Any, n_threads: Any,
     ) -> "Settings":  # fmt: skip
         """Judge what a user asks for a fit of m examples: see `Network.fit`."""
         batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
@@ -106,6 +106,7 @@ class Settings:
             order=model.rng.permutation if shuffle and batch < m else None,
             l2=in_range(l2, "l2"),
             clip_norm=0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
+            accumulate=integer(accumulate, "accumulate"),
             keep=(
                 1 - in_range(input_dropout, "input_dropout", below=1),
                 *[1 - in_range(dropout, "dropout", below=1)] * (len(model.layer_dims) - 2),

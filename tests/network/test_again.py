@@ -107,6 +107,7 @@ CHANGES = {
     "optimizer": {"optimizer": SGD(0.1)},
     "batch_size": {"batch_size": 5},
     "float batch": {"batch_size": 24.0},
+    "accumulate": {"accumulate": 2},
     "epochs": {"epochs": 3},
     "shuffle": {"shuffle": 1},
     "l2": {"l2": 0.1},

@@ -75,6 +75,7 @@ FIT = {
     "l2": [(-1, ValueError), ("a", TypeError), (np.nan, ValueError)],
     "dropout": [(1.0, ValueError), (-0.1, ValueError)],
     "input_dropout": [(1.0, ValueError)],
+    "accumulate": [(0, ValueError), (1.5, TypeError)],
     "clip_norm": [(0, ValueError), (-1, ValueError)],
     "validation_data": [(np.ones((23, 5)), TypeError), ((1,), TypeError), ((1, 2), ValueError)],
     "first_layer": [("auto ", ValueError)],
