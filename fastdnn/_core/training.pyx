@@ -34,6 +34,9 @@ cdef:
 
 cdef enum:
     ALIGNMENT = 64   # bytes of a cache line
+    # multiplications for which BLAS asks no other thread, and that end before the GIL is had again
+    TINY = 8192
+    SMALL = 1024     # elements of a workspace that lies on the stack
 
 
 cdef bint _read(object array, Source *X) except -1:
@@ -201,6 +204,8 @@ cdef class Plan:
             Source x
             Py_buffer buffer
             Py_ssize_t n_L = self.layers[self.net.L - 1].n
+            char small[8 * SMALL + ALIGNMENT]
+            char *work
         if (type(X) is not ndarray or not _read(X, &x) or x.cols != self.layers[0].n_prev
                 or not 0 < x.rows <= most):
             return None
@@ -210,6 +215,10 @@ cdef class Plan:
         PyBuffer_Release(&buffer)
         if buffer.len != x.rows * n_L * (4 if self.net.type == b'f' else 8):
             raise SystemError("numpy.empty returned another array than it was asked for")
+        if x.rows * self.net.size <= TINY and work_size(&self.net, &x, x.rows) <= SMALL:
+            work = small + (ALIGNMENT - <size_t> small % ALIGNMENT)
+            levels.verbs.predict(&self.net, &x, 0, x.rows, work, buffer.buf)
+            return AL
         begin_call()
         try:
             self._run(&x, buffer.buf, 0, x.rows, NULL)
