@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastdnn._arrays import Array, in_range, integer
-from fastdnn._core.training import same
+from fastdnn._core.plan import same
 from fastdnn._core.workers import Exclusive
 from fastdnn._fit import loop
 from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of

@@ -51,7 +51,10 @@ ROOMS = {
         "choice": {"blas", "levels"},
         "workers": set(),
         "course": {"blas", "levels", "memory", "choice", "spec", "workers"},
-        "training": {"csr", "levels", "memory", "source", "spec", "team", "workers"},
+        "plan": {"csr", "levels", "memory", "source", "spec", "workers"},
+        "taken": set(),
+        "workspace": {"spec"},
+        "training": {"levels", "memory", "plan", "source", "spec", "taken", "team", "workspace"},
     },
     "_fit": {
         "names": set(),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastdnn._arrays import Array, native, readable, real
-from fastdnn._core.training import first_nonfinite
+from fastdnn._core.plan import first_nonfinite
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS
 from fastdnn._fit.threads import Team, piece

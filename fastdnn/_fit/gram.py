@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array
-from fastdnn._core.training import multiply, span
+from fastdnn._core.plan import multiply, span
 from fastdnn._fit.threads import Team
 
 NAMES = ("W0", "V0", "C", "U", "shares")

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastdnn._arrays import Array, arena
-from fastdnn._core.training import Counts, Plan
+from fastdnn._core.plan import Plan
+from fastdnn._core.training import Counts
 from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
 from fastdnn._fit.threads import alone
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array, arena, as_arena, owned
-from fastdnn._core.training import Counts, take_over
+from fastdnn._core.plan import take_over
+from fastdnn._core.training import Counts
 from fastdnn._fit.gram import NAMES
 from fastdnn._fit.model import Model, Training
 from fastdnn._fit.names import COSTS, RULES

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from fastdnn._arrays import Array, arena, native, readable
-from fastdnn._core.training import Plan
+from fastdnn._core.plan import Plan
 from fastdnn._fit.loop import inputs
 from fastdnn._fit.model import Model
 from fastdnn._fit.threads import CALL, STEP, Team, choose

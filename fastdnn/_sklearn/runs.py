@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array, arena, as_arena, native, readable
-from fastdnn._core.training import Counts, Plan, Trainer
+from fastdnn._core.plan import Plan
+from fastdnn._core.training import Counts, Trainer
 from fastdnn._fit.data import Data
 from fastdnn._fit.model import Training
 from fastdnn._fit.settings import Settings

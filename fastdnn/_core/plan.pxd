@@ -1,0 +1,24 @@
+# The doors to a network, and how all doors look at arrays.
+
+from fastdnn._core.source cimport Source
+from fastdnn._core.spec cimport Layer, Net, Targets
+
+
+cdef class Plan:
+    cdef:
+        Net net
+        Layer *layers
+        object params
+        object dtype
+
+    cdef int check(self, X, Source *x) except -1
+    cdef tuple targets(self, Py_ssize_t m, T, labels, weights)
+    cdef bint is_sparse(self, const Source *X, Py_ssize_t batch) noexcept
+    cdef double _run(
+        self, const Source *X, void *AL, Py_ssize_t first, Py_ssize_t stop, const Targets *Y,
+    ) except? -1
+
+cdef bint read(object array, Source *X) except -1
+cdef bint read_any(object X, Source *x) except -1
+cdef void *address(object array) except? NULL
+cdef bint is_like(object array, object params, object shape) except -1

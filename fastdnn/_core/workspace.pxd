@@ -1,0 +1,90 @@
+# The workspace of a training run: where each array of a step lies.
+
+from libc.stdint cimport int32_t, int64_t
+
+from fastdnn._core.spec cimport (
+    REGIONS, SGD, WHOLE, Job, Layer, Share, Slot, block_rows, needs_Z,
+)
+
+cdef enum:
+    ALIGNMENT = 64   # bytes of a cache line
+
+
+cdef inline size_t assign(
+    Job *job, Py_ssize_t most, int64_t **order, char *start, size_t itemsize, bint shuffled,
+) noexcept:
+    # Hand out a workspace that begins at start, and return its bytes; most is how many nonzeros a
+    # batch may have, and order where that of the examples is to be, if they are shuffled.
+    cdef:
+        Py_ssize_t i, l, n_L = job.net.layers[job.net.L - 1].n, batch = job.batch
+        Py_ssize_t widest = 0, n_threads = job.team.n_threads
+        const Layer *layer
+        Slot *slot
+        void *dZ[2]
+        void *dW
+        char *at = start
+    job.shares = <Share *> _take(&at, n_threads * sizeof(Share))
+    for l in range(job.net.L):
+        layer, slot = &job.net.layers[l], &job.slots[l]
+        slot.A = _take(&at, batch * layer.n * itemsize)
+        slot.S = slot.A
+        if needs_Z(layer.act) or slot.keep < 1:
+            slot.S = _take(&at, batch * layer.n * itemsize)
+        if slot.keep < 1:
+            slot.kept = <unsigned char *> _take(&at, batch * layer.n)
+        slot.db = _take(&at, n_threads * layer.n * itemsize)
+        if l < job.net.L - 1:
+            widest = max(widest, layer.n)
+        if not (job.sparse and l == 0):
+            job.scratch = max(
+                job.scratch, (layer.n_prev + n_threads - 1) // n_threads * layer.n)
+    # alone, a thread is done with dZ[l + 1] when it makes dZ[l - 1]
+    job.slots[job.net.L - 1].dZ = job.slots[job.net.L - 1].A
+    if n_threads == 1:
+        dZ[0] = _take(&at, batch * widest * itemsize)
+        dZ[1] = _take(&at, batch * widest * itemsize)
+    for l in range(job.net.L - 1):
+        job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
+                           else _take(&at, batch * job.net.layers[l].n * itemsize))
+    if job.top < job.net.L - 1:
+        job.slots[job.top].dZ = job.slots[job.top].A
+    if job.way == WHOLE:
+        job.grads = _take(&at, job.net.size * itemsize)
+        for l in range(job.net.L):
+            job.slots[l].dW = <char *> job.grads + job.net.layers[l].at * itemsize
+    elif job.optimizer != SGD or job.top < job.net.L - 1:
+        # each is used at once
+        dW = _take(&at, n_threads * job.scratch * itemsize)
+        for l in range(job.net.L):
+            job.slots[l].dW = dW
+    if job.sparse:
+        layer = job.net.layers
+        job.starts[0] = <int64_t *> _take(&at, (batch + 1) * sizeof(int64_t))
+        job.starts[1] = <int64_t *> _take(&at, (batch + 1) * sizeof(int64_t))
+        if shuffled or job.keep_X < 1:
+            job.indices = <int32_t *> _take(&at, most * sizeof(int32_t))
+            job.values = _take(&at, most * itemsize)
+        job.starts_T = <int64_t *> _take(
+            &at, (layer.n_prev + 2 * n_threads) * sizeof(int64_t))
+        job.indices_T = <int32_t *> _take(&at, most * sizeof(int32_t))
+        job.values_T = _take(&at, most * itemsize)
+        job.dW_block = _take(&at, n_threads * block_rows(layer.n) * layer.n * itemsize)
+    elif not job.read_in_place:
+        job.X_batch = _take(&at, batch * job.X.cols * itemsize)
+    job.T_batch = _take(&at, batch * n_L * itemsize)
+    job.w_batch = _take(&at, batch * itemsize)
+    if job.keep_X < 1:
+        job.kept_X = <unsigned char *> _take(
+            &at, most if job.sparse else batch * job.X.cols)
+    order[0] = NULL
+    if shuffled:
+        order[0] = <int64_t *> _take(&at, job.m * sizeof(int64_t))
+    for i in range(REGIONS):
+        job.regions[i].saved = <char *> _take(&at, job.regions[i].size)
+    return at - start
+
+
+cdef inline void *_take(char **at, size_t size) noexcept:
+    cdef char *start = at[0]
+    at[0] += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+    return start
