@@ -159,6 +159,9 @@ class AdamW(Adam):
         return {**super().settings(), "weight_decay": self.weight_decay}
 
 
+OPTIMIZERS = (SGD, RMSprop, Adam, AdamW)
+
+
 # ---------------------------------------------------------------------------------------- schedules
 
 

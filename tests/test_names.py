@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from inside import moments, params
 
 import fastdnn
 from fastdnn import Network
 from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
+from fastdnn.optimizers import OPTIMIZERS, SGD
 
 CORE = Path(fastdnn.__file__).parent / "_core"
 # an activation of the course's functions alone
@@ -82,3 +84,29 @@ def test_bounds_of_the_targets(output, cost):
                 net.fit(X, np.full((2, 3), bound + beyond), epochs=0)
     if row.classes:
         net.fit(X, [0, 2])
+
+
+def test_every_optimiser_names_its_rule_and_trains_by_it():
+    rules = set()
+    options = {SGD: ({"momentum": 0.9}, {"momentum": 0.9, "nesterov": True})}
+    X, Y = np.eye(3), np.ones(3)
+    for kind in OPTIMIZERS:
+        for chosen in ({}, *options.get(kind, ())):
+            optimizer = kind(0.1, **chosen)
+            rule = optimizer.settings()["rule"]
+            rules.add(rule)
+            net = Network([3, 2, 1], "tanh", rng=0)
+            before = params(net).copy()
+            net.fit(X, Y, optimizer=optimizer, epochs=2)
+            assert (params(net) != before).any()
+            needed = RULES[rule].moments
+            assert [m is not None for m in moments(net)] == [1 in needed, 2 in needed]
+            # each is used
+            assert all(m is None or m.any() for m in moments(net))
+            gram = {"optimizer": optimizer, "first_layer": "gram"}
+            if RULES[rule].linear:
+                net.fit(X, Y, **gram)
+            else:
+                with pytest.raises(ValueError, match="first_layer='gram' needs"):
+                    net.fit(X, Y, **gram)
+    assert rules == {*RULES} - {"none"}

@@ -18,8 +18,7 @@ from fastdnn._core.memory cimport element
 from fastdnn._core.plan cimport Plan, address, is_like, read
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
-    ADAM, BLOCK, MOMENTUM, NESTEROV, NONE, RELU, RMSPROP, SGD, SHARES, STREAM, WHOLE, BitGenerator,
-    Job, Layer, Optimizer, Share, Slot,
+    BLOCK, NONE, RELU, SGD, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Optimizer, Share, Slot,
 )
 from fastdnn._core.taken cimport are_indices, take_targets
 from fastdnn._core.team cimport abandon
@@ -133,8 +132,8 @@ cdef class Trainer:
         if not plan.params.flags.writeable:
             raise ValueError("the plan's params must be writeable")
         job.optimizer = <Optimizer> <int> settings.code
-        for needed, moments in (((MOMENTUM, NESTEROV, ADAM), m1), ((RMSPROP, ADAM), m2)):
-            if job.optimizer in needed and not (
+        for needed, moments in ((1, m1), (2, m2)):
+            if needed in settings.moments and not (
                     moments is not None and is_like(moments, plan.params, plan.params.shape)
                     and moments.flags.writeable):
                 raise ValueError("the moments must be arenas like the plan's")

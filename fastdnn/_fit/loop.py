@@ -12,7 +12,7 @@ from fastdnn._core.training import Trainer
 from fastdnn._fit.data import Data
 from fastdnn._fit.gram import Gram, pays
 from fastdnn._fit.model import Model
-from fastdnn._fit.names import COSTS
+from fastdnn._fit.names import COSTS, RULES
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.threads import CALL, STEP, Team, choose
 from fastdnn._sparse import Csr
@@ -206,7 +206,7 @@ def _takes_gram(model: Model, data: Data, settings: Settings) -> bool:
     """
     m, n_0 = data.X.shape
     possible = (
-        settings.rule in ("sgd", "momentum", "nesterov")
+        RULES[settings.rule].linear
         and settings.batch == m
         and (not settings.keep or settings.keep[0] == 1)
         and not settings.clip_norm

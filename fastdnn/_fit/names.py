@@ -89,11 +89,14 @@ class Rule(NamedTuple):
         Which of the two arenas of moments it needs.
     corrected : bool
         Whether the moments' bias is corrected.
+    linear : bool
+        Whether a step is a linear function of the gradients so far: what the Gram form rests on.
     """
 
     code: int
     moments: tuple[int, ...] = ()
     corrected: bool = False
+    linear: bool = False
 
 
 # fmt: off
@@ -126,9 +129,9 @@ _COSTS = (
 )
 RULES = {
     "none":     Rule(0),  # the gradient is left where it is
-    "sgd":      Rule(1),
-    "momentum": Rule(2, (1,)),
-    "nesterov": Rule(3, (1,)),
+    "sgd":      Rule(1, linear=True),
+    "momentum": Rule(2, (1,), linear=True),
+    "nesterov": Rule(3, (1,), linear=True),
     "rmsprop":  Rule(4, (2,)),
     "adam":     Rule(5, (1, 2), corrected=True),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from fastdnn._arrays import Array, in_range, integer
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import RULES, known
-from fastdnn.optimizers import Optimizer
+from fastdnn.optimizers import OPTIMIZERS, Optimizer
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,9 @@ class Settings:
         if optimizer is None:
             optimizer = model.training.optimizer
         elif not isinstance(optimizer, Optimizer):
+            *names, last = (kind.__name__ for kind in OPTIMIZERS)
             raise TypeError(
-                f"optimizer must be SGD, RMSprop, Adam or AdamW, got {type(optimizer).__name__}"
+                f"optimizer must be {', '.join(names)} or {last}, got {type(optimizer).__name__}"
             )
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
@@ -119,6 +120,11 @@ class Settings:
     def code(self) -> int:
         """Tell the rule's code."""
         return RULES[self.rule].code
+
+    @property
+    def moments(self) -> tuple[int, ...]:
+        """Tell which moments the rule needs."""
+        return RULES[self.rule].moments
 
     @property
     def bias_corrected(self) -> bool:
