@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import fastdnn
-from bench import calls, estimators, lasting, orders, products, sparse, training
+from bench import calls, estimators, lasting, orders, products, report, sparse, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -42,6 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = options.rounds or (3 if options.quick else 5 if options.what else 30)
     if options.what and (options.peers or options.growth or options.plot):
         parser.error(f"{options.what} goes with neither --peers, --growth nor --plot")
+    if options.markdown:
+        if options.what or options.peers or options.growth or options.plot:
+            parser.error("--markdown is of every table: neither of one, nor with --plot")
+        given = [f"--threads={options.threads}", *["--quick"] * options.quick]
+        given += [f"--rounds={options.rounds}"] if options.rounds else []
+        found = report.write(options.markdown, given)
+        if options.json:
+            options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        return 0
     _pin(options.threads)
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
@@ -67,12 +76,12 @@ def _measure_functions(
     options: argparse.Namespace, caption: dict[str, str], rounds: int
 ) -> list[dict[str, Any]]:
     rows = []
-    _print_head(TITLE, HEADER, WIDTHS, caption, options.markdown)
+    _print_head(TITLE, HEADER, WIDTHS, caption)
     for case in cases(options.networks, options.dtypes, options.functions):
         times = compare(
             case.numpy, case.fastdnn, rounds=rounds, seconds=5e-4 if options.quick else 15e-3
         )
-        print(_line(_cells(case, times), WIDTHS, options.markdown), flush=True)
+        print(_line(_cells(case, times), WIDTHS), flush=True)
         rows.append(_row(case, times))
     return rows
 
@@ -90,10 +99,10 @@ def _measure_training(
         names = tuple(CONTENDERS)
     if options.quick:
         chosen = training.quick(chosen)
-    _print_head(training.TITLE, training.HEADER, training.WIDTHS, caption, options.markdown)
+    _print_head(training.TITLE, training.HEADER, training.WIDTHS, caption)
 
     def show(cells: Sequence[str]) -> None:
-        print(_line(cells, training.WIDTHS, options.markdown), flush=True)
+        print(_line(cells, training.WIDTHS), flush=True)
 
     seconds = 5e-4 if options.quick else 60e-3
     return training.run(chosen, names, options.threads, rounds, seconds, show)
@@ -105,13 +114,13 @@ def _measure_table(
     table = TABLES[options.what]
     caption["threads"] = str(options.threads)
     if table in (calls, estimators, sparse):
-        caption["sklearn"] = version("scikit-learn")
+        caption["peers"] = f"scikit-learn {version('scikit-learn')}"
     if table is lasting:
         caption["peers"] = training.versions()
-    _print_head(table.TITLE, table.HEADER, table.WIDTHS, caption, options.markdown)
+    _print_head(table.TITLE, table.HEADER, table.WIDTHS, caption)
 
     def show(cells: Sequence[str]) -> None:
-        print(_line(cells, table.WIDTHS, options.markdown), flush=True)
+        print(_line(cells, table.WIDTHS), flush=True)
 
     rows: list[dict[str, Any]] = table.run(options.quick, rounds, show, options.threads)
     return rows
@@ -161,7 +170,10 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=_positive, default=1, metavar="N", help="threads of BLAS (1)"
     )
     parser.add_argument("--quick", action="store_true", help="few and short samples: a smoke test")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument(
+        "--markdown", type=_output, metavar="F", nargs="?", const=report.DOCUMENT,
+        help="measure every table and write them all to F (docs/benchmarks.md, and the README's)",
+    )  # fmt: skip
     parser.add_argument("--json", type=_output, metavar="F", help="write the numbers to F")
     parser.add_argument("--plot", type=_output, metavar="F", help="draw the ratios into F")
     return parser
@@ -265,30 +277,20 @@ def _cells(case: Case, times: Comparison) -> tuple[str, ...]:
     )
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], markdown: bool) -> str:
-    padded = [
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(
         cell.ljust(width) if i < LEFT else cell.rjust(width)
         for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return f"| {' | '.join(padded)} |" if markdown else "  ".join(padded)
+    )
 
 
 def _print_head(
-    title: str,
-    header: Sequence[str],
-    widths: Sequence[int],
-    caption: dict[str, str],
-    markdown: bool,
+    title: str, header: Sequence[str], widths: Sequence[int], caption: dict[str, str]
 ) -> None:
     print(f"{title}\n")
     for key, value in caption.items():
-        print(f"- {key}: {value}" if markdown else f"{key:8}  {value}")
-    print("", _line(header, widths, markdown), sep="\n")
-    if markdown:
-        rules = (
-            "-" * width if i < LEFT else "-" * (width - 1) + ":" for i, width in enumerate(widths)
-        )
-        print(_line(tuple(rules), widths, markdown))
+        print(f"{key:8}  {value}")
+    print("", _line(header, widths), sep="\n")
 
 
 def _plot(rows: list[dict[str, Any]], caption: dict[str, str], path: Path) -> None:

@@ -1,0 +1,51 @@
+"""The documents' examples run and learn something, and their links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+
+
+def run(path):
+    """Run a document's examples one after the other, and return their names."""
+    random = np.random.default_rng(0)
+    X = random.random((12288, 209))
+    names = {"train_x": X, "train_y": (X[:1] > 0.5).astype(float)}  # of the course's notebook
+    blocks = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    exec("\n".join(blocks), names)
+    return names
+
+
+@every_document
+def test_examples(path, capsys):
+    if "sklearn" in path.read_text(encoding="utf-8"):
+        pytest.importorskip("sklearn")
+    names = run(path)
+    printed = capsys.readouterr().out
+    assert np.isfinite([float(word) for word in re.findall(r"\d\.\d+", printed)]).all()
+    if path.stem == "course":
+        assert names["fastdnn"].compute_cost(names["AL"], names["Y"]) < 0.15
+    if path.stem in ("course", "estimators"):
+        assert float(re.search(r"Accuracy: (\S+)", printed)[1]) > 0.98
+    if path.stem == "README":
+        assert names["model"].score(names["X"], names["y"]) > 0.98
+        assert names["costs"][-1] < names["costs"][0]
+    if path.stem in ("README", "network"):
+        assert names["history"].costs[-1] < 0.2
+
+
+@every_document
+def test_links(path):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).is_file(), target
+
+
+@every_document
+def test_lines_are_short(path):
+    for line in path.read_text(encoding="utf-8").splitlines():
+        assert len(line) <= 120 or line.startswith("|"), line
