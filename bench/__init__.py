@@ -1,7 +1,7 @@
 """The benchmark: ``python -m bench``, in the root of the repository.
 
-The root comes first on the path there, and with it the folder of fastdnn's sources. It is the
-package only where the modules were compiled in place; elsewhere the installed one must be found.
+There Python puts the root first on its path, and with it the folder of fastdnn's sources. These
+are the package only where the modules were compiled in place; elsewhere it is the installed one.
 """
 
 import sys

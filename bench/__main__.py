@@ -24,7 +24,7 @@ TITLE = "fastdnn against NumPy as the course writes it"
 HEADER = ("network", "dtype", "function", "NumPy, µs", "fastdnn, µs", "times faster", "quartiles")
 WIDTHS = (8, 7, 34, 10, 11, 12, 13)
 LEFT = 3  # columns of words, before those of numbers
-# tables of their own, by the command's first word
+# the other tables, by the command's first word
 TABLES: dict[str, ModuleType] = {
     "estimators": estimators,
     "orders": orders,
@@ -127,7 +127,7 @@ def _measure_table(
 
 
 def _pin(threads: int) -> None:
-    """Keep to so many processors, which is what a peer's own pool of threads looks at."""
+    """Keep to so many processors: the peers count those that the process may use."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
@@ -328,7 +328,7 @@ def _plot(rows: list[dict[str, Any]], caption: dict[str, str], path: Path) -> No
         ax.grid(axis="x", linewidth=0.4)
         ax.set_axisbelow(True)
         ax.set_title(f"{list(NETWORKS[network].layer_dims)}, m = {NETWORKS[network].m}", fontsize=9)
-    # one axis for all, and they read downwards
+    # all networks share one axis, on which the functions read downwards
     axes[0].set(xscale="log", yticks=range(len(functions)), yticklabels=functions)
     axes[0].invert_yaxis()
     axes[0].xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))

@@ -33,7 +33,7 @@ def products(
     steps : int
         How many steps.
     backward : bool
-        Whether to run those of the gradients.
+        Whether to run the gradients' products too.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def products(
         If there is no C compiler.
     """
     weights = sum(n * n_prev for n_prev, n in pairwise(layer_dims))
-    # inputs stay as they are, so that no step meets numbers that became tiny
+    # the operands stay as they are, so that no step meets subnormal numbers
     size = 2 * m * sum(layer_dims) + 2 * weights + m * max(layer_dims)
     memory = np.full(size, 1e-3, dtype)
     name = "sgemm" if memory.dtype == np.float32 else "dgemm"

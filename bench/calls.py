@@ -1,7 +1,7 @@
-"""Small steps from outside: what a call costs beside the step, and beside scikit-learn's checks.
+"""Single calls of `partial_fit` beside the step that they take and beside scikit-learn's checks.
 
-The checks are what scikit-learn cannot leave out of a call of `partial_fit` without leaving out an
-error: the context of the call, the validation of X and y, and whether y holds known classes.
+The checks are the least that scikit-learn must do to raise the errors of `partial_fit`: the context
+of the call, the validation of X and y, and the search for unknown classes in y.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ HIDDEN = (64, 64)
 def run(
     quick: bool, rounds: int, show: Callable[[tuple[str, ...]], None], threads: int
 ) -> list[dict[str, Any]]:
-    """Time each call, in turns with the same by scikit-learn and with its checks."""
+    """Time each call in turns with scikit-learn's and with scikit-learn's checks alone."""
     rows = []
     for case in CASES:
         calls = [_step(case, threads), *_partial_fits(case, threads)]
@@ -88,7 +88,7 @@ def _data(case: Case) -> tuple[Any, Any, Any]:
 
 
 def _step(case: Case, threads: int) -> Callable[[], object]:
-    """Fit a network by a step, of which the call beside it is a small part."""
+    """Make a fit of one step by `Network`, beside which a call of `partial_fit` is judged."""
     X, y, classes = _data(case)
     output = "identity" if classes is None else "softmax" if case.outputs > 2 else "sigmoid"
     n_L = case.outputs if output == "softmax" else 1

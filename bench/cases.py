@@ -62,7 +62,7 @@ FUNCTIONS = (
 def cases(
     networks: Collection[str], dtypes: Collection[str], functions: Collection[str]
 ) -> Iterator[Case]:
-    """Make the cases one after another; of the arrays only one network's are in memory.
+    """Make the cases one after another; only one network's arrays are in memory at a time.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def cases(
 
 
 def load_course() -> Any:
-    """Load the oracle of the tests: it is NumPy as the course writes it."""
+    """Load the tests' reference: NumPy as the course writes it."""
     path = ROOT / "tests" / "reference.py"
     spec = importlib.util.spec_from_file_location("reference", path)
     assert spec is not None
@@ -150,12 +150,12 @@ def _draw(initialize: Callable[..., Parameters], arguments: tuple[Any, ...], dty
         return partial(initialize, *arguments)
     if initialize.__module__.partition(".")[0] == "fastdnn":
         return partial(initialize, *arguments, dtype=np.float32)
-    # the course has no dtype: who wants float32 rounds afterwards
+    # the course's functions take no dtype: their float64 digits are rounded afterwards
     return lambda: {key: P.astype(np.float32) for key, P in initialize(*arguments).items()}
 
 
 def agree(a: Any, b: Any) -> bool:
-    """Whether two results are the same, up to a relu that rounding lets fall on the other side."""
+    """Whether two results agree, though rounding may switch a unit of relu on or off."""
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(agree(a[key], b[key]) for key in a)
     if isinstance(a, (tuple, list)):

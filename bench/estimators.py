@@ -70,7 +70,7 @@ def _compare(case: Case, dtype: str, rounds: int, threads: int) -> dict[str, Any
     X, y = _load(case, dtype)
     modules = [import_module(n) for n in ("fastdnn.estimators", "sklearn.neural_network")]
     times = np.empty((rounds, 2, 2))
-    # the first fit of each warms the caches, and is the one whose memory is counted
+    # the first fit of each class warms the caches, the second one has its memory counted
     fitted = [_fit(module, case, X, y, threads) for module in modules]
     memory = [_peak(partial(_fit, module, case, X, y, threads)) for module in modules]
     for i in range(rounds):
@@ -105,7 +105,7 @@ def _compare(case: Case, dtype: str, rounds: int, threads: int) -> dict[str, Any
 def _fit(module: Any, case: Case, X: Any, y: Any, threads: int) -> Any:
     options = {"n_threads": threads} if module.__name__.startswith("fastdnn") else {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it has not converged
+        warnings.simplefilter("ignore")  # that few epochs do not converge
         return getattr(module, case.estimator)(random_state=0, **case.parameters, **options).fit(
             X, y
         )

@@ -15,7 +15,7 @@ HEADER = ("network", "dtype", "who", "epoch 5, µs", "epoch 200, µs", "later / 
 WIDTHS = (12, 7, 16, 11, 13, 15)
 WHO = ("fastdnn", "NumPy", "scikit-learn", "PyTorch", "PyTorch compiled", "JAX")
 EARLY, LATE = 5, 200
-# epochs on each side of those two that are taken with them
+# epochs before and after each of the two, of which the median is taken together
 AROUND = 2
 CASES = tuple(
     Case("16 x 64, Adam", (*[64] * 17, 1), 64, "adam", dtype=dtype, batches=60)
@@ -50,7 +50,7 @@ def run(
 
 
 def _sklearn(case: Case) -> Call:
-    # partial_fit takes all batches once
+    # one partial_fit is one epoch: every batch once
     from sklearn.neural_network import MLPClassifier
 
     warnings.simplefilter("ignore")

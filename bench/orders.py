@@ -17,7 +17,7 @@ HEADER = (
 )  # fmt: skip
 WIDTHS = (26, 7, 6, 16, 10, 11, 12, 13, 6)
 
-# what a function is given beside numbers, named by what lies in some order; the biases are vectors
+# for each function the arrays whose memory order is varied, and the call; biases are vectors
 FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[..., object]]] = {
     "sigmoid": (("Z",), lambda f, Z: f.sigmoid(Z)),
     "relu": (("Z",), lambda f, Z: f.relu(Z)),
@@ -105,7 +105,7 @@ def _compare(call: Callable[[Any], object], course: Any, rounds: int, quick: boo
 def _mixes(
     name: str, n: int, n_prev: int, m: int, dtype: str
 ) -> Iterator[tuple[str, Callable[[Any], object]]]:
-    """Make every mix of C order and Fortran's, and of parts of larger arrays."""
+    """Make every mix of C order, Fortran order and parts of larger arrays."""
     names, function = FUNCTIONS[name]
     random = np.random.default_rng(0)
     shapes = {"W": (n, n_prev), "dW": (n, n_prev), "A_prev": (n_prev, m)}

@@ -1,7 +1,7 @@
 """Training and prediction by fastdnn and its peers, each as its own users would write it at best.
 
-A contender is a function of a case that returns a call: what one sample times. Who is not installed
-is left out.
+A contender is a function of a case that returns a call, which one sample times. A peer that is not
+installed is left out.
 """
 
 import warnings
@@ -34,6 +34,18 @@ class Case:
     dtype: str = "float32"
     batches: int = 1
     epochs: int = 1  # of one call of fastdnn's fit
+
+    @property
+    def title(self) -> str:
+        """Say the sizes, the rows, and of a training the optimiser and how it is called."""
+        first, n = self.layer_dims[0], len(self.layer_dims)
+        dims = f"[{first} x {n - 1}, {self.layer_dims[-1]}]" if n > 8 else [*self.layer_dims]
+        if not self.batches:
+            return f"{dims} predicts {self.m} row{'s' * (self.m > 1)}"
+        once = "a fit of one step of" if self.batches == self.epochs == 1 else "a step of"
+        full = ", full batch" if self.batches == 1 < self.epochs else ""
+        optimizer = {"adam": "Adam", "sgd": "SGD"}[self.optimizer]
+        return f"{once} {dims}, {self.m} rows, {optimizer}{full}"
 
     @property
     def rate(self) -> float:
@@ -77,13 +89,13 @@ CASES = (
 )
 
 
-# ------------------------------------------------------------------------------ what is compared to
+# ----------------------------------------------------------------- the products, and fastdnn itself
 
 
 def bare_(case: Case, threads: int) -> Call:
     """Run the step's matrix products by SciPy's BLAS and nothing else, in a loop without Python.
 
-    In the forms TN (forward), NN (gradient of the activations) and NT (of the weights).
+    The forms are TN (forward), NN (gradient of the activations) and NT (gradient of the weights).
     """
     backward = case.batches > 0
     dims, steps = case.layer_dims, max(case.batches, 1)
@@ -192,7 +204,7 @@ def _course_iteration(X: Array, Y: Array, case: Case) -> Call:
 
 
 def sklearn(case: Case, threads: int) -> Call:
-    """Train by MLPClassifier, whose constructor is told to stop at nothing."""
+    """Train by MLPClassifier, with parameters under which it never stops early."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
@@ -380,7 +392,7 @@ def onnxruntime(case: Case, threads: int) -> Call | None:
     return lambda: session.run(None, X)
 
 
-# name: the contender, and what it imports
+# name: the contender, and the packages that it imports
 CONTENDERS: dict[str, tuple[Callable[[Case, int], Call | None], tuple[str, ...]]] = {
     "bare gemm": (bare_, ()),
     "fastdnn": (fastdnn_, ()),

@@ -19,12 +19,12 @@ WIDTHS = (14, 7, 4, 6, 10, 10, 12, 13)
 ROWS = (8, 32, 128, 209, 512)
 COLUMNS = (8, 20, 64, 100, 256, 1024)
 DEPTHS = (16, 64, 200, 784, 12288)
-# of published networks, and what was far behind once
+# shapes of published networks, and shapes at which the loops were once far behind BLAS
 SHAPES = (
     (128, 256, 784), (784, 256, 128), (128, 784, 256), (256, 128, 128), (209, 20, 12288),
     (30, 100, 200), (256, 128, 54), (91, 77, 37), (1000, 10, 64), (23, 91, 77), (100, 100, 100),
 )  # fmt: skip
-LARGEST = 64_000_000  # multiplications above which all is BLAS's
+LARGEST = 64_000_000  # multiplications above which every product is left to BLAS
 SHOWN = 40
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import ROOT
+from bench.peers import CASES
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PEERS = {case.name: case for case in CASES}
 README = ROOT / "README.md"
 Rows = list[dict[str, Any]]
-# what stands in the README between two comments
+# the README's table of speed, between two comments
 SPEED = re.compile(r"(<!-- speed[^>]*-->\n).*?(<!-- /speed -->)", re.DOTALL)
 
 HEAD = (
@@ -24,20 +26,7 @@ HEAD = (
     " changed by hand. Each number is a median over interleaved rounds, each ratio the median of"
     " the rounds' own ratios: both sides met the same machine."
 )
-OF_A_TABLE = ("rounds", "load", "peers")  # what a caption says of its table, not of the machine
-NAMES = {
-    "tiny": "[16, 32, 1], 32 rows, SGD",
-    "tabular": "[54, 128, 64, 1], 256 rows, Adam",
-    "mnist": "[784, 256, 128, 10], 128 rows, Adam",
-    "wide": "[1024, 1024, 1024, 1], 512 rows, SGD, full batch",
-    "deep": "sixteen layers of 64, 64 rows, Adam",
-    "odd": "[37, 91, 23, 1], 77 rows, Adam",
-    "course": "the course's run, an iteration of 2500",
-    "course32": "the course's run, an iteration of 2500",
-    "predict 1": "[784, 256, 128, 10] predicts 1 row",
-    "predict 32": "[784, 256, 128, 10] predicts 32 rows",
-    "predict 1000": "[784, 256, 128, 10] predicts 1000 rows",
-}
+OF_A_TABLE = ("rounds", "load", "peers")  # in a caption, about its table
 FITS = {
     "cancer": "breast cancer, default parameters",
     "cancer, small": "breast cancer, 32 units, batch 32, 50 epochs",
@@ -49,7 +38,7 @@ FITS = {
 
 @dataclass(frozen=True)
 class Section:
-    """A table: its title, what is said of it, the command's arguments, and rows to lines."""
+    """A table: title, introduction, the command's arguments, and a function of rows to lines."""
 
     title: str
     text: str
@@ -91,7 +80,7 @@ def _peers(rows: Rows) -> list[str]:
             else ""
             for name in who
         ]
-        lines.append([NAMES[case], dtype, f"**{_number(found['fastdnn']['us'])}**", *theirs])
+        lines.append([PEERS[case].title, dtype, f"**{_number(found['fastdnn']['us'])}**", *theirs])
     return table(
         ["", "", "fastdnn", *("products" if n == "bare gemm" else n for n in who)], lines, 2
     )
@@ -114,7 +103,8 @@ def _estimators(rows: Rows) -> list[str]:
          "loss", "score"],
         [
             [
-                FITS[row["case"]], row["dtype"], _time(1e6 * row["seconds"]),
+                FITS.get(row["case"]) or str(row["case"]),
+                row["dtype"], _time(1e6 * row["seconds"]),
                 _time(1e6 * row["sklearn_seconds"]), f"**{_number(row['faster'])}**",
                 f"{_number(row['low'])} - {_number(row['high'])}", _number(row["predict_faster"]),
                 _number(row["megabytes"]), _number(row["sklearn_megabytes"]),
@@ -242,8 +232,8 @@ SECTIONS = (
         "Network beside its peers",
         "Microseconds a training step, or a prediction. Products are those of the step's matrices"
         " by SciPy's BLAS, and nothing else. In brackets: how many times as long as fastdnn it"
-        " takes. JAX runs one compiled scan an epoch; the course's run is taken by the Gram form,"
-        " and NumPy's column there is the course's own functions.",
+        " takes. JAX runs one compiled scan an epoch. The course's run, of 12 288 pixels, is"
+        " taken by the Gram form, and NumPy's column there is the course's own functions.",
         ("--peers",),
         _peers,
     ),
@@ -351,7 +341,7 @@ def write(path: Path, arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _measure(arguments: Sequence[str]) -> dict[str, Any]:
-    """Run one table in a process of its own: what a peer sets in its process stays there."""
+    """Run one table in a process of its own, since the peers set threads and types for all."""
     with tempfile.TemporaryDirectory() as folder:
         numbers = Path(folder) / "numbers.json"
         command = [sys.executable, "-m", "bench", *arguments, "--json", str(numbers)]
@@ -361,7 +351,7 @@ def _measure(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def wrapped(text: str) -> list[str]:
-    """Break prose into lines; those of a list go on indented."""
+    """Break prose into lines; an entry of a list goes on indented."""
     after = "  " * text.startswith("- ")
     return textwrap.wrap(
         text, 120, subsequent_indent=after, break_long_words=False, break_on_hyphens=False
@@ -391,7 +381,7 @@ def _speed(found: dict[str, Any]) -> list[str]:
             step("course", "the course's run of 2500 iterations, float64", "NumPy", steps=2500),
             fit("cancer", "float64", "`MLPClassifier`, breast cancer, default parameters, float64"),
             fit("cancer, small", "float32", "the same, 32 units, batch 32, 50 epochs, float32"),
-            step("tabular", f"a step of {NAMES['tabular']}, float32", "JAX", "PyTorch"),
-            step("mnist", f"a step of {NAMES['mnist']}, float32", "JAX", "PyTorch"),
+            step("tabular", f"{PEERS['tabular'].title}, float32", "JAX", "PyTorch"),
+            step("mnist", f"{PEERS['mnist'].title}, float32", "JAX", "PyTorch"),
         ],
     )

@@ -20,7 +20,7 @@ HEADER = (
 )  # fmt: skip
 WIDTHS = (22, 7, 8, 7, 7, 6, 13, 11, 7, 6, 6, 6)
 
-# of the solver, and what the estimator is told
+# each solver's parameters of the estimator
 SOLVERS: dict[str, dict[str, Any]] = {
     "adam": {"solver": "adam"},
     "momentum": {"solver": "sgd"},
@@ -135,7 +135,7 @@ def _measure(
     estimator = import_module(module).MLPClassifier(
         max_iter=case["epochs"], random_state=0, **SOLVERS[solver], **options
     )
-    warnings.simplefilter("ignore")  # it has not converged
+    warnings.simplefilter("ignore")  # that few epochs do not converge
     before = _peak()
     start = perf_counter()
     estimator.fit(X, y)
@@ -147,7 +147,7 @@ def _measure(
         times.append(perf_counter() - start)
     return {
         "fit": fit,
-        # the first one warms the caches
+        # without the first prediction, which warms the caches
         "predict": float(np.median(times[1:])),
         "megabytes": _peak() - before,
         "loss": float(estimator.loss_),

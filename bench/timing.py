@@ -38,7 +38,7 @@ def compare(baseline: Call, contender: Call, *, rounds: int, seconds: float) -> 
     rounds : int
         Samples of each.
     seconds : float
-        What a sample shall last: as many calls as fit, at least one.
+        How long a sample shall last: as many calls as fit, at least one.
     """
     sides = ((0, baseline), (1, contender))
     with _no_garbage_collection():
@@ -64,7 +64,7 @@ def compare_all(
     rounds : int
         Samples of each.
     seconds : float
-        What a sample shall last: as many calls as fit, at least one.
+        How long a sample shall last: as many calls as fit, at least one.
     pause : float
         Seconds before each sample, in which the threads of the call before fall asleep: BLAS's and
         OpenMP's look for more work for a while, on a processor that the next call could use.
@@ -94,7 +94,7 @@ def _sample(call: Call, count: int) -> float:
 
 
 def _count(call: Call, seconds: float) -> int:
-    """How many calls last that long; to find out warms the caches too."""
+    """Count the calls that fill so many seconds; this warms the caches too."""
     count = 1
     while (elapsed := _sample(call, count)) < seconds / 4:
         count *= 2

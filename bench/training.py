@@ -15,7 +15,7 @@ TITLE = "fastdnn, bare matrix products, and peers"
 HEADER = ("case", "dtype", "who", "µs a step", "times bare gemm", "fastdnn is faster", "quartiles")
 WIDTHS = (12, 7, 16, 11, 15, 17, 15)
 LEFT = 3
-# networks of 64 units that grow in one way; as many epochs as make a call long
+# networks that grow in depth, width or examples, with epochs enough to make a call long
 DEPTHS = tuple(
     Case(f"depth {d}", (*[64] * d, 1), 64, "sgd", batches=8, epochs=10)
     for d in (2, 4, 8, 16, 32, 64)
@@ -45,7 +45,7 @@ def run(
     seconds: float,
     show: Callable[[tuple[str, ...]], None],
 ) -> list[dict[str, Any]]:
-    """Time each case by each contender that is installed and does such a thing."""
+    """Time each case by each contender that is installed and can do it."""
     rows = []
     for case in cases:
         names, calls = [], []
@@ -59,7 +59,7 @@ def run(
         times /= [steps(case, name) for name in names]
         ours, bare = times[:, names.index("fastdnn")], times[:, names.index("bare gemm")]
         for name, theirs in zip(names, times.T, strict=True):
-            # of fastdnn how much longer it takes than the products, of the others than fastdnn
+            # quartiles of fastdnn's time by the products', or of the others' by fastdnn's
             ratios = theirs / bare if name == "fastdnn" else theirs / ours
             low, high = np.percentile(ratios, (25, 75))
             row = {

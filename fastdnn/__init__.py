@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 try:
     from fastdnn._config import __version__, show_config
 except ImportError as error:
-    # the command's own module comes after this one, too late to say it in a line
+    # the command's module is imported after this one, too late to make one line of the error
     name = Path(sys.argv[0]).stem if getattr(sys, "argv", None) else ""
     if name == "fastdnn" or (name == "-m" and "fastdnn" in sys.orig_argv):
         raise SystemExit(f"fastdnn: error: {error}") from None
@@ -90,14 +90,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # scikit-learn takes a second to import, and is imported by who asks for it
+    # importing scikit-learn takes a second, which only those pay who ask for the estimators
     if name in ("MLPClassifier", "MLPRegressor"):
         return getattr(import_module("fastdnn.estimators"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _compiled() -> None:
-    """Import what the compiled modules import by themselves, and who reads imports cannot see.
+    """Name the modules that compiled modules import, where tools that read imports cannot look.
 
     Never called: a processor may lack the instructions of some. It is for the tools that make an
     executable of a program.

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
     except BrokenPipeError:
-        # nobody reads any more, and the interpreter must not find that out again as it ends
+        # nobody reads the output any more: the interpreter must not fail on it again as it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except argparse.ArgumentError as error:

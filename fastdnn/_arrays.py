@@ -3,13 +3,12 @@
 Each function takes what a user gave and returns what the kernels read: native, aligned, contiguous
 arrays of one element type, float32 or float64, whose shapes fit each other. What fits already is
 returned as it is, and nothing is ever written to. The element type is NumPy's promotion of all
-arguments, but that an integer or boolean result becomes float64 and float16 becomes float32.
-`native` alone judges whether the memory of an array can be read.
+arguments, except that an integer or boolean result becomes float64 and float16 becomes float32.
+`native` alone judges whether the kernels can read an array's memory.
 
-Every function raises TypeError if an argument is no array of real numbers (complex ones, float128
-and text are none), or is masked, and
-ValueError if one is empty, has a wrong number of dimensions or one that BLAS cannot count, or if
-the shapes do not fit.
+Every function raises TypeError if an argument is masked or no array of real numbers (complex,
+float128 and text are refused), and ValueError if an argument is empty, has a wrong number of
+dimensions or a dimension that BLAS cannot count, or if the shapes do not fit.
 """
 
 import operator
@@ -39,7 +38,7 @@ def real(value: object, name: str) -> Array:
     """Take a value as an array of real numbers, of any shape and element type."""
     masked = _masked(value, name)
     try:
-        # what is no array can give a masked one
+        # another object's __array__ can return a masked array
         array: Array = np.zeros(1) if masked else np.asanyarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be an array of real numbers: {error}") from None
@@ -65,8 +64,8 @@ def native(
 ) -> Array:
     """Take an array as one of this very type: aligned and contiguous, or in any whole strides.
 
-    A type that equals another can have another buffer format: one with an explicit byte order has,
-    or one of another name. Such an array is seen anew; what differs by more is copied.
+    Equal types can have different buffer formats, where one has an explicit byte order or another
+    name. Such an array gets a view of the plain type; an array that differs by more is copied.
     """
     if array.dtype is not dtype and array.dtype == dtype:
         array = array.view(dtype)
@@ -97,12 +96,12 @@ def owned(value: Any) -> Any:
 
 
 def computed(door: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a door with what was converted for it, which it cannot refuse.
+    """Call a door with converted arguments, which it has no reason to refuse.
 
     Raises
     ------
     RuntimeError
-        If it does.
+        If the door refuses them all the same.
     """
     results = door(*arguments)
     if results is None:
@@ -198,7 +197,7 @@ def layer_arrays(
 ) -> tuple[Array, Array, Array]:
     """Take a layer's input A (n_prev, m), its weights W (n, n_prev) and biases b (n, 1) or ().
 
-    Of the flat b NumPy would add all but one of a single element to the columns: no bias is that.
+    A flat b of several elements is refused: NumPy would add it to the columns, as no bias is.
     """
     flat = real(b, names[2])
     if flat.shape == (1,):
@@ -262,7 +261,7 @@ def label_row(value: object, m: int, name: str) -> Array:
 
 
 def examples(value: object, name: str, n_0: int) -> Array:
-    """Take a matrix with one example a row, float32 or float64 of any strides; others convert."""
+    """Take a matrix with one example a row, float32 or float64 of any strides."""
     array = real(value, name)
     if array.ndim != 2 or array.shape[1] != n_0:
         raise ValueError(f"{name} must have shape (m, {n_0}), got {array.shape}")
@@ -270,7 +269,7 @@ def examples(value: object, name: str, n_0: int) -> Array:
 
 
 def broadcast(P: object, dP: object, name: str) -> tuple[Array, Array]:
-    """Take a parameter and its gradient, of any shapes, brought to one by NumPy's rules."""
+    """Take a parameter and its gradient, broadcast to one shape by NumPy's rules."""
     arrays = [real(P, name), real(dP, f"d{name}")]
     dtype = _promoted((P, dP), arrays)
     if arrays[0].shape != arrays[1].shape:
@@ -309,9 +308,9 @@ def depth(parameters: Mapping[str, Any], name: str) -> int:
 
 
 def arena(size: int, dtype: Any, values: ArrayLike = 0.0) -> Array:
-    """Make memory from a cache line on: a vector that lies across two of them costs twice.
+    """Make an array that begins a cache line: a vector that lies across two lines costs twice.
 
-    Its type is native, whatever byte order the one given names.
+    Its type is native, whatever byte order the given type names.
     """
     memory = np.empty(size * np.dtype(dtype).itemsize + _LINE, np.uint8)
     first = -memory.ctypes.data % _LINE
@@ -321,7 +320,7 @@ def arena(size: int, dtype: Any, values: ArrayLike = 0.0) -> Array:
 
 
 def as_arena(array: Array | None, dtype: Any = None) -> Array | None:
-    """Copy an array, where there is one, into an arena: of its type, if of no other."""
+    """Copy an array into an arena of its own type or the given one; None stays None."""
     if array is None:
         return None
     return arena(array.size, array.dtype if dtype is None else dtype, array)
@@ -337,7 +336,7 @@ def layer_names(L: int) -> tuple[tuple[str, str, str, str, str], ...]:
 
 
 def _masked(value: object, name: str, above: tuple[int, ...] = ()) -> bool:
-    """Whether an array is masked, or one in a list of lists; these must end somewhere."""
+    """Whether a value is a masked array or holds one, as nested lists do; they must end."""
     if isinstance(value, _LEAVES) or not isinstance(value, Sequence):
         return isinstance(value, np.ma.MaskedArray)
     if id(value) in above:
@@ -354,7 +353,7 @@ def _unpacked(value: Any, array: Array, name: str) -> Array:
     if hasattr(value, "to_numpy") and types is not None:
         kinds = {dtype.kind for dtype in (types if hasattr(types, "__iter__") else (types,))}
         if kinds <= set("biuf"):
-            # columns of booleans beside numbers, or that can lack an entry
+            # columns of booleans beside columns of numbers, or nullable columns
             table: Array = value.to_numpy(dtype=np.float64, na_value=np.nan)
             return table
     for kind in set(map(type, array.flat)):
@@ -370,7 +369,7 @@ def _unpacked(value: Any, array: Array, name: str) -> Array:
 
 
 def _check_size(array: Array, name: str) -> None:
-    # as_matrix makes one row of it
+    # as_matrix makes a single row of such an array
     if array.ndim != 2 and array.size > LIMIT:
         raise ValueError(f"{name} has shape {array.shape}: over {LIMIT} elements need 2 dimensions")
 
@@ -393,5 +392,5 @@ def _one_type(arrays: Sequence[Array], dtype: np.dtype[Any]) -> tuple[Array, ...
 def _one_order(*arrays: Array) -> tuple[Array, ...]:
     """Bring contiguous arrays into the memory order of the last one."""
     as_ordered = np.asfortranarray if arrays[-1].flags.fnc else np.ascontiguousarray
-    # a 0-d array would become 1-d
+    # NumPy would make a 0-d array 1-d
     return tuple(as_ordered(array) if array.ndim else array for array in arrays)

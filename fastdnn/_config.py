@@ -15,7 +15,7 @@ except ImportError as error:
     ) from error
 
 try:
-    # the first that takes functions of SciPy's BLAS
+    # the first module that takes functions of SciPy's BLAS
     from fastdnn._core import levels
 except TypeError as error:
     raise ImportError(
@@ -49,7 +49,7 @@ def show_config() -> None:
 
 
 def _blas_threads() -> int | None:
-    """Ask the OpenBLAS that SciPy's wheel brought along, if it did."""
+    """Ask the OpenBLAS of SciPy's wheel, if there is one."""
     package = Path(scipy.__file__).parent
     for folder in (package.parent / "scipy.libs", package / ".dylibs"):
         for library in folder.glob("libscipy_openblas*"):

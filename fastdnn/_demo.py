@@ -41,7 +41,7 @@ def demo(images: int, data: Path | None, iterations: int, seed: int, output: Pat
     output : Path
         Where to write the figure, a PNG.
     """
-    # what can go wrong shall do so before the training, not after
+    # missing packages and data shall be noticed before the training, not after it
     optional("matplotlib.figure")
     output = output.absolute()
     folder = output.parent

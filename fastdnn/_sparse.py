@@ -1,7 +1,7 @@
 """The door for sparse matrices, SciPy's or others that convert to CSR: each row's nonzeros.
 
-What decides an address is checked, and kept in memory of our own: a callback may write to the
-matrix that is being learned. Its values are read in place.
+The indices decide addresses. They are copied and then checked, since a callback may write to the
+matrix during a fit. The values are read in place.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ def csr(value: Any, name: str, n_0: int) -> Csr:
     value = as_csr(value, name)
     indptr, indices, data = _parts(value, name, shape)
     if not _rises(indptr, indices):
-        # a copy in which each element stands once, and that no call of SciPy's rearranges
+        # in a copy, as sum_duplicates sorts and sums in place
         value = type(value)((data.copy(), indices, indptr), shape=shape, copy=True)
         value.sum_duplicates()
         indptr, indices, data = _parts(value, name, shape)
@@ -47,7 +47,7 @@ def csr(value: Any, name: str, n_0: int) -> Csr:
 
 
 def as_csr(value: Any, name: str = "X") -> Any:
-    """Convert a sparse matrix of another kind; what SciPy trusts is checked before."""
+    """Convert a sparse matrix of another kind; indices that SciPy trusts are checked before."""
     kind = getattr(value, "format", None)
     if kind == "csr" or not is_sparse(value):
         return value
@@ -60,7 +60,7 @@ def as_csr(value: Any, name: str = "X") -> Any:
                     f"{name} has {len(columns)} columns, but {len(values)} values in row {i}"
                 )
     elif kind == "coo":
-        # copies: what is checked is what is converted
+        # copied first, so that nothing changes between the check and the conversion
         value = value.copy()
         for i, (part, size) in enumerate(zip((value.row, value.col), value.shape, strict=True)):
             if len(part) != len(value.data):
@@ -72,8 +72,8 @@ def as_csr(value: Any, name: str = "X") -> Any:
 
 
 def _parts(value: Any, name: str, shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
-    """Check that the parts of CSR fit together; copies of the first two, the third in place."""
-    # copies first: what is checked is what is kept
+    """Check that the parts of CSR fit together; the indices are copies, the values are not."""
+    # copied before the check, so that nothing changes after it
     indptr = _whole(value.indptr, f"{name}.indptr").astype(np.int64, copy=False)
     indices = _whole(value.indices, f"{name}.indices")
     size = int(indptr[-1]) if indptr.shape == (shape[0] + 1,) else -1

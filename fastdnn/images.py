@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# what a file begins with that Git LFS has not fetched
+# the first bytes of a file that Git LFS has not fetched
 _POINTER = b"version https://git-lfs"
 _CELL = 1.7  # inches for one image and its title
 
@@ -165,7 +165,7 @@ def print_mislabeled_images(
         ax.text(0.5, 0.5, "no image is mislabeled", ha="center", va="center", wrap=True)
     for place, (i, title) in enumerate(zip(wrong, titles, strict=True)):
         row, col = divmod(place, cols)
-        # a cell's upper part is for the title
+        # the title takes a cell's upper part
         inset = ax.inset_axes((col / cols, 1 - (row + 1) / rows, 0.94 / cols, 0.74 / rows))
         inset.imshow(images[:, i].reshape(side, side, 3), interpolation="nearest")
         inset.set_title(title, fontsize=8)
@@ -224,10 +224,10 @@ def optional(module: str) -> Any:
 def _new_axes(width: float, height: float) -> "Axes":
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None and "inline" not in pyplot.get_backend():
-        # the current one, for plt.savefig; a notebook would show it twice
+        # pyplot's current figure, for plt.savefig; a notebook would show it twice
         make = pyplot.figure
     else:
-        # one without pyplot belongs to no window system
+        # a figure made without pyplot belongs to no window system
         make = optional("matplotlib.figure").Figure
     figure = make(figsize=(width, height), layout="constrained")
     axes: Axes = figure.add_subplot()

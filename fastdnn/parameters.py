@@ -32,9 +32,9 @@ from fastdnn._core import course
 Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
 
-# draws by the default seeds that are kept
+# how many of a default seed's first draws are kept
 _KEPT = 4096
-# NumPy multiplies by a 0-d array sooner than by a number
+# NumPy multiplies by a 0-d array faster than by a number
 _HUNDREDTH = np.array(0.01)
 
 
@@ -130,8 +130,8 @@ def update_parameters(
 ) -> dict[str, Any]:
     """Take one step of gradient descent, W - learning_rate dW and b - learning_rate db.
 
-    Until 2021 the course's own assigned into the dict that it was given; as its later one, this
-    leaves that as it is. A program that drops what is returned trains nothing: write
+    Until 2021 the course's function also assigned into the dict that it was given; its later one
+    and this one leave that dict as it is. A program that drops the result trains nothing: write
     ``parameters = update_parameters(parameters, grads, learning_rate)``.
 
     Parameters
@@ -177,7 +177,7 @@ def update_parameters(
     return updated
 
 
-# the three are the course's, none may be left out
+# the course's signature, in which none of the three arguments may be left out
 update_parameters.__signature__ = signature(  # type: ignore[attr-defined]
     lambda params, grads, learning_rate: None
 )
@@ -187,7 +187,7 @@ update_parameters.__signature__ = signature(  # type: ignore[attr-defined]
 
 
 class _Seeded(threading.local):
-    """The generator behind a seed, one a thread: to seed it again costs far less than a new one."""
+    """A thread's generator for seeds: seeding it anew costs far less than making another one."""
 
     def __init__(self) -> None:
         self.random = np.random.RandomState(0)
@@ -237,7 +237,7 @@ def _first(seed: int) -> Array:
 
 
 def _again(seed: int) -> Callable[[tuple[int, int]], Array]:
-    """Draw what a generator of this seed draws first, which the small networks have in common."""
+    """Repeat the first draws of a seed, which all small networks have in common."""
     first, at = _first(seed), 0
 
     def standard_normal(shape: tuple[int, int]) -> Array:
@@ -297,7 +297,7 @@ def _draw(
     n_prev = layer_dims[0]
     for l, n in enumerate(layer_dims[1:], 1):
         W = standard_normal((n, n_prev))
-        # in place, and dividing where the course divides, so that the last digit agrees
+        # scaled in place, and divided where the course divides, so that the last digit agrees
         if factor is not None:
             W *= factor
         elif scale == "lecun":

@@ -36,7 +36,7 @@ def classes(kind, dtype="float64", m=120):
         X, y = make_classification(
             m, 8, n_informative=5, n_classes=n_classes, random_state=0, flip_y=0.2
         )
-        if MODERN:  # older ones cannot stop early where labels are strings
+        if MODERN:  # older versions cannot stop early where labels are strings
             y = np.array(["a", "b", "c"])[y]
     return X.astype(dtype), y
 
@@ -93,8 +93,8 @@ def assert_same(name, X, y, epochs=30, fit=None, **options):
 
 SOLVERS = [
     {"solver": "adam"},
-    # Where a prediction saturates, scikit-learn takes log(1 - p) of a p that is rounded. Its loss
-    # then has half the digits, by which the line search goes elsewhere: alpha keeps p from 1.
+    # Where a prediction p saturates, scikit-learn takes log(1 - p) of a rounded p. Its loss then
+    # has half the digits, and the line search goes elsewhere: alpha keeps p from 1.
     {"solver": "lbfgs", "alpha": 0.1},
     *(
         {
@@ -113,7 +113,7 @@ def name_of(options):
 
 
 def small(name="MLPClassifier", **options):
-    """Make an estimator of ours that is soon fitted."""
+    """Make an estimator of ours that is fitted quickly."""
     defaults = {"hidden_layer_sizes": (12, 7), "random_state": 3, "max_iter": 15, "tol": 0}
     return getattr(ours, name)(**defaults | options)
 

@@ -85,7 +85,7 @@ ROOMS = {
 }
 NEEDED = {"numpy", "scipy"}
 OPTIONAL = {"PIL", "h5py", "matplotlib", "sklearn", "threadpoolctl"}
-# what is itself imported by who asks for it may import these when it is
+# modules that are imported only on demand may import these packages at their beginning
 ASKED_FOR = {"_sklearn": {"sklearn"}, "_runs": {"sklearn"}, "estimators": {"sklearn"}}
 COMPILER = {"cython", "cpython", "libc"}
 
@@ -131,7 +131,7 @@ def place(name):
         return package, ""
     wing, room = (*rest, "", "")[:2]
     if wing == "_core" and (room.startswith("level_") or (SOURCE / f"_core/{room}.pxi").exists()):
-        room = "blas" if room == "blas_int" else "levels"  # of which a level's files are one part
+        room = "blas" if room == "blas_int" else "levels"  # a level's files are parts of this room
     return (wing if wing in WINGS else "__init__"), (room if room in ROOMS.get(wing, ()) else "")
 
 
@@ -162,7 +162,7 @@ def test_every_file_has_arrows():
     assert {wing for wing, _ in places} == set(WINGS)
     for wing, rooms in ROOMS.items():
         assert {room for w, room in places if w == wing} - {""} == set(rooms)
-        # nothing in a wing is without a row
+        # every file of a wing has a row
         files = {f.stem for f in [*PYTHON, *CYTHON] if f.parent.name == wing} - {"__init__"}
         assert {place(f"fastdnn.{wing}.{stem}")[1] for stem in files} <= set(rooms)
 

@@ -14,7 +14,7 @@ AL, CACHES = fastdnn.L_model_forward(A, PARAMETERS)
 Y = np.ones((1, 5))
 GRADS = fastdnn.L_model_backward(AL, Y, CACHES)
 
-# every function that takes an array, by the argument that is put in its place
+# every function that takes an array, as a function of that one argument
 TAKERS = {
     "linear_forward A": lambda x: fastdnn.linear_forward(x, W, B),
     "linear_forward W": lambda x: fastdnn.linear_forward(A, x, B),

@@ -11,9 +11,9 @@ import fastdnn
 from fastdnn._core import levels
 
 PACKAGE = Path(fastdnn.__file__).parent
-# what else they find by themselves
+# packages that such tools find by themselves
 OTHERS = ["numpy", "scipy", "sklearn", "matplotlib", "h5py", "PIL", "threadpoolctl"]
-# the command, and where old pickles look
+# the command, and the module that old pickles name
 APART = {"__main__", "_demo", "_runs"}
 
 
@@ -45,5 +45,5 @@ def test_what_is_imported_was_found(level, found):
     imported = set(run.stdout.split())
     assert f"fastdnn._core.level_{level}" in imported
     assert imported <= found
-    # and no level but the one in use, whose instructions the processor may lack
+    # only the level in use is imported: the processor may lack the others' instructions
     assert len({name for name in imported if name.startswith("fastdnn._core.level_")}) == 1

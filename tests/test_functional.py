@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 import fastdnn
 
 TYPES = [np.float32, np.float64]
-# a product of k terms is off by a few roundings of each
+# a sum of k products is off by a few roundings of each term
 EPS = {np.dtype(t): 40 * np.finfo(t).eps for t in TYPES}
 
 
@@ -143,7 +143,7 @@ def test_a_layer_is_plain_numpy_in_any_memory(sizes, dtype, kinds, activation):
     assert_close(A, expected_A, native, scale=np.abs(expected_Z).max())
     assert_close(cache[1], expected_Z, native)
 
-    # Z in a memory of its own, not the one that the forward pass chose
+    # Z in another memory order than the forward pass chose
     expected_cache = (expected_cache[0], variants(expected_cache[1], kinds[4]))
     for got, expected, scale in zip(
         fastdnn.linear_activation_backward(dA, expected_cache, activation)
@@ -185,7 +185,7 @@ def test_a_step_of_a_network_is_plain_numpy(dims, m, dtype, order):
     expected_grads = reference.L_model_backward(AL, Y, caches)
     assert list(grads) == list(expected_grads)
     for key, expected in expected_grads.items():
-        # 1 / AL and 1 / (1 - AL) multiply whatever rounding came before
+        # 1 / AL and 1 / (1 - AL) magnify the roundings before them
         worst = np.max(1 / np.minimum(AL, 1 - AL).clip(np.finfo(dtype).eps))
         assert_close(grads[key], expected, dtype, scale=worst * max(1, np.abs(expected).max()))
     updated = fastdnn.update_parameters(parameters, expected_grads, 0.5)
@@ -206,7 +206,7 @@ def test_a_step_of_a_network_is_plain_numpy(dims, m, dtype, order):
     ],
 )
 def test_products_of_several_blocks_and_of_few_rows(n, n_prev, m, dtype):
-    # small integers, whose sums no order of summation rounds
+    # small integers: their sums are exact in any order
     random = np.random.default_rng(0)
     A, W, dZ = (random.integers(-3, 4, shape) for shape in ((n_prev, m), (n, n_prev), (n, m)))
     b = np.zeros((n, 1), dtype)
@@ -352,7 +352,7 @@ def test_labels_may_be_integers_booleans_real_flat_or_a_list():
 
 
 def test_backward_uses_the_given_AL_and_the_cached_Z_as_they_are():
-    # neither is what the forward pass would compute, and AL leaves (0, 1)
+    # neither Z nor AL is what the forward pass would compute, and AL leaves (0, 1)
     AL, Y = draw(0, 1, 4), np.array([[1, 0, 0, 1]])
     caches = [
         ((draw(1, 4, 4), draw(2, 3, 4), draw(3, 3, 1)), draw(4, 3, 4)),

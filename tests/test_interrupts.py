@@ -39,8 +39,8 @@ def test_weights_that_another_thread_fills_with_0_and_1(n_threads):
 
 # ---------------------------------------------------------------------------- random interrupts
 
-# A process of its own, whose main thread is interrupted: a timer, whose handler is Ctrl-C's, up to
-# so many times a call. Prints how many calls of how many it hit.
+# Runs in a process of its own, whose main thread a timer interrupts as Ctrl-C would, up to so many
+# times a call. Prints how many calls were interrupted, and of how many.
 DRIVER = """
 import ctypes, os, random, signal, sys, threading, time, warnings
 import numpy as np
@@ -227,7 +227,7 @@ print(hits, count)
 
 
 def test_a_worker_s_error_lets_the_others_go():
-    # such as a MemoryError before it has met them
+    # an error of one thread, as a MemoryError before it has met the others
     run_apart(
         """
         import threading
@@ -278,7 +278,7 @@ def test_a_worker_s_error_lets_the_others_go():
     ],
 )
 def test_long_calls_hear_ctrl_c_before_their_end(act):
-    # the handler is called while the call goes on, several times as often as by the end alone
+    # the handler is called several times during the call, not only at its end
     out = run_apart(
         f"""
         import signal, time

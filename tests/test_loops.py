@@ -8,7 +8,7 @@ from fastdnn._core import course, levels
 RELU = course.ACTIVATIONS["relu"]
 SIGMOID = course.ACTIVATIONS["sigmoid"]
 TYPES = [np.float32, np.float64]
-# round a vector's width, a block and nothing at all
+# sizes around a vector's width and a block's, and none at all
 SIZES = [1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 255, 256, 257, 1023, 1024, 1025, 5000]
 
 

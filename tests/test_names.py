@@ -13,7 +13,7 @@ from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
 from fastdnn.optimizers import OPTIMIZERS, SGD
 
 CORE = Path(fastdnn.__file__).parent / "_core"
-# an activation of the course's functions alone
+# this activation is the course's functions' alone
 OF_THE_COURSE = {"SIGMOID_Z"}
 
 
@@ -60,7 +60,7 @@ def test_scikit_learns_names():
 
 @pytest.mark.parametrize("name", [name for name, row in ACTIVATIONS.items() if row.of_output])
 def test_a_derivative_of_the_output_needs_an_output_that_tells_the_input(name):
-    # the same A must not come of Z with other derivatives: a function of A rises, or is flat
+    # where the derivative is a function of A, an A must not belong to two Z with other derivatives
     net = Network([1, 1, 1], name, "identity", rng=0)
     for view in net.parameters.values():
         view[...] = 0

@@ -60,7 +60,7 @@ def close(got, expected, dtype):
 
 def in_the_order_of(got, like):
     """Whether two matrices lie in the same order; a vector lies in both."""
-    # a part of a larger array has one too
+    # a part of a larger array lies in an order too
     return 1 in got.shape or got.flags.fnc == np.empty_like(like).flags.fnc
 
 

@@ -74,7 +74,7 @@ def caches():
     levels.use_caches(*before)
 
 
-# first and second level, in bytes: of nothing, of processors that there are, and of everything
+# first and second level, in bytes: too small for anything, two processors', large enough for all
 CACHES = [(4096, 4096), (32768, 524288), (49152, 2097152), (2**28, 2**29)]
 SIZES = [
     (1, 1, 1), (1, 16, 40), (1, 100, 64), (2, 17, 64), (3, 40, 33), (6, 8, 5), (8, 20, 200),
@@ -91,7 +91,7 @@ def test_exact_at_any_cache_sizes(caches, sizes, form, dtype):
     random = np.random.RandomState(0)
     trans_A, trans_B = form[0] == "T", form[1] == "T"
     for M, N, K in SIZES:
-        # integers whose sums no type rounds
+        # small integers: their sums are exact in either type
         A = random.randint(-2, 3, (K, M) if trans_A else (M, K)).astype(dtype)
         B = random.randint(-2, 3, (N, K) if trans_B else (K, N)).astype(dtype)
         exact = (A.T if trans_A else A) @ (B.T if trans_B else B)

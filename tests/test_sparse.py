@@ -1,4 +1,4 @@
-"""Sparse X: the same numbers as from the dense matrix, in memory of its nonzeros' order."""
+"""Sparse X: the same numbers as from the dense matrix, in memory for its nonzeros."""
 
 import itertools
 import subprocess
@@ -115,7 +115,7 @@ def test_widths(n_1):
         assert_alike(
             X, sp.csr_array(X), targets(X), [90, n_1, 3], {}, epochs=2, n_threads=n_threads
         )
-    # of one output, which is taken together with the hidden layer, and without any hidden layer
+    # a single output, above a hidden layer and without any
     for dims in ([90, n_1, 1], [90, n_1]):
         assert_alike(X, sp.csr_array(X), np.ones((33, dims[-1])), dims, {
             "output_activation": "sigmoid"}, epochs=2, batch_size=20)  # fmt: skip
@@ -163,7 +163,7 @@ def test_input_dropout():
     moved = net.parameters["W1"][0]
     assert set(np.unique(moved)) == {0.0, 1 / 0.75}
     assert 0.6 < (moved > 0).mean() < 0.9
-    # the same draws in every team, and the mean of what is drawn is X
+    # teams of any size draw the same masks
     nets = [
         fitted(sp.csr_matrix(matrix()), targets(matrix()), [90, 8, 3], {}, input_dropout=0.5,
                n_threads=n)[0]
@@ -277,7 +277,7 @@ def test_other_types_are_refused():
 
 
 def test_numbers_that_are_objects():
-    # as in a table's column
+    # the nonzeros may be objects, as in a table's column
     X = sp.csr_matrix(matrix())
     net = Network([90, 4, 1], rng=0)
     expected = net.predict(X)
@@ -289,7 +289,7 @@ def test_numbers_that_are_objects():
 
 
 def test_a_callback_that_writes_to_the_matrix():
-    # what decides an address is the fit's own; a matrix that is sorted meanwhile is another one
+    # the fit has indices of its own: the matrix may be sorted, and its indices spoiled, meanwhile
     X, Y = matrix(), targets(matrix())
     A = as_form(X, "unsorted")
 

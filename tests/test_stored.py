@@ -1,4 +1,4 @@
-"""What version 0.1.0 has written is read, and goes on as it did there.
+"""Pickles and states that version 0.1.0 wrote are read, and train on as they did there.
 
 The file holds pickles of networks and estimators, made with NumPy 1.23 and scikit-learn 1.6, the
 states of the networks, and what came of each when it was trained on.
@@ -18,7 +18,7 @@ X, Y = STORED["X"], STORED["y"]
 
 
 def assert_same(got, expected):
-    # as near as another processor's instructions come
+    # another processor's instructions round differently
     eps = np.finfo(expected.dtype).eps
     np.testing.assert_allclose(got, expected, rtol=1e4 * eps, atol=1e4 * eps)
 
@@ -55,7 +55,7 @@ def test_estimators(name):
     pytest.importorskip("sklearn")
     entry = STORED["estimators"][name]
     with warnings.catch_warnings():
-        # another scikit-learn says that it is not the one that has written it, and iterations end
+        # the warnings of another version of scikit-learn, and of iterations that end
         warnings.simplefilter("ignore")
         model = pickle.loads(entry["pickle"])
         answer = getattr(model, "predict_proba", model.predict)

@@ -1,4 +1,4 @@
-"""Subnormal numbers: zero within the engine's own calls, which they would slow down, only there."""
+"""Subnormal numbers are zero within the engine, which they would slow down, and nowhere else."""
 
 import ctypes
 import platform
@@ -20,7 +20,7 @@ MACHINE = platform.machine().lower()
 flushes = pytest.mark.skipif(
     MACHINE not in ("x86_64", "amd64", "aarch64", "arm64"), reason="there is no such mode"
 )
-# where the C library keeps the mode in what fegetenv writes, and its bits
+# the place of the mode in the C library's fenv_t, and the mode's bits
 CONTROL = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}
 sets_modes = pytest.mark.skipif(
     sys.platform != "linux" or MACHINE not in CONTROL, reason="known of Linux alone"
@@ -93,14 +93,14 @@ def test_moments_decay_to_zero(optimizer, dtype, n_threads):
     net = fitted(dtype, optimizer, (9000 if dtype == "float64" else 1500) // steps, **batch)
     kept = [m for m in moments(net) if m is not None]
     assert [subnormals(m) for m in kept] == [0] * len(kept)
-    # and they were on the way
+    # some have become exactly zero on the way
     assert all((m == 0).any() for m in kept[:1])
 
 
 @flushes
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_weights_decay_to_zero(dtype):
-    # of an input that is always zero; the product updates the weights itself
+    # the weights of an input that is always zero only decay; the product updates them itself
     X, Y = data(dtype=dtype)
     X[:, 1] = 0
     net = Network([3, 4, 1], "tanh", "identity", dtype=dtype, rng=0)

@@ -17,13 +17,13 @@ numbers = itertools.count()
 
 
 def explicit(array, tmp_path=None):
-    """Say the byte order of this machine, which a type needs not, and is equal if it does."""
+    """Name this machine's byte order in the type, which stays equal to the plain one."""
     dtype = array.dtype.newbyteorder("<" if np.little_endian else ">")
     return array.astype(dtype).view(dtype)
 
 
 def packed(array, tmp_path=None):
-    """Lie in records of odd size."""
+    """Lay the numbers in records of an odd size."""
     record = np.zeros(array.shape[:1], [("id", "u1"), ("x", array.dtype, array.shape[1:])])
     record["x"] = array
     return record["x"]
@@ -78,7 +78,7 @@ def matlab(array, path):
 
 
 def stored(path, **arrays):
-    # in memory
+    # an HDF5 file that is never written to disk
     file = h5py.File(path / f"{next(numbers)}.h5", "w", driver="core", backing_store=False)
     for name, array in arrays.items():
         file.create_dataset(name, data=array)
@@ -107,7 +107,7 @@ def assert_same(results, expected):
         return
     np.testing.assert_array_equal(results, expected)
     assert np.asarray(results).dtype == expected.dtype
-    # of a type that others read, too
+    # other programs can read the results' type
     if isinstance(results, np.ndarray) and results.flags.owndata and expected.dtype.kind == "f":
         assert memoryview(results).format in ("f", "d")
 
@@ -162,7 +162,7 @@ def test_every_argument_of_the_courses_functions(guise, dtype):
         for argument, array in arguments.items():
             assert_same(call(*{**arguments, argument: guise(array)}.values()), expected)
         assert_same(call(*map(guise, arguments.values())), expected)
-    # a vector and a stack of matrices are read as the matrices are
+    # a vector and a stack of matrices are read too
     stack = rng.normal(size=(2, 3, 4)).astype(dtype)
     for array in (stack, stack[0, 0]):
         assert_same(fastdnn.relu(guise(array))[0], np.maximum(array, 0))
@@ -193,12 +193,12 @@ def test_parameters_of_an_open_file(tmp_path, dtype):
             fastdnn.L_model_backward(AL_stored, np.ones((1, 5), dtype), caches_stored), grads
         )
         assert_same(fastdnn.update_parameters(file, grads, 0.1), updated)
-    # what came of it does not need the file
+    # the results do not need the file
     assert fastdnn.L_model_forward(X, updated)[0].shape == (1, 5)
 
 
 def test_the_usual_arrays_are_taken_as_they_are(dtype):
-    # and so are those whose type is equal: the cache holds them
+    # the cache holds the given arrays themselves, those of an equal type too
     A, W, b = (ARRAYS[name].astype(dtype) for name in "AWb")
     for form in (np.array, explicit, np.asfortranarray):
         given = [form(array) for array in (A, W, b)]
@@ -359,7 +359,7 @@ def known(model):
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
 def test_every_argument_of_the_estimators(solver, kind, guise, dtype):
     if not np.asarray(guise(np.ones((2, 2), dtype))).dtype.isnative:
-        dtype = np.dtype(np.float64)  # scikit-learn makes it of all in another byte order
+        dtype = np.dtype(np.float64)  # scikit-learn's type of any other byte order
     x, w = X.astype(dtype), WEIGHTS.astype(dtype)
     y = CLASSES if kind == "classes" else X[:, 0].astype(dtype)
     options = {"solver": solver, "batch_size": 16}

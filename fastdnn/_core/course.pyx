@@ -16,7 +16,7 @@ from fastdnn._core.choice cimport product
 from fastdnn._core.spec cimport IDENTITY, RELU, SIGMOID_Z, Activation
 from fastdnn._core.workers cimport get_threads
 
-# the codes of the activations, the first for none at all
+# the codes of the activations; the first one stands for no activation
 ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "sigmoid": SIGMOID_Z}
 
 cdef enum:
@@ -38,8 +38,8 @@ cdef inline void _product(
     bint trans_A, bint trans_B, bint trans_C, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
     floating alpha, const floating *A, const floating *B, floating beta, floating *C,
 ) noexcept nogil:
-    # as product, but what pays more threads is left to a BLAS that has them: more than two for a
-    # product that it multiplies slowly, and none where the inner dimension is 1
+    # as product, but a product large enough for several threads is left to a BLAS that has them: to
+    # three and more if the product is thin, and to none if its inner dimension is 1
     if K > 1 and M * N * K > THREADED and get_threads != NULL and (
             get_threads() > (2 if min(M, N, K) <= THIN else 1)):
         blas.product(trans_A, trans_B, trans_C, <blas_int> M, <blas_int> N, <blas_int> K,
@@ -72,7 +72,7 @@ cdef void linear_activation_backward(
     bint trans_dA_prev, floating *dA_prev, bint trans_dW, floating *dW, floating *db,
 ) noexcept nogil:
     # dZ := dA * act'(Z), db := sum of dZ / m, dW := dZ A_prev^T / m, dA_prev := W^T dZ
-    # with IDENTITY dZ is dA, and neither Z nor dZ is touched
+    # with IDENTITY dZ is dA, and neither Z nor memory for dZ is needed
     cdef:
         bint unit_rows = _unit_rows(n, m, trans_dA)
         double scale = 1.0 / m
@@ -87,17 +87,17 @@ cdef void linear_activation_backward(
 
 # -------------------------------------------------------------------------------------------- doors
 #
-# What Python calls. A door looks at its arguments through the buffer protocol itself, which costs a
-# fifth of a memoryview argument. Where they are all NumPy arrays that the kernels can read, of one
-# element type, and fit each other, it allocates the results, computes them, and returns them; else
-# it returns None, and its caller has _arrays.py convert the arguments or say what is wrong, and
-# then calls it through `computed`. What lies in another memory order than its loop reads, or is a
-# part of a larger array, is copied.
+# A door is a function that Python calls. It looks at its arguments through the buffer protocol
+# itself, which costs a fifth of a memoryview argument. If they are NumPy arrays that the kernels
+# can read, of one element type, and fit each other, the door allocates the results, computes them
+# and returns them. Otherwise it returns None: its caller then has _arrays.py convert the arguments
+# or say what is wrong, and calls the door again through `computed`. An array in another memory
+# order than its loop reads, or a part of a larger array, is copied.
 
 cdef struct Matrix:
     char type    # b'f' float32, b'd' float64
     bint trans   # the memory holds the transposed matrix, row-major; never of a vector
-    bint whole   # and nothing else lies between
+    bint whole   # nothing lies between the elements
     Py_ssize_t rows
     Py_ssize_t cols
     Py_ssize_t row  # bytes from a row to the next
@@ -110,7 +110,7 @@ cdef bint _look(object array, Matrix *matrix) except -1:
     cdef:
         Py_buffer buffer
         bint fits
-    # a subclass may mean something else by its memory, as a masked array does
+    # a subclass may give its memory another meaning, as a masked array does
     if type(array) is not ndarray:
         return False
     try:
@@ -142,14 +142,14 @@ cdef bint _look_like(object array, const Matrix *like, Py_ssize_t rows, Py_ssize
 
 
 cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint trans, Matrix *matrix):
-    # an array of the element type of another one
+    # a new array of the other array's element type
     cdef:
         Py_buffer buffer
         bint fits
     shape = (rows, cols)
     dtype = float32 if like.type == b'f' else float64
     array = empty(shape, dtype, "F") if trans else empty(shape, dtype)
-    # what it holds is known: NumPy would spell the format out anew for each array
+    # the element type is known, and NumPy would write its format anew for each array
     PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES)
     fits = (buffer.ndim == 2 and buffer.shape[0] == rows and buffer.shape[1] == cols
             and buffer.itemsize == (4 if like.type == b'f' else 8))
@@ -166,7 +166,7 @@ cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint tran
 
 
 cdef object _laid(object array, Matrix *matrix, bint trans):
-    # the array, or a copy of it, with nothing between and in this memory order
+    # the array itself if it is contiguous in this memory order, else a copy
     cdef Matrix copy
     if matrix.whole and matrix.trans == trans:
         return array
@@ -177,7 +177,7 @@ cdef object _laid(object array, Matrix *matrix, bint trans):
 
 
 cdef void _lay(const Matrix *matrix, const Matrix *copy) noexcept:
-    # into memory of the same element type and shape
+    # copies into memory of the same element type and shape
     cdef:
         bint trans = copy.trans
         Py_ssize_t rows = copy.cols if trans else copy.rows
@@ -280,7 +280,7 @@ def layer_backward(int activation, dA, Z, A_prev, W):
         Z = _laid(Z, &z, z.trans)
         _dZ = _new(&z, z.rows, z.cols, z.trans, &dz)
         if not da.whole or da.trans != z.trans:
-            # in the memory of dZ, which is then computed in place
+            # Z's copy lies in the memory of dZ, which is then computed in place
             _lay(&da, &dz)
             da = dz
     dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, a_prev.trans, &da_prev)
@@ -407,13 +407,13 @@ cdef double _pair_laid(
 
 
 cdef inline bint _has_rows(const Matrix *matrix, bint trans) noexcept nogil:
-    # whether the elements of memory rows, in this order, are contiguous, and enough for a loop
+    # whether memory rows in this order are contiguous, and long enough for a loop each
     return ((matrix.row if trans else matrix.col) == (4 if matrix.type == b'f' else 8)
             and (matrix.rows if trans else matrix.cols) >= SHORT)
 
 
 cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
-    # what the pairing makes of X and Y, in the order of X
+    # the pairing's result for X and Y, in the order of X
     cdef:
         Matrix x, y, out
         double total
@@ -424,7 +424,7 @@ cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
     if pairing == CROSS_ENTROPY:
         if x.rows * x.cols > TILE and not _has_rows(&y, x.trans):
             Y = _laid(Y, &y, x.trans)
-        out.data = x.data  # which is not written to
+        out.data = x.data  # never written to
     else:
         made = _new(&x, x.rows, x.cols, x.trans, &out)
     with nogil:
@@ -449,11 +449,11 @@ def multiply(A, bint trans_A, B, bint trans_B, C, bint ours, Py_ssize_t steps=1)
     A, B : ndarray
         The memory of A (M, K) and B (K, N) in C order, or of their transposes.
     trans_A, trans_B : bool
-        Whether it is the transposes'.
+        Whether it holds the transpose.
     C : ndarray, shape (M, N)
-        What is written to, in C order. One element type, float32 or float64, for all.
+        The result, in C order. All three are of one element type, float32 or float64.
     ours : bool
-        By the loops where they are chosen, or by BLAS.
+        Whether to multiply by the loops, if they are chosen, or by BLAS.
     steps : int
         How many times.
 

@@ -74,7 +74,7 @@ loops = <const LoopTable *> PyCapsule_GetPointer(_level.table(), "fastdnn.LoopTa
 
 # ------------------------------------------------------------------------------------------- caches
 
-# where the system does not tell: what the processors have had for which the products were written
+# if the system does not tell the sizes: those of the processors that the products were written for
 DEFAULT_CACHES = (32768, 1048576)
 
 cdef enum:
@@ -94,7 +94,7 @@ def read_caches(folder="/sys/devices/system/cpu/cpu0/cache"):
     Returns
     -------
     first, second : int
-        `DEFAULT_CACHES` if either is not to be had, or cannot be meant.
+        `DEFAULT_CACHES` if a size is missing or impossible.
     """
     sizes = {}
     for index in sorted(Path(folder).glob("index*")):
@@ -115,7 +115,7 @@ def read_caches(folder="/sys/devices/system/cpu/cpu0/cache"):
 def use_caches(Py_ssize_t first, Py_ssize_t second):
     """Choose the products' loops by these sizes of the caches, in bytes; not while any runs."""
     global caches
-    # the rest of the first level is for what is multiplied with B
+    # the rest of the first level is for the operands beside B
     verbs.caches.first = first // 4 * 3
     verbs.caches.second = second
     verbs.caches.fast = first >= FAST

@@ -1,7 +1,7 @@
-# The threads of a call, and what a call holds: no interrupt comes between taking and giving back.
+# A call's threads and its locks: no interrupt comes between taking them and giving them back.
 #
-# Python hears a signal between two of its bytecodes. What is here is compiled, and hears one only
-# where it asks or waits for a thread; whatever then comes, the others are waited for first.
+# Python handles a signal between two of its bytecodes. This module is compiled, and handles one
+# only where it asks for signals or waits for a thread; even then it first waits for all threads.
 
 import _thread
 import ctypes
@@ -20,20 +20,20 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
 
-# what BLAS has one of for the whole process: how many calls are at work, which leave it one thread
+# BLAS has one number of threads for the whole process: 1 while calls of ours are at work
 cdef:
     Get get_threads = NULL
     Set set_threads = NULL
     PyThread_type_lock counting = PyThread_allocate_lock()
     int calls = 0
     int before = 1
-    int births = 0  # forks that this process has come of
+    int births = 0  # how many forks lie between the first process and this one
 
 
 def _find_blas():
-    """Find what tells and sets the number of threads of the OpenBLAS that SciPy links.
+    """Find the two functions of SciPy's OpenBLAS that get and set its number of threads.
 
-    Two addresses; 0 and 0 where it links another BLAS: then nothing is set.
+    Returns their addresses, or 0 and 0 if SciPy links another BLAS: then nothing is set.
     """
     library = ctypes.CDLL(cython_blas.__file__)
     for prefix in ("scipy_openblas", "openblas"):
@@ -48,14 +48,14 @@ def _find_blas():
 
 
 def blas_threads():
-    """How many threads BLAS may use, as it was before the calls that are at work."""
+    """Return BLAS's number of threads, as it was before the calls that are at work."""
     if calls:
         return before
     return get_threads() if get_threads != NULL else 1
 
 
 def forget():
-    """Start anew in a forked child, in which no other thread lives to end its call."""
+    """Start anew in a forked child, which lacks the threads that would end their calls."""
     global calls, births
     births += 1
     if calls:
@@ -66,7 +66,7 @@ def forget():
 
 cdef void begin_call() noexcept:
     global calls, before
-    # with the GIL, which nothing here gives up; an interpreter without one needs the lock
+    # the GIL is held throughout; an interpreter without a GIL needs the lock
     PyThread_acquire_lock(counting, 1)
     if not calls:
         before = get_threads() if get_threads != NULL else 1
@@ -95,7 +95,7 @@ cdef class Exclusive:
     ----------
     lock : threading.Lock
     message : str
-        Of the RuntimeError.
+        What the RuntimeError says if it is held.
     """
 
     cdef:
@@ -115,7 +115,7 @@ cdef class Exclusive:
         self._release()
 
     def __dealloc__(self):
-        # where an interrupt came before the statement's body
+        # an interrupt may come before the statement's body, and then __exit__ is not called
         self._release()
 
     cdef int _release(self) except -1:
@@ -129,12 +129,12 @@ cdef class Exclusive:
 @final
 @no_gc
 cdef class Team:
-    """So many threads, this one the first, for the time of a with statement; BLAS has one.
+    """Threads for the time of a with statement, the caller's the first; BLAS then has one.
 
     Parameters
     ----------
     n_threads : int
-        Fewer, where no more can be started: when the interpreter ends, say.
+        How many; fewer if no more can be started, as when the interpreter ends.
     """
 
     cdef:
@@ -165,7 +165,7 @@ cdef class Team:
             raise interrupt
 
     def __dealloc__(self):
-        # where an interrupt came before the statement's body
+        # an interrupt may come before the statement's body, and then __exit__ is not called
         self._let_go()
 
     def run(self, task, abandon=None):
@@ -179,7 +179,7 @@ cdef class Team:
             list outcomes
             Py_ssize_t wanted = self.n_threads
         if self.born != births:
-            # in a forked child, which has neither the threads nor BLAS's number
+            # a forked child has neither the threads nor BLAS's number of threads
             self.workers, self.born, self.counted = [], births, False
             self._enter()
             if self.n_threads < wanted:
@@ -206,9 +206,9 @@ cdef class Team:
         return outcomes
 
     def share(self, Py_ssize_t size, task, Py_ssize_t piece=0):
-        """Call task(first, stop) for even parts of so many things, or for pieces of the parts.
+        """Call task(first, stop) for each thread's even part of range(size), or for its pieces.
 
-        Between two pieces Ctrl-C is heard.
+        Ctrl-C is heard between two pieces.
         """
         cdef _Parts parts
         parts = _Parts(self.n_threads, size, task, piece)
@@ -236,7 +236,7 @@ cdef class Team:
     cdef int _let_go(self) except -1:
         cdef _Worker worker
         if self.born != births:
-            # a forked child has begun anew
+            # forget() has begun anew in a forked child
             return 0
         if self.workers is not None:
             for worker in self.workers:
@@ -250,7 +250,7 @@ cdef class Team:
 @auto_pickle(False)
 @final
 cdef class _Parts:
-    # a task for a part of so many things, one a thread
+    # calls the task for a thread's part of range(size), piece by piece
 
     cdef:
         Py_ssize_t n_threads
@@ -273,7 +273,7 @@ cdef class _Parts:
             first = stop
             if first >= end or self.stopped:
                 return results
-            # nothing but in the main thread
+            # other threads than the main one find no signals
             PyErr_CheckSignals()
 
     def abandon(self):
@@ -283,11 +283,11 @@ cdef class _Parts:
 @auto_pickle(False)
 @final
 cdef class _Worker:
-    # one of the other threads
+    # a thread of the team other than the caller's
 
     cdef:
         Py_ssize_t index
-        object woken   # a lock, free when there is something to do
+        object woken   # a lock, free when there is a task
         object at_work  # a lock, held from the task's beginning to its end
         object task
         object abandon
@@ -313,14 +313,14 @@ cdef class _Worker:
         return 0
 
     cdef int end(self) except -1:
-        # where it is at work yet, the interpreter is ending
+        # a thread that is at work here runs while the interpreter ends
         if not self.ended and self.at_work.acquire(False):
             self.ended = True
             self.woken.release()
         return 0
 
     cdef object outlast(self, abandon):
-        # Wait until the task has ended, however often that is interrupted; returns the interrupt.
+        # Wait until the task has ended, through all interrupts; return the last interrupt or None.
         cdef object interrupt = None
         while not sys.is_finalizing():
             try:
@@ -343,14 +343,14 @@ def _work(_Worker me):
                 me.result = me.task(me.index)
             except BaseException as error:
                 me.error = error
-                # or the others would wait for this one
+                # the other threads would wait for this one
                 _call(me.abandon)
         me.task = me.abandon = None
         me.at_work.release()
 
 
 cdef object _call(abandon):
-    # whatever comes of it: there is an error to raise already
+    # errors of abandon are dropped: another one is being raised already
     if abandon is not None:
         try:
             abandon()

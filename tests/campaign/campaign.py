@@ -25,7 +25,7 @@ import warnings
 import zlib
 from pathlib import Path
 
-# one processor computes: a call's threads are its own affair
+# BLAS may have two threads, in calls that use it
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 

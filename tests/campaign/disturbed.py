@@ -306,7 +306,7 @@ class Interrupt:
         self._seconds, self._events, self.seen = seconds, events, 0
 
     def _profile(self, frame, event, argument):
-        # where Python looks for signals: at the beginning of a function, and behind one of C
+        # Python looks for signals at the beginning of a function and after a call of a C function
         if event in ("call", "c_return"):
             self.seen += 1
             if self.seen == self._events:
@@ -330,7 +330,7 @@ class Interrupt:
 
 
 def _interrupted(draw, work, twin):
-    """Do some work, and interrupt it at a moment that another run of it says; returns the error."""
+    """Work, interrupted at a moment chosen by an earlier run of the twin; return the interrupt."""
     exactly = draw.chance(0.6)
     start = time.perf_counter()
     with Interrupt(events=0) if exactly else contextlib.nullcontext() as counted:
@@ -343,7 +343,7 @@ def _interrupted(draw, work, twin):
         else:
             with Interrupt(max(1e-6, took * draw.rng.random() * 1.1)):
                 work()
-        # what came just behind it
+        # hears an interrupt that came just behind the work
         time.sleep(0)
     except KeyboardInterrupt as error:
         return error

@@ -38,7 +38,7 @@ def test_a_model_assembled_by_hand(kind, dtype):
     tolerance = {"float32": 1e-4, "float64": 1e-9}[dtype]
     one, other = (assembled(module, kind, fitted) for module in (ours, theirs))
     assert_alike(one, other, X, y, tolerance)
-    # which scikit-learn needs, and ours makes
+    # scikit-learn needs these attributes, ours makes them
     other.t_, other.loss_curve_, other.best_loss_, other._no_improvement_count = 0, [], np.inf, 0
     for _ in range(3):
         one.partial_fit(X, y)
@@ -51,7 +51,7 @@ def test_a_model_assembled_by_hand(kind, dtype):
 @pytest.mark.parametrize("hidden", [(7, 4), (100,), 100], ids=str)
 def test_a_warm_fit_of_an_assembled_model(hidden, solver):
     X, y, fitted, _ = both("multiclass")
-    # the weights are what it goes on from, whatever the parameter's default
+    # it goes on from the weights, whatever hidden_layer_sizes says
     est = assembled(ours, "multiclass", fitted, warm_start=True, hidden_layer_sizes=hidden)
     est.set_params(solver=solver, learning_rate_init=1e-9, max_iter=1, max_fun=1)
     quietly(est.fit, X, y)
@@ -95,7 +95,7 @@ def test_a_warm_fit_of_scikit_learn_s_attributes(kind, solver):
     X, y, _, other = both(kind, solver=solver, warm_start=True, alpha=0.1)
     one = getattr(ours, named(kind))()
     one.__dict__.update(copy.deepcopy(other.__dict__))
-    for est in (one, other):  # the moments begin anew, as there
+    for est in (one, other):  # the moments begin anew, as in scikit-learn
         quietly(est.fit, X, y)
     assert_alike(one, other, X, y, 1e-6)
 

@@ -40,7 +40,7 @@ def test_assigned_weights_of_any_type(dtype):
         for module in (ours, theirs)
     )
     one.coefs_ = [(5 * W).astype(dtype) for W in one.coefs_]
-    # the same numbers in the type that it is computed in: the biases are of float64
+    # in float64, the type of the biases, in which ours computes
     other.coefs_ = [W.astype(float) for W in one.coefs_]
     np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-9)
     assert one.coefs_[0].dtype == dtype

@@ -118,7 +118,7 @@ def test_callbacks_in_a_search():
     est = small(max_iter=4).set_callbacks(monitor)
     fitted(GridSearchCV(est, {"alpha": [0.1, 1]}, cv=2), X, y)
     scores = [row for row in monitor.get_logs().data if "accuracy" in row]
-    # five fits of four iterations, and their ends
+    # five fits, each of four iterations and an end
     assert len(scores) == 5 * (4 + 1)
 
 

@@ -35,7 +35,7 @@ def test_init_coef_is_called_as_in_scikit_learn(activation, dtype):
     )
     assert one.seen == other.seen == ((6, 7, dtype), (7, 4, dtype), (4, 3, dtype))
     assert_alike(one, other, X, y, {"float32": 1e-4, "float64": 1e-9}[dtype])
-    # not where it goes on
+    # a warm start draws no weights
     quietly(one.set_params(warm_start=True).fit, X, y)
     assert len(one.seen) == 3
 

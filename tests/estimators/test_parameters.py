@@ -136,7 +136,7 @@ def assert_descends(est, X, y):
     first = est.loss_
     before = [a.copy() for a in est.coefs_ + est.intercepts_]
     est.partial_fit(X, y)
-    second = est.loss_  # of after the first step, as it is taken before the update
+    second = est.loss_  # the loss after one step: it is taken before the second step's update
     est.partial_fit(X, y)
     after = est.coefs_ + est.intercepts_
     moved = sum(((a - b) ** 2).sum() for a, b in zip(after, before, strict=True))
@@ -216,7 +216,7 @@ def test_sizes_that_are_none_are_named(kind, hidden, error, says):
         est.fit(X, y)
     with pytest.raises(error, match=says):
         est.partial_fit(X, y, **given)
-    # a fit that there was is left as it is
+    # an earlier fit is left as it is
     est.set_params(hidden_layer_sizes=(3,))
     before = quietly(est.fit, X, y).coefs_
     with pytest.raises(error, match=says):

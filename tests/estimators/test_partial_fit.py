@@ -1,4 +1,4 @@
-"""Small steps from outside: what is kept from call to call changes no number and no error."""
+"""partial_fit: what it keeps from call to call changes no number and no error."""
 
 import copy
 import pickle
@@ -177,7 +177,7 @@ def test_parameters_that_change(change, name, way):
         else:
             setattr(model, change, CHANGES[change])
     if change in ("learning_rate_init", "epsilon", "beta_1"):
-        # theirs keeps the first one in its optimiser
+        # scikit-learn's optimiser keeps the first value
         setattr(models[1]._optimizer, change, CHANGES[change])
     for rows in (32, 32, 7):
         both(models, X[:rows], LABELS["binary"][:rows])
@@ -197,7 +197,7 @@ def test_a_seed_that_is_none(value):
 
 @pytest.mark.parametrize("batch_size", [5, "auto"])
 def test_generators(batch_size):
-    # what a call draws from a generator of the user's, it draws as theirs does
+    # a call draws from the user's generator as often as scikit-learn's does
     models = pair(batch_size=batch_size)
     for i, seed in enumerate([0, "own", "own", 0, 5, "own", True, np.int32(3)]):
         for model in models:
@@ -206,7 +206,7 @@ def test_generators(batch_size):
         if seed == "own":
             own = [model.random_state for model in models]
         elif i:
-            # and of a seed, nothing
+            # a seed leaves the user's generators alone
             assert len({generator.get_state()[2] for generator in own}) == 1
     np.random.seed(0)
     models[0].set_params(random_state=None).partial_fit(X, LABELS["binary"])
@@ -252,7 +252,7 @@ def test_copies(way, name):
 
 
 def test_a_shallow_copy():
-    # of ours it has weights, and a generator, of its own
+    # a copy of ours has weights and a generator of its own
     models = [pair(batch_size=9)[0] for _ in range(2)]
     for model in models:
         model.partial_fit(X, LABELS["binary"], classes=[0, 1])

@@ -56,7 +56,7 @@ def test_the_best_weights_so_far_are_left(solver, bad):
     assert est.best_validation_score_ == 0.9
     for a, b in zip(est.coefs_ + est.intercepts_, seen[1], strict=True):
         np.testing.assert_array_equal(a, b)
-    # nothing is in the way of another
+    # another fit is possible
     assert quietly(est.set_params(early_stopping=False).fit, X, y).n_iter_ > 1
 
 
@@ -249,7 +249,7 @@ def test_weights_whose_sum_is_not_finite(weight, dtype, solver):
         assert "finite" in str(error)  # noqa: PT017
         np.testing.assert_allclose(est.predict_proba(X), before, rtol=1e-6)
     else:
-        # a float64 can hold the sum, which older versions of SciPy's L-BFGS compute in
+        # float64 can hold the sum
         assert weight == 1e300
         assert dtype == "float64" or solver == "lbfgs"
     assert np.isfinite(est.loss_)
@@ -271,7 +271,7 @@ def test_large_targets_in_float32(scale, loss, solver):
         assert scale == 1e20
         assert np.isfinite(est.loss_)
         if solver != "lbfgs":
-            # the right one: the network says almost nothing yet
+            # the loss of predictions near 0: the network has hardly learned yet
             assert loss != "squared_error"
             assert est.loss_ == pytest.approx(np.abs(y).mean(), rel=1e-3)
 

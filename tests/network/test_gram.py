@@ -27,7 +27,7 @@ def test_the_gram_form_is_the_direct_form(momentum, l2, order):
         np.testing.assert_allclose(
             nets[1].parameters[key], value, rtol=1e-9, atol=1e-9 * np.abs(value).max()
         )
-    # and on from there, with moments, on other data
+    # and both go on from there, with moments, on other data
     for net, form in zip(nets, ("direct", "gram"), strict=True):
         net.fit(X[:15] * 0.9, Y[:15], optimizer=optimizer, epochs=50, l2=l2, first_layer=form)
     np.testing.assert_allclose(

@@ -96,7 +96,7 @@ def test_ctrl_c_ends_the_training_after_a_batch(n_threads):
         )  # fmt: skip
     timer.join()
     assert net.epochs >= 1
-    # amidst an epoch, of about half a second
+    # it ended within an epoch, which takes about half a second
     assert steps(net) % (len(X) // n_threads) != 0
     assert np.isfinite(params(net)).all()
     net.fit(X[:100], np.zeros(100))

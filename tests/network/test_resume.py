@@ -56,7 +56,7 @@ def test_k_epochs_and_k_more_are_2k_epochs(way, options, dtype):
     first = half.fit(X, Y, epochs=3, **options).costs
     if way == "state_dict":
         state = half.state_dict()
-        half.fit(X, Y, epochs=1, **options)  # of which the state knows nothing
+        half.fit(X, Y, epochs=1, **options)  # the state was taken before this epoch
         half = Network([30, 8, 3], "tanh", dtype=dtype, rng=99)
         half.load_state_dict(state)
     elif way == "pickle":
