@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROSE = [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 
 
@@ -39,13 +40,13 @@ def test_examples(path, capsys):
         assert names["history"].costs[-1] < 0.2
 
 
-@every_document
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.stem)
 def test_links(path):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).is_file(), target
 
 
-@every_document
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.stem)
 def test_lines_are_short(path):
     for line in path.read_text(encoding="utf-8").splitlines():
         assert len(line) <= 120 or line.startswith("|"), line
