@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from inside import moments, params
 
-import fastdnn
 from fastdnn import Network
 from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
 from fastdnn.optimizers import OPTIMIZERS, SGD
 
-CORE = Path(fastdnn.__file__).parent / "_core"
+CORE = Path(__file__).resolve().parent.parent / "fastdnn" / "_core"
 # this activation is the course's functions' alone
 OF_THE_COURSE = {"SIGMOID_Z"}
 
