@@ -89,9 +89,17 @@ __all__ = [
 ]
 
 
+# importing scikit-learn takes a second, which only those pay who ask for the estimators
+_LATER = ("MLPClassifier", "MLPRegressor")
+
+
+def __dir__() -> list[str]:
+    # tools that ask for all that is listed find nothing that cannot be imported
+    return sorted({*globals(), *(_LATER if find_spec("sklearn") else ())})
+
+
 def __getattr__(name: str) -> Any:
-    # importing scikit-learn takes a second, which only those pay who ask for the estimators
-    if name in ("MLPClassifier", "MLPRegressor"):
+    if name in _LATER:
         return getattr(import_module("fastdnn.estimators"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -72,6 +72,24 @@ def test_all_names_the_public_ones():
     assert set(fastdnn.__all__) <= set(dir(fastdnn))
 
 
+def test_the_estimators_are_listed_before_they_are_imported():
+    code = (
+        "import sys, fastdnn; names = dir(fastdnn); assert 'sklearn' not in sys.modules\n"
+        "print(*(n for n in names if n.startswith('MLP')), *(n for n in names if n == 'Network'))"
+    )
+    pytest.importorskip("sklearn")
+    assert run(code) == ["MLPClassifier", "MLPRegressor", "Network"]
+
+
+def test_what_is_listed_can_be_asked_for():
+    # also without scikit-learn, as a tool does that documents a module
+    code = (
+        "import sys, inspect; sys.modules['sklearn'] = None; import fastdnn\n"
+        "print(*(name for name, _ in inspect.getmembers(fastdnn) if 'MLP' in name))"
+    )
+    assert run(code) == []
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_docstring(name):
     function = getattr(fastdnn, name)
