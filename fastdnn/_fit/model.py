@@ -106,6 +106,10 @@ class Model:
     ----------
     rows : tuple of Row
         The table.
+    coefs, intercepts : tuple of ndarray
+        scikit-learn's weights (n_prev, n) and biases (n,): views on the parameters.
+    meaning : tuple
+        What the numbers mean: activations, output, cost and its parameter.
     plan : Plan
         The same as the compiled code reads it.
     training : Training
@@ -133,6 +137,8 @@ class Model:
         self.params, self.rng, self.training = params, rng, Training()
         self.weights = tuple(row for row in self.rows if row.kind == "weights")
         self.biases = tuple(row for row in self.rows if row.kind == "bias")
+        self.coefs = tuple(row.of(params) for row in self.weights)
+        self.intercepts = tuple(row.of(params) for row in self.biases)
         self.work = sum(row.size for row in self.weights)
         self.alone, self.whole = alone(self.work), True
         self._mean(activations, output, cost, cost_parameter)
@@ -142,6 +148,7 @@ class Model:
     ) -> None:
         self.activations, self.output = activations, output
         self.cost, self.cost_parameter = cost, cost_parameter
+        self.meaning = activations, output, cost, cost_parameter
         self.plan = Plan(
             self.layer_dims,
             tuple(row.offset for row in self.weights),
@@ -204,16 +211,6 @@ class Model:
     def entries(self) -> Iterator[tuple[Row, Array]]:
         """Go through the table with the view of each row."""
         return ((row, row.of(self.params)) for row in self.rows)
-
-    @property
-    def coefs(self) -> list[Array]:
-        """scikit-learn's weights (n_prev, n)."""
-        return [row.of(self.params) for row in self.weights]
-
-    @property
-    def intercepts(self) -> list[Array]:
-        """scikit-learn's biases (n,)."""
-        return [row.of(self.params) for row in self.biases]
 
     # ---------------------------------------------------------------------------------- training
 

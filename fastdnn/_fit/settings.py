@@ -1,8 +1,7 @@
 """All that a fit may be told, whatever face it has."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +11,7 @@ from fastdnn._fit.names import RULES, known
 from fastdnn.optimizers import OPTIMIZERS, Optimizer
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The judged settings of a fit.
 
     Attributes
