@@ -5,7 +5,7 @@
 """
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -15,19 +15,17 @@ except ImportError as error:  # pragma: no cover
     raise ImportError(
         "fastdnn.estimators needs scikit-learn: pip install 'fastdnn[sklearn]'"
     ) from error
-from scipy.special import log_expit, log_softmax, xlogy
-from sklearn.base import _fit_context
+from scipy.special import log_expit, log_softmax
 from sklearn.metrics import get_scorer_names
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastdnn._arrays import Array
 from fastdnn._sklearn.assembled import NAMES, complete
 from fastdnn._sklearn.chunks import columns, plain, same
-from fastdnn._sklearn.converted import from_sklearn, to_sklearn
+from fastdnn._sklearn.declared import keep, only_if, trains
 from fastdnn._sklearn.perceptron import Perceptron
 
 _ACTIVATION = StrOptions(set(NAMES))
@@ -43,7 +41,7 @@ _ADDED: dict[str, list[Any]] = {
 }
 
 
-class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
+class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: ignore[misc]
     """scikit-learn's MLPClassifier with the same answers, many times as fast.
 
     Every parameter, default, attribute and method of ``sklearn.neural_network.MLPClassifier`` is
@@ -85,7 +83,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
     validation_loss_curve_ : list of float or None
         Mean loss of the validation data after each iteration, without the L2 term.
     network_ : Network
-        The fitted network, for single rows at full speed and for more training.
+        A copy as a network, for single rows at full speed and for more training of its own.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -128,79 +126,14 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         n_threads: int | None = None,
         class_weight: Any = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.scoring = scoring
-        self.dropout = dropout
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.max_time = max_time
-        self.n_threads = n_threads
-        self.class_weight = class_weight
+        keep(self, locals())
         self.loss = "log_loss"
 
-    @classmethod
-    def from_sklearn(cls, model: Any) -> "MLPClassifier":
-        """Take over a fitted model of scikit-learn.
-
-        Parameters
-        ----------
-        model : sklearn.neural_network.MLPClassifier
-
-        Returns
-        -------
-        estimator : MLPClassifier
-            A copy with the same answers. `partial_fit` goes on where the model's ended.
-
-        Raises
-        ------
-        TypeError
-            If it is no such model.
-        """
-        return cast("MLPClassifier", from_sklearn(cls, sklearn.neural_network.MLPClassifier, model))
-
-    def to_sklearn(self) -> Any:
-        """Make a fitted model of scikit-learn, for whatever reads those.
-
-        Returns
-        -------
-        model : sklearn.neural_network.MLPClassifier
-            A copy with the same answers; it is pickled and used without fastdnn. Parameters that
-            only matter while training and that scikit-learn lacks, are left out.
-
-        Raises
-        ------
-        ValueError
-            If it predicts by what scikit-learn lacks: another activation, or several.
-        """
-        return to_sklearn(self, sklearn.neural_network.MLPClassifier)
-
-    @_fit_context(prefer_skip_nested_validation=True)
+    @trains
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> "MLPClassifier":  # fmt: skip
+    ) -> Self:  # fmt: skip
         """Train on X and y.
 
         Parameters
@@ -238,11 +171,9 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         given = {name: value for name, value in given.items() if value is not None}
         return self._fit(X, y, sample_weight, **given)
 
-    @available_if(lambda self: self._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
-    ) -> "MLPClassifier":
+    @only_if(lambda self: self._check_solver())
+    @trains
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one iteration, going on where the last call ended.
 
         Parameters
@@ -284,11 +215,11 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         kind, classes = binarizer.y_type_, binarizer.classes_
         if (binarizer.neg_label, binarizer.pos_label) == (0, 1):
             if kind == "multiclass" and n == len(classes):
-                return classes[AL.argmax(axis=1)]
+                return cast(Array, classes[AL.argmax(axis=1)])
             if kind == "binary" and n == 1 and len(classes) == 2:
-                return classes[(AL[:, 0] > 0.5).astype(np.intp)]
+                return cast(Array, classes[(AL[:, 0] > 0.5).astype(np.intp)])
         # of two classes with an output each, say, or with a threshold of the user's
-        return binarizer.inverse_transform(AL[:, 0] if n == 1 else AL)
+        return cast(Array, binarizer.inverse_transform(AL[:, 0] if n == 1 else AL))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Compute the logarithms of the probabilities, also of those too small for a number.
@@ -305,18 +236,14 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):
         complete(self)
         own = type(self).predict_proba is not sklearn.neural_network.MLPClassifier.predict_proba
         if own or self.out_activation_ not in ("logistic", "softmax"):
-            return cast(Array, super().predict_log_proba(X))
+            return super().predict_log_proba(X)
         Z = self._logits(X)
         if self.out_activation_ == "softmax":
             return cast(Array, log_softmax(Z, axis=1))
-        return log_expit(np.hstack([-Z, Z]) if Z.shape[1] == 1 else Z)
-
-    def _output_activation(self) -> str:
-        several = self._label_binarizer.y_type_ == "multiclass"
-        return "softmax" if several else "logistic"
+        return cast(Array, log_expit(np.hstack([-Z, Z]) if Z.shape[1] == 1 else Z))
 
 
-class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
+class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ignore[misc]
     """scikit-learn's MLPRegressor with the same answers, many times as fast.
 
     Every parameter, default, attribute and method of ``sklearn.neural_network.MLPRegressor`` is
@@ -362,7 +289,7 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
     validation_loss_curve_ : list of float or None
         Mean loss of the validation data after each iteration, without the L2 term.
     network_ : Network
-        The fitted network, for single rows at full speed and for more training.
+        A copy as a network, for single rows at full speed and for more training of its own.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -409,81 +336,13 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         quantile: float = 0.5,
         huber_delta: float = 1.0,
     ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.scoring = scoring
-        self.dropout = dropout
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.max_time = max_time
-        self.n_threads = n_threads
-        self.quantile = quantile
-        self.huber_delta = huber_delta
+        keep(self, locals())
 
-    @classmethod
-    def from_sklearn(cls, model: Any) -> "MLPRegressor":
-        """Take over a fitted model of scikit-learn.
-
-        Parameters
-        ----------
-        model : sklearn.neural_network.MLPRegressor
-
-        Returns
-        -------
-        estimator : MLPRegressor
-            A copy with the same answers. `partial_fit` goes on where the model's ended.
-
-        Raises
-        ------
-        TypeError
-            If it is no such model.
-        """
-        return cast("MLPRegressor", from_sklearn(cls, sklearn.neural_network.MLPRegressor, model))
-
-    def to_sklearn(self) -> Any:
-        """Make a fitted model of scikit-learn, for whatever reads those.
-
-        Returns
-        -------
-        model : sklearn.neural_network.MLPRegressor
-            A copy with the same answers; it is pickled and used without fastdnn. Parameters that
-            only matter while training and that scikit-learn lacks, are left out; in place of a loss
-            that it lacks stands "squared_error".
-
-        Raises
-        ------
-        ValueError
-            If it predicts by what scikit-learn lacks: another activation, or several.
-        """
-        return to_sklearn(self, sklearn.neural_network.MLPRegressor)
-
-    @_fit_context(prefer_skip_nested_validation=True)
+    @trains
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> "MLPRegressor":  # fmt: skip
+    ) -> Self:  # fmt: skip
         """Train on X and y.
 
         Parameters
@@ -521,9 +380,9 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         given = {name: value for name, value in given.items() if value is not None}
         return self._fit(X, y, sample_weight, **given)
 
-    @available_if(lambda self: self._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "MLPRegressor":
+    @only_if(lambda self: self._check_solver())
+    @trains
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one iteration, going on where the last call ended.
 
         Parameters
@@ -541,12 +400,3 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):
         if not incremental or reset or not plain(self, X, y):
             X, y = super()._validate_input(X, y, incremental, reset)
         return X, y
-
-    def _output_activation(self) -> str:
-        return "exp" if self.loss == "poisson" else "identity"
-
-    def _loss_scale(self) -> float:
-        return 1.0 if self.loss == "poisson" else 1 / self.n_outputs_
-
-    def _loss_constants(self, y: Array) -> Array | None:
-        return (xlogy(y, y) - y).sum(axis=1) if self.loss == "poisson" else None

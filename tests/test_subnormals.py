@@ -138,7 +138,7 @@ def test_the_estimators():
     rest = np.zeros_like(X)
     for _ in range(40):
         model.partial_fit(rest, model.predict(rest))
-    assert subnormals(model._optimizer.m1) == 0
+    assert subnormals(moments(model)[0]) == 0
     assert alive()
 
 

@@ -1,21 +1,26 @@
 """What a perceptron's fitted attributes say, whoever has set them: a fit, a user, scikit-learn."""
 
+from collections.abc import Callable
+from functools import cache, lru_cache
 from itertools import pairwise
 from numbers import Integral
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin
 from sklearn.neural_network._base import ACTIVATIONS as THEIRS
 from sklearn.preprocessing import LabelBinarizer
 
 from fastdnn._arrays import COUNTABLE, Array, integer
 from fastdnn._fit.names import ACTIVATIONS, COSTS
+from fastdnn._fit.names import OUTPUTS as OURS
+from fastdnn._sklearn.declared import Declared
 
 # scikit-learn's names of the activations, and ours: hidden ones, and those of the output whose
 # cost the engine has
-NAMES = {"logistic": "sigmoid"} | {name: name for name in ACTIVATIONS if name != "sigmoid"}
-OUTPUTS = {"logistic": "sigmoid", "softmax": "softmax", "identity": "identity", "exp": "exp"}
+NAMES = {row.scikit_learn: name for name, row in ACTIVATIONS.items()}
+OUTPUTS = {row.scikit_learn: name for name, row in OURS.items()}
 
 # what scikit-learn's fit calls, and the engine does not
 _HOOKS = (
@@ -25,16 +30,25 @@ _HOOKS = (
 )
 
 
-def refuse_hooks(estimator: Any) -> None:
+def refuse_hooks(estimator: Declared) -> None:
     """Raise TypeError if a subclass overrides what would not be called."""
-    cls = type(estimator)
+    cls: Any = type(estimator)
+    own = vars(estimator)
+    base, names = _hooks_of(cls)
+    hooks = attrgetter(*names)
+    if hooks(cls) == hooks(base) and own.keys().isdisjoint(names):
+        return
+    name = next(n for n in names if n in own or getattr(cls, n) is not getattr(base, n))
+    raise TypeError(
+        f"{cls.__name__} overrides {name}, which scikit-learn's fit calls, but the compiled"
+        f" engine cannot: train it with sklearn.neural_network.{base.__name__}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _hooks_of(cls: type) -> tuple[type, tuple[str, ...]]:
     base = next(c for c in cls.__mro__ if c.__module__ == "fastdnn.estimators")
-    for name in _HOOKS:
-        if name in vars(estimator) or getattr(cls, name, None) is not getattr(base, name, None):
-            raise TypeError(
-                f"{cls.__name__} overrides {name}, which scikit-learn's fit calls, but the compiled"
-                f" engine cannot: train it with sklearn.neural_network.{base.__name__}"
-            )
+    return base, tuple(name for name in _HOOKS if hasattr(base, name))
 
 
 def sizes(hidden_layer_sizes: Any) -> list[int]:
@@ -69,7 +83,7 @@ def hidden_activations(activation: Any, hidden: int) -> list[str]:
     return names
 
 
-def chain(estimator: Any) -> tuple[list[Array], list[Array]]:
+def chain(estimator: Declared) -> tuple[list[Array], list[Array]]:
     """Take the layers that predict: weights (n_prev, n) and biases (n), which fit each other.
 
     All of them, or as many as `n_layers_` says, if it was set to fewer, as in scikit-learn.
@@ -115,7 +129,21 @@ def _numbers(value: Any, name: str) -> Array:
     return array
 
 
-def complete(estimator: Any) -> None:
+def element_type(estimator: Declared) -> np.dtype[Any]:
+    """Find the type to compute in, whatever was assigned to the parameters."""
+    # a few types of perhaps more arrays than NumPy takes arguments
+    coefs, intercepts = chain(estimator)
+    char = np.result_type(*{array.dtype for array in coefs + intercepts}).char
+    return np.dtype(np.float32 if char in "ef" else np.float64)
+
+
+def ends(estimator: Declared) -> tuple[int, int]:
+    """Count the inputs and outputs."""
+    coefs, intercepts = chain(estimator)
+    return len(coefs[0]), len(intercepts[-1])
+
+
+def complete(estimator: Declared) -> None:
     """Derive what was left out beside the weights, and for a classifier its classes."""
     found = vars(estimator)
     if "out_activation_" in found:
@@ -123,7 +151,7 @@ def complete(estimator: Any) -> None:
     if "n_outputs_" in found and "out_activation_" in found and "_label_binarizer" in found:
         return
     n = chain(estimator)[0][-1].shape[1]
-    if is_classifier(estimator) and not hasattr(estimator, "_label_binarizer"):
+    if isinstance(estimator, ClassifierMixin) and not hasattr(estimator, "_label_binarizer"):
         several = n > 1 and getattr(estimator, "out_activation_", "softmax") == "logistic"
         classes = np.asarray(estimator.classes_)
         estimator._label_binarizer = LabelBinarizer().fit(
@@ -133,22 +161,40 @@ def complete(estimator: Any) -> None:
     if not hasattr(estimator, "n_outputs_"):
         estimator.n_outputs_ = n
     if not hasattr(estimator, "out_activation_"):
-        estimator.out_activation_ = estimator._output_activation()
-        if n > 1 and is_classifier(estimator) and estimator._label_binarizer.y_type_ == "binary":
+        estimator.out_activation_ = trained_output(estimator)
+        if (
+            n > 1
+            and isinstance(estimator, ClassifierMixin)
+            and estimator._label_binarizer.y_type_ == "binary"
+        ):
             # two classes with an output each
             estimator.out_activation_ = "softmax"
 
 
-def output(estimator: Any, dtype: Any) -> tuple[str, str, float]:
+def trained_output(estimator: Declared) -> str:
+    """Name the activation of the output that the loss needs."""
+    if isinstance(estimator, ClassifierMixin):
+        several = estimator._label_binarizer.y_type_ == "multiclass"
+        return "softmax" if several else "logistic"
+    return "exp" if estimator.loss == "poisson" else "identity"
+
+
+def output(estimator: Declared, dtype: np.dtype[Any]) -> tuple[str, str, float]:
     """Say what the engine computes of the output: its activation, the cost and its parameter."""
     name = OUTPUTS.get(estimator.out_activation_, "identity")
     # the loss may have been set anew since the fit
-    cost = estimator.loss if estimator.loss in COSTS[name] else next(iter(COSTS[name]))
-    if cost == "cross_entropy":
-        # scikit-learn clips a probability by eps where it takes the logarithm
-        return name, cost, -float(np.log(np.finfo(dtype).eps))
-    parameter = {"huber": "huber_delta", "quantile": "quantile"}.get(cost)
-    return name, cost, float(getattr(estimator, parameter)) if parameter else 0.0
+    costs = COSTS[name]
+    cost = costs.get(estimator.loss) or next(iter(costs.values()))
+    if cost.name == "cross_entropy":
+        return name, cost.name, _greatest_cost(dtype)
+    parameter = cost.parameter
+    return name, cost.name, 0.0 if parameter is None else float(getattr(estimator, parameter))
+
+
+@cache
+def _greatest_cost(dtype: np.dtype[Any]) -> float:
+    # scikit-learn clips a probability by eps where it takes the logarithm
+    return -float(np.log(np.finfo(dtype).eps))
 
 
 def activate_output(out_activation: str, Z: Array) -> None:
@@ -167,7 +213,10 @@ def _check_output(out_activation: Any) -> None:
 # ------------------------------------------------------------------------------------------- a fit
 
 
-def draw(estimator: Any, layer_units: list[int], dtype: Any) -> None:
+def draw(
+    estimator: Declared, layer_units: list[int], dtype: Any,
+    init: Callable[[int, int, Any], tuple[Array, Array]],
+) -> None:  # fmt: skip
     """Draw the parameters anew, by the hook that scikit-learn's subclasses override."""
     count = sum(n_prev * n for n_prev, n in pairwise(layer_units))
     if count > COUNTABLE:
@@ -175,7 +224,7 @@ def draw(estimator: Any, layer_units: list[int], dtype: Any) -> None:
             f"hidden_layer_sizes {layer_units[1:-1]} ask for {count} weights, more than memory can "
             "have"
         )
-    for name in (*_RECORDS, "_optimizer", "_no_improvement_count"):
+    for name in (*_RECORDS, "_model", "_optimizer", "_training", "_no_improvement_count"):
         vars(estimator).pop(name, None)
     estimator.n_layers_ = len(layer_units)
     estimator.coefs_, estimator.intercepts_ = [], []
@@ -183,7 +232,7 @@ def draw(estimator: Any, layer_units: list[int], dtype: Any) -> None:
     for name, n_prev, n in zip(names, layer_units, layer_units[1:], strict=False):
         # of the output as of one for all
         estimator._drawn = name or estimator.activation
-        W, b = estimator._init_coef(n_prev, n, dtype)
+        W, b = init(n_prev, n, dtype)
         if np.shape(W) != (n_prev, n) or np.shape(b) != (n,):
             raise ValueError(
                 f"_init_coef must return arrays of shapes {(n_prev, n)} and {(n,)}, "
@@ -194,7 +243,7 @@ def draw(estimator: Any, layer_units: list[int], dtype: Any) -> None:
     del estimator._drawn
 
 
-def go_on(estimator: Any, hidden: list[int]) -> None:
+def go_on(estimator: Declared, hidden: list[int]) -> None:
     """Judge what a warm start goes on from: a fit, or what was assembled or converted."""
     complete(estimator)
     found = [W.shape[1] for W in chain(estimator)[0][:-1]]
@@ -212,34 +261,34 @@ _RECORDS = (
 )
 
 
-def begin_records(estimator: Any) -> None:
+def begin_records(estimator: Declared) -> None:
     """Make the records that are not there yet, or not as the parameters of now have them."""
-    found = dict.fromkeys((*_RECORDS, "_no_improvement_count")) | vars(estimator)
+    found = vars(estimator)
     scoring, stops = estimator.scoring, estimator.early_stopping
     estimator.n_iter_ = 0
-    for name in ("t_", "_no_improvement_count"):
-        setattr(estimator, name, found[name] or 0)
-    estimator.validation_loss_curve_ = found["validation_loss_curve_"]
+    estimator.t_ = found.get("t_") or 0
+    estimator._no_improvement_count = found.get("_no_improvement_count") or 0
+    estimator.validation_loss_curve_ = found.get("validation_loss_curve_")
     if (
-        (found["validation_scores_"] is not None) != stops
+        (found.get("validation_scores_") is not None) != stops
         or found.get("_fitted_scoring", scoring) != scoring
-        or "best_validation_score_" not in vars(estimator)
+        or "best_validation_score_" not in found
     ):
         estimator._no_improvement_count = 0
         estimator.validation_scores_ = [] if stops else None
         estimator.best_validation_score_ = -np.inf if stops else None
     if estimator.solver != "lbfgs":
-        estimator.loss_curve_ = found["loss_curve_"] or []
-        if (found["best_loss_"] is None) != stops or "best_loss_" not in vars(estimator):
+        estimator.loss_curve_ = found.get("loss_curve_") or []
+        if (found.get("best_loss_") is None) != stops or "best_loss_" not in found:
             estimator._no_improvement_count = 0
             estimator.best_loss_ = None if stops else np.inf
     estimator._fitted_scoring = scoring
     estimator._fitted_sizes = sizes(estimator.hidden_layer_sizes)
 
 
-def set_output(estimator: Any, first: bool) -> None:
+def set_output(estimator: Declared, first: bool) -> None:
     """Choose the output's activation for a fit; one that a user has set must be one of a cost."""
-    wanted = estimator._output_activation()
+    wanted = trained_output(estimator)
     if first or {wanted, estimator.out_activation_} <= {"identity", "exp"}:
         # a warm start takes another loss
         estimator.out_activation_ = wanted

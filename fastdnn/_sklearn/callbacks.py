@@ -2,14 +2,22 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-try:
-    from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
-except ImportError:  # an older scikit-learn
+if TYPE_CHECKING:
 
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """What an estimator without callbacks needs."""
+    class CallbackSupportMixin:
+        """What is used of scikit-learn's class, which has no types."""
+
+        def _init_callback_context(self, *, max_subtasks: int) -> Any: ...
+
+else:
+    try:
+        from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
+    except ImportError:  # an older scikit-learn
+
+        class CallbackSupportMixin:
+            """What an estimator without callbacks needs."""
 
 
 class Tasks:
@@ -17,24 +25,22 @@ class Tasks:
 
     Parameters
     ----------
-    estimator : Perceptron
-    X, y, sample_weight :
-        What `fit` was given.
+    context : CallbackContext or None
+        The fit's, of scikit-learn; None in an older one.
+    data : dict
+        What each task is told: the estimator, and X, y and metadata that `fit` was given.
+    fitted : callable
+        Copies the attributes that make an estimator of the iteration.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
-        self._estimator = estimator
-        self._root: Any = None
+    def __init__(
+        self, context: Any, data: dict[str, Any], fitted: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._root, self._data, self._fitted = context, data, fitted
         self._iteration: Any = None
-        if hasattr(estimator, "_init_callback_context"):
-            # also where there are none: a search passes its own on
-            # L-BFGS says that an iteration has ended, not that another will begin
-            most = estimator.max_iter + (estimator.solver == "lbfgs")
-            self._root = estimator._init_callback_context(max_subtasks=most)
-            self._silent = not self._root._callbacks
-            metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-            self._data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-            self._root.call_on_fit_task_begin(**self._data)
+        if context is not None:
+            self._silent = not context._callbacks
+            context.call_on_fit_task_begin(**data)
 
     def begin(self) -> None:
         """Begin an iteration."""
@@ -59,31 +65,40 @@ class Tasks:
         if self._root is not None:
             self._root.call_on_fit_task_end(**self._data, reconstruction_attributes=self._fitted)
 
-    def _fitted(self) -> dict[str, Any]:
-        return {
-            name: [array.copy() for array in getattr(self._estimator, name)]
-            for name in ("coefs_", "intercepts_")
-        }
-
 
 class Progress:
-    """What verbose says: nothing, lines, or a bar on the terminal."""
+    """What verbose says: nothing, lines, or a bar on the standard error.
 
-    def __init__(self, estimator: Any) -> None:
-        self._bar = estimator.verbose == "bar"
-        self._lines = bool(estimator.verbose) and not self._bar
-        self._estimator = estimator
+    Parameters
+    ----------
+    verbose : bool, int or "bar"
+    most : int
+        Iterations of which the bar is full.
+    """
 
-    def __enter__(self) -> Callable[[str], None]:
-        return self._say
+    def __init__(self, verbose: bool | int | str, most: int) -> None:
+        self._bar = verbose == "bar"
+        self._lines = bool(verbose) and not self._bar
+        self._most = most
 
-    def _say(self, line: str) -> None:
-        if self._lines:
-            print(line)
-        elif self._bar and line.startswith("Iteration"):
-            filled = min(30, 30 * self._estimator.n_iter_ // self._estimator.max_iter)
+    def __enter__(self) -> "Progress":
+        return self
+
+    def iterated(self, n: int, loss: float) -> None:
+        """Say that an iteration has ended."""
+        if not (self._lines or self._bar):
+            return
+        line = f"Iteration {n}, loss = {loss:.8f}"
+        self.say(line)
+        if self._bar:
+            filled = min(30, 30 * n // self._most)
             bar = "#" * filled + "-" * (30 - filled)
             print(f"\r[{bar}] {line}", end="", file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        """Print a line, beside which there is no bar."""
+        if self._lines:
+            print(line)
 
     def __exit__(self, *_: object) -> None:
         if self._bar:

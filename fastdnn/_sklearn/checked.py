@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -13,6 +13,8 @@ from sklearn.utils.validation import (
 )
 
 from fastdnn._arrays import Array
+from fastdnn._sklearn.declared import Declared
+from fastdnn._sklearn.stopping import Validation
 from fastdnn._sparse import as_csr
 
 NOT_FINITE = (
@@ -64,7 +66,7 @@ def class_weights(class_weight: Any, binarizer: Any, y: Array) -> Array:
     return product
 
 
-def check_targets(estimator: Any, y: Array, name: str, dtype: Any) -> None:
+def check_targets(estimator: Declared, y: Array, name: str, dtype: Any) -> None:
     """Raise ValueError if a regressor's targets are not what its loss, and its type, can take."""
     if hasattr(estimator, "classes_"):
         return
@@ -75,9 +77,7 @@ def check_targets(estimator: Any, y: Array, name: str, dtype: Any) -> None:
         raise ValueError(f"{name} must be finite in {np.dtype(dtype)}, in which X is computed")
 
 
-def validation_data(
-    estimator: Any, X_val: Any, y_val: Any, weights: Any
-) -> tuple[Any, Array, Any] | None:
+def validation_data(estimator: Declared, X_val: Any, y_val: Any, weights: Any) -> Validation | None:
     """Take the validation data that fit was given, and its weights."""
     if (X_val is None) != (y_val is None):
         raise ValueError("X_val and y_val must be given together")
@@ -91,7 +91,7 @@ def validation_data(
     y_val = y_val.toarray() if hasattr(y_val, "toarray") else np.asarray(y_val)
     check_consistent_length(X_val, y_val)
     outputs = y_val.shape[1] if y_val.ndim == 2 else 1
-    if is_classifier(estimator):
+    if isinstance(estimator, ClassifierMixin):
         several = estimator._label_binarizer.y_type_.startswith("multilabel")
         try:
             unknown = np.setdiff1d(y_val, [0, 1] if several else estimator.classes_)
@@ -116,4 +116,4 @@ def validation_data(
         weights = _check_sample_weight(weights, X_val)
         if (weights < 0).any() or not weights.any():
             raise ValueError("sample_weight_val must be at least 0, and above 0 somewhere")
-    return as_csr(X_val), y_val, weights
+    return Validation(as_csr(X_val), y_val, weights)

@@ -15,16 +15,21 @@ from sklearn.neural_network._stochastic_optimizers import (
 from sklearn.utils.validation import check_is_fitted
 
 from fastdnn._arrays import Array
+from fastdnn._core.training import Counts
+from fastdnn._fit.model import Model, Training, packed, table
+from fastdnn._fit.names import COSTS
 from fastdnn._sklearn.assembled import (
     NAMES,
     OUTPUTS,
     chain,
     complete,
+    element_type,
     hidden_activations,
     output,
     sizes,
 )
-from fastdnn._sklearn.runs import Optimizer, views
+from fastdnn._sklearn.declared import Declared
+from fastdnn._sklearn.rates import Rate, number, rule_of
 from fastdnn.network import Network
 
 # what is kept for the next call, beside the attributes that end in an underscore
@@ -45,25 +50,26 @@ def _fitted(estimator: Any) -> dict[str, Any]:
 # ----------------------------------------------------------------------------------- scikit-learn
 
 
-def from_sklearn(cls: Any, theirs: Any, model: Any) -> Any:
-    """Make an estimator of our class from a fitted one of scikit-learn's."""
-    if isinstance(model, cls):
-        return deepcopy(model)
+def parameters_of(model: Any, theirs: Any) -> dict[str, Any]:
+    """Copy the parameters of a fitted object of scikit-learn's class."""
     if not isinstance(model, theirs):
         raise TypeError(
             f"model must be a fitted sklearn.neural_network.{theirs.__name__}, "
             f"got {type(model).__name__}"
         )
     check_is_fitted(model)
-    ours = cls(**{name: deepcopy(getattr(model, name)) for name in theirs._get_param_names()})
-    kept = {k: vars(model)[k] for k in ("_optimizer",) if k in vars(model)}
-    vars(ours).update(_fitted(model) | deepcopy(kept))
+    return {name: deepcopy(getattr(model, name)) for name in theirs._get_param_names()}
+
+
+def take_fit(ours: Declared, model: Any) -> None:
+    """Copy the rest, but for what is derived."""
+    vars(ours).update(_fitted(model))
+    if "_optimizer" in vars(model):
+        ours._optimizer = deepcopy(model._optimizer)
     _ask_alike(model, ours)
-    ours._bind()
-    return ours
 
 
-def to_sklearn(ours: Any, theirs: Any) -> Any:
+def to_sklearn(ours: Declared, theirs: Any, training: Training) -> Any:
     """Make a fitted estimator of scikit-learn's class from one of ours."""
     check_is_fitted(ours)
     complete(ours)
@@ -72,7 +78,7 @@ def to_sklearn(ours: Any, theirs: Any) -> Any:
     names = set(hidden_activations(ours.activation, len(hidden)))
     if not hidden:
         # it decides how the output's weights are drawn
-        names = {ours.activation if ours.activation in [*THEIRS] else "identity"}
+        names = {str(ours.activation) if ours.activation in [*THEIRS] else "identity"}
     if len(names) > 1:
         raise ValueError(
             f"activation is {ours.activation!r}, but scikit-learn has one for all hidden layers"
@@ -94,12 +100,13 @@ def to_sklearn(ours: Any, theirs: Any) -> Any:
     model.coefs_, model.intercepts_, model.n_layers_ = coefs, intercepts, len(hidden) + 2
     # what early stopping would restore
     model._best_coefs, model._best_intercepts = deepcopy((coefs, intercepts))
-    size = sum(a.size for a in coefs + intercepts)
-    optimizer = getattr(ours, "_optimizer", None)
+    optimizer = vars(ours).get("_optimizer")
     if isinstance(optimizer, BaseOptimizer):
         model._optimizer = deepcopy(optimizer)
-    elif optimizer is not None and optimizer.fits(ours, size):
-        model._optimizer = _as_theirs(optimizer, model)
+    elif training.rule == rule_of(ours) and all(
+        m is None or m.size == sum(a.size for a in coefs + intercepts) for m in training.moments
+    ):
+        model._optimizer = _as_theirs(training, model)
     return model
 
 
@@ -116,83 +123,79 @@ def _ask_alike(one: Any, other: Any) -> None:
                 getattr(other, f"set_{method}_request")(**asked)
 
 
-def _as_theirs(optimizer: Optimizer, model: Any) -> Any:
+def _as_theirs(training: Training, model: Any) -> Any:
     arrays = model.coefs_ + model.intercepts_
-    dims = (len(model.coefs_[0]), *(len(b) for b in model.intercepts_))
-    m1, m2 = (
-        None if m is None else [part.copy() for parts in views(m, dims) for part in parts]
-        for m in (optimizer.m1, optimizer.m2)
-    )
+    rows = sorted(table(_dims(model)), key=lambda row: row.kind != "weights")
+    m1, m2 = (None if m is None else [row.of(m).copy() for row in rows] for m in training.moments)
     if model.solver == "adam":
         adam = AdamOptimizer(
             arrays, model.learning_rate_init, model.beta_1, model.beta_2, model.epsilon
         )
-        adam.t, adam.ms, adam.vs = optimizer.steps, m1, m2
+        adam.t, adam.ms, adam.vs = training.counts.steps, m1, m2
         return adam
     sgd = SGDOptimizer(
         arrays, model.learning_rate_init, model.learning_rate, model.momentum,
         model.nesterovs_momentum, model.power_t,
     )  # fmt: skip
-    sgd.learning_rate = optimizer.learning_rate
+    sgd.learning_rate = rate = training.optimizer.now
     if m1 is not None:
-        sgd.velocities = [-optimizer.learning_rate * m for m in m1]
+        sgd.velocities = [-rate * m for m in m1]
     return sgd
 
 
-def from_theirs(theirs: Any, estimator: Any, params: Array) -> Optimizer | None:
-    """Go on from an optimiser of scikit-learn, if it is of the estimator's kind and sizes."""
-    ours = Optimizer(estimator, params)
+def from_theirs(theirs: Any, estimator: Declared, model: Model) -> Training | None:
+    """Go on from an optimiser of scikit-learn, if it is of the estimator's solver and sizes."""
+    first, steps = number(estimator, "learning_rate_init"), 0
+    rate = Rate(first, first)
+    moments: list[Sequence[Array]]
     if estimator.solver == "adam" and isinstance(theirs, AdamOptimizer):
-        ours.steps = theirs.t
-        moments = [(ours.m1, theirs.ms), (ours.m2, theirs.vs)]
+        steps, moments = theirs.t, [theirs.ms, theirs.vs]
     elif estimator.solver == "sgd" and isinstance(theirs, SGDOptimizer):
-        ours.learning_rate = rate = float(theirs.learning_rate)
-        moments = [(ours.m1, [v / -rate for v in theirs.velocities])]
+        rate.now = float(theirs.learning_rate)
+        moments = [[v / -rate.now for v in theirs.velocities]] if estimator.momentum else []
     else:
         return None
-    return ours if all(m is None or _pack(arrays, estimator, m) for m, arrays in moments) else None
+    like, L = [a.shape for a in (*model.coefs, *model.intercepts)], len(model.coefs)
+    if any([a.shape for a in arrays] != like for arrays in moments):
+        return None
+    m1, m2 = (
+        *(packed(model.rows, arrays[:L], arrays[L:], model.dtype) for arrays in moments),
+        *(None, None),
+    )[:2]
+    return Training(rule_of(estimator), m1, m2, Counts(steps), rate)
 
 
-def _pack(arrays: Sequence[Array], estimator: Any, out: Array) -> bool:
-    """Lay arrays like the weights and the biases into an arena, if they are."""
-    like = [*estimator.coefs_, *estimator.intercepts_]
-    if [a.shape for a in arrays] != [a.shape for a in like]:
-        return False
-    L = len(like) // 2
-    np.concatenate([a.ravel() for l in range(L) for a in (arrays[l], arrays[L + l])], out=out)
-    return True
+def _dims(model: Any) -> tuple[int, ...]:
+    return len(model.coefs_[0]), *(len(b) for b in model.intercepts_)
 
 
 # ----------------------------------------------------------------------------------------- ours
 
 
-def network(estimator: Any) -> Network:
-    """Make a Network with the parameters of now."""
+def network(estimator: Declared) -> Network:
+    """Make a Network with a copy of the parameters of now."""
     check_is_fitted(estimator)
     complete(estimator)
     if estimator.out_activation_ not in OUTPUTS:
         raise ValueError(f"a Network has no out_activation_ {estimator.out_activation_!r}")
     coefs, intercepts = chain(estimator)
-    dtype = estimator._type()
+    dtype = element_type(estimator)
+    names = hidden_activations(estimator.activation, len(coefs) - 1)
     name, cost, parameter = output(estimator, dtype)
-    options = {"huber": "huber_delta", "quantile": "quantile"}
-    net = Network(
-        [len(coefs[0]), *map(len, intercepts)],
-        [NAMES[name] for name in hidden_activations(estimator.activation, len(coefs) - 1)],
-        name,
-        cost=cost,
-        dtype=dtype,
-        init=0.0,
-        rng=0,
-        **({options[cost]: parameter} if cost in options else {}),
+    return Network._of(
+        Model.from_arrays(
+            coefs,
+            intercepts,
+            tuple(NAMES[name] for name in names),
+            name,
+            cost,
+            parameter if COSTS[name][cost].parameter else 0.0,
+            dtype,
+        )
     )
-    for l, (W, b) in enumerate(zip(coefs, intercepts, strict=True), 1):
-        net.parameters[f"W{l}"][...] = W.T
-        net.parameters[f"b{l}"][...] = b[:, None]
-    return net
 
 
-def course_parameters(estimator: Any) -> dict[str, Array]:
+def course_parameters(estimator: Declared) -> dict[str, Array]:
     """Copy the weights as the course's dictionary."""
     check_is_fitted(estimator)
     return {

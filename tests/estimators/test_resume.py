@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from inside import moments
 from perceptrons import (
     classes,
     fitted,
@@ -88,7 +89,7 @@ def test_a_memory_mapped_estimator_goes_on(tmp_path):
     est = fitted(small(), X, y)
     joblib.dump(est, tmp_path / "est")
     mapped = joblib.load(tmp_path / "est", mmap_mode="r")
-    for array in (mapped.coefs_[0], mapped._optimizer.m1, mapped._optimizer.m2):
+    for array in (mapped.coefs_[0], *moments(mapped)):
         assert array.flags.writeable
         assert array.ctypes.data % 64 == 0
     mapped.partial_fit(X, y)

@@ -1,0 +1,115 @@
+"""What an estimator's attributes are: its parameters, and what a fit leaves.
+
+The other files of this wing read and write these attributes of what they are given; they call none
+of its methods. And scikit-learn's decorators, which have no types.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils.metaestimators import available_if
+
+from fastdnn._arrays import Array
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Declared:
+    """The attributes of both estimators."""
+
+    # parameters
+    hidden_layer_sizes: Any
+    activation: str | Sequence[str]
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: bool | int | str
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: int
+    max_fun: int
+    scoring: Any
+    dropout: float
+    weight_decay: float
+    clip_norm: float | None
+    max_time: float | None
+    n_threads: int | None
+    loss: str
+
+    # what a fit leaves, a classifier's last
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+    n_features_in_: int
+    n_iter_: int
+    t_: int
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_loss_curve_: list[float] | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    classes_: Array
+
+    # and keeps for the next call, two names as scikit-learn has them
+    _label_binarizer: Any
+    _random_state: np.random.RandomState
+    _no_improvement_count: int
+    _optimizer: Any
+    _fitted_sizes: list[int]
+    _fitted_scoring: Any
+    _n_fitted: int
+    # the activation of the layer that is being drawn
+    _drawn: str | Sequence[str]
+
+
+if TYPE_CHECKING:
+
+    class Theirs:
+        """What a perceptron calls of scikit-learn's class, which comes after it."""
+
+        def __getstate__(self) -> dict[str, Any]: ...
+        def __setstate__(self, state: dict[str, Any]) -> None: ...
+        def _validate_input(
+            self, X: Any, y: Any, incremental: bool, reset: bool
+        ) -> tuple[Any, Array]: ...
+        def _predict(self, X: Any, check_input: bool = True) -> Array: ...
+        def _check_solver(self) -> bool: ...
+        def predict_log_proba(self, X: Any) -> Array: ...
+
+else:
+    Theirs = object
+
+
+def trains(function: _F) -> _F:
+    """Decorate a method that trains: the parameters are checked first, as scikit-learn does."""
+    return cast(_F, _fit_context(prefer_skip_nested_validation=True)(function))
+
+
+def only_if(check: Callable[[Any], bool]) -> Callable[[_F], _F]:
+    """Decorate a method that an estimator has only if the check says so."""
+    return cast(Callable[[_F], _F], available_if(check))
+
+
+def keep(estimator: object, parameters: dict[str, Any]) -> None:
+    """Set the attributes of what `__init__` was given: its own `locals()`."""
+    for name, value in parameters.items():
+        if name != "self":
+            setattr(estimator, name, value)

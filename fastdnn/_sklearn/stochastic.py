@@ -1,0 +1,112 @@
+"""The iterations of the stochastic solvers: what scikit-learn does around an epoch."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from time import perf_counter
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastdnn._arrays import Array
+from fastdnn._fit.loop import Epoch
+from fastdnn._fit.model import Model
+from fastdnn._fit.settings import Settings
+from fastdnn._sklearn.callbacks import Progress, Tasks
+from fastdnn._sklearn.checked import NOT_FINITE
+from fastdnn._sklearn.declared import Declared
+from fastdnn._sklearn.rates import Rate, number, rule_of
+from fastdnn._sklearn.stopping import Judge
+
+
+def settings_of(
+    estimator: Declared, L: int, batch: int, order: Array | None, rate: Rate, cost_scale: float
+) -> Settings:
+    """Say what scikit-learn's solver does to L layers, in the order that the array will hold."""
+    rule, dropout = rule_of(estimator), estimator.dropout
+    stays = rule == "adam" or estimator.learning_rate == "constant"
+    beta1 = estimator.beta_1 if rule == "adam" else estimator.momentum
+    return Settings(
+        batch=batch,
+        rule=rule,
+        learning_rate=rate.now if stays else lambda _: rate.now,
+        beta1=float(beta1),
+        beta2=number(estimator, "beta_2"),
+        epsilon=number(estimator, "epsilon"),
+        weight_decay=number(estimator, "weight_decay"),
+        optimizer=rate,
+        order=None if order is None else lambda m: order,
+        keep=(1.0, *[1.0 - dropout] * (L - 1)) if dropout else (),
+        l2=number(estimator, "alpha"),
+        clip_norm=number(estimator, "clip_norm"),
+        n_threads=estimator.n_threads,
+        l2_per_weight=True,
+        epsilon_corrected=True,
+        cost_per_row=True,
+        cost_scale=cost_scale,
+    )
+
+
+def iterate(
+    records: Declared, model: Model, training: Iterator[Epoch], order: Array, rate: Rate,
+    constant: Callable[[], float], judge: Judge, tasks: Tasks | None, progress: Progress,
+) -> None:  # fmt: skip
+    """Iterate until the parameters say that it is enough.
+
+    Parameters
+    ----------
+    records : Declared
+        An estimator: its parameters, and the records of its fit.
+    model : Model
+    training : iterator of Epoch
+        Trains the model.
+    order : ndarray, shape (m,)
+        Of the examples: shuffled before each iteration.
+    rate : Rate
+    constant : callable
+        Computes what scikit-learn's loss has beside the cost, in this order.
+    judge : Judge
+    tasks : Tasks or None
+        None: for one iteration, a call of `partial_fit`.
+    progress : Progress
+    """
+    start = perf_counter()
+    records.n_iter_ = 0
+    for _ in range(records.max_iter):
+        if tasks is not None:
+            tasks.begin()
+        if records.shuffle:
+            # what sklearn.utils.shuffle draws and returns, without its checks
+            records._random_state.shuffle(order)
+        try:
+            loss = next(training).cost + constant()
+        except FloatingPointError:
+            loss = np.nan
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"{NOT_FINITE} The loss, or a weight, of epoch {records.n_iter_ + 1} is "
+                "not finite: the weights are those of before it."
+            )
+        records.loss_ = loss
+        records.n_iter_ += 1
+        records.t_ += len(order)
+        records.loss_curve_.append(loss)
+        progress.iterated(records.n_iter_, loss)
+        judge.judge(progress)
+        rate.end_iteration(records, model.training)
+        if tasks is not None and tasks.end():
+            break
+        if records._no_improvement_count > records.n_iter_no_change:
+            if rate.stops(records, model.training, progress):
+                break
+            records._no_improvement_count = 0
+        if tasks is None:
+            break
+        if records.max_time is not None and perf_counter() - start >= records.max_time:
+            break
+        if records.n_iter_ == records.max_iter:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({records.max_iter}) reached "
+                "and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=7,
+            )

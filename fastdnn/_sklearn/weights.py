@@ -1,0 +1,94 @@
+"""The model behind a perceptron's `coefs_` and `intercepts_`, whoever has set them."""
+
+from contextlib import suppress
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from fastdnn._fit.model import Model
+from fastdnn._sklearn.assembled import (
+    NAMES,
+    chain,
+    complete,
+    element_type,
+    hidden_activations,
+    output,
+)
+from fastdnn._sklearn.declared import Declared, Theirs
+from fastdnn._sklearn.rates import Optimizer, fitted_to, state_of, training_of
+
+# what is made anew in another process, or belongs to one fit
+_LEFT_OUT = ("_model", "_owner", "_seeded")
+
+
+class Weights(Declared, Theirs):
+    """A part of a perceptron: one model, of which the weights are views until some are assigned."""
+
+    _model: Model
+    # what a pickle has of a training, until there is a model for it
+    _training: dict[str, Any]
+
+    def _bind(self, dtype: np.dtype[Any] | None = None) -> Model:
+        """Find the model whose views the weights are; make it, where they were assigned."""
+        kept = self._kept()
+        if kept is not None and (dtype is None or dtype == kept.dtype):
+            return kept
+        made = self._made(element_type(self) if dtype is None else dtype)
+        found = vars(self)
+        if "_training" in found:
+            made.training = fitted_to(made, training_of(found["_training"]))
+        elif "_model" in found:
+            made.training = fitted_to(made, self._model.training)
+        self._model = made
+        self.coefs_, self.intercepts_ = list(made.coefs), list(made.intercepts)
+        self.n_layers_ = len(made.layer_dims)
+        self._n_fitted = len(made.coefs)
+        found.pop("_training", None)
+        return made
+
+    def _seen(self) -> Model:
+        """Find the model to predict by; one that is made for it is not kept."""
+        return self._kept() or self._made(element_type(self))
+
+    def _made(self, dtype: np.dtype[Any]) -> Model:
+        complete(self)
+        coefs, intercepts = chain(self)
+        names = hidden_activations(self.activation, len(coefs) - 1)
+        activations = tuple(NAMES[name] for name in names)
+        return Model.from_arrays(coefs, intercepts, activations, *output(self, dtype), dtype=dtype)
+
+    def _kept(self) -> Model | None:
+        """Find the model that was made, if nothing that it follows from was set since."""
+        found = vars(self)
+        model: Model | None = found.get("_model")
+        if model is None or not isinstance(found.get("out_activation_"), str):
+            return None
+        L, names = len(model.coefs), self.activation
+        if isinstance(names, str):
+            names = (names,) * (L - 1)
+        same = (
+            found.get("n_layers_") == L + 1
+            and len(self.coefs_) == len(self.intercepts_) == L
+            and all(map(is_, self.coefs_, model.coefs))
+            and all(map(is_, self.intercepts_, model.intercepts))
+            and tuple(map(NAMES.get, names)) == model.activations
+            and output(self, model.dtype) == model.meaning[1:]
+        )
+        return model if same else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {k: v for k, v in super().__getstate__().items() if k not in _LEFT_OUT}
+        if "_model" in vars(self):
+            state["_training"] = state_of(self._model.training)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        found = vars(self)
+        if isinstance(found.get("_optimizer"), Optimizer):
+            found["_training"] = found.pop("_optimizer").state()
+        if "coefs_" in found:
+            # memory of its own; what does not fit each other says so when it is used
+            with suppress(AttributeError, TypeError, ValueError):
+                self._bind()
