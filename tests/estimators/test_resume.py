@@ -1,6 +1,7 @@
 """An estimator that goes on: warm starts, copies, files, another loss or optimiser."""
 
 import copy
+import io
 import pickle
 import warnings
 
@@ -94,6 +95,23 @@ def test_a_memory_mapped_estimator_goes_on(tmp_path):
         assert array.ctypes.data % 64 == 0
     mapped.partial_fit(X, y)
     np.testing.assert_array_equal(mapped.coefs_[0], est.partial_fit(X, y).coefs_[0])
+
+
+def test_a_pickle_names_nothing_private():
+    # so that what is inside may change, and the pickle is still read
+    class Reader(pickle.Unpickler):
+        def find_class(self, module, name):
+            modules.add(module)
+            return super().find_class(module, name)
+
+    X, y = classes("binary")
+    modules = set()
+    est = fitted(small(solver="sgd"), X, y)
+    again = Reader(io.BytesIO(pickle.dumps(est))).load()
+    assert {name for name in modules if name.startswith("fastdnn")} == {"fastdnn.estimators"}
+    for model in (est, again):
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(again.coefs_[0], est.coefs_[0])
 
 
 def test_another_loss_after_the_fit_does_not_change_predictions():
