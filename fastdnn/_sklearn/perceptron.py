@@ -60,9 +60,6 @@ from fastdnn._sklearn.weights import Weights
 from fastdnn._sparse import Csr, as_csr
 from fastdnn.network import Network
 
-# multiplications up to which BLAS asks no other thread either
-ALONE = 200_000
-
 
 class Perceptron(Weights, CallbackSupportMixin):
     """A mixin that comes before scikit-learn's class and replaces what it computes."""
@@ -245,11 +242,12 @@ class Perceptron(Weights, CallbackSupportMixin):
 
             def loss_of(gradient: Array) -> float:
                 epoch = next(training)
+                # a stochastic solver may go on
+                model.training = moments
                 epoch.gradient(gradient)
                 return epoch.cost + constant
 
             descent = minimize(self, model.params, loss_of, judge, tasks, progress)
-        model.training = moments
         # as scikit-learn, in float64 whatever X is
         model = self._bind(np.dtype(np.float64))
         model.params[:] = judge.best(descent.reached)
@@ -333,19 +331,19 @@ class Perceptron(Weights, CallbackSupportMixin):
 
     def _computed(self, model: Model, X: Any) -> Array:
         """Compute the output of a model on checked examples."""
+        if self.n_threads in (None, 1):
+            found = model.plan.outputs(X, model.alone)
+            if found is not None:
+                return found
         m, n_0 = X.shape[0], model.layer_dims[0]
-        work = m * model.params.size
-        if not model.plan.rows(X):
-            if X.shape[1] != n_0:
-                raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {n_0} rows")
-            X = source(X, n_0)
-            if isinstance(X, Csr):
-                X = X.astype(model.dtype)
-                work += int(m * (X.per_row - n_0)) * model.layer_dims[1]
+        if X.shape[1] != n_0:
+            raise ValueError(f"X has {X.shape[1]} features, but coefs_[0] has {n_0} rows")
+        work: float = m * model.params.size
+        X = source(X, n_0)
+        if isinstance(X, Csr):
+            X = X.astype(model.dtype)
+            work += m * (X.per_row - n_0) * model.layer_dims[1]
         AL = np.empty((m, model.layer_dims[-1]), model.dtype)
-        if work < ALONE:
-            model.plan.predict(X, AL, 0, m)
-            return AL
         with Team(choose(self.n_threads, m, work, CALL)) as team:
             team.share(m, partial(model.plan.predict, X, AL))
         return AL

@@ -133,3 +133,24 @@ def test_an_interrupt_before_the_first_score_keeps_the_weights():
         est.fit(X, y)
     assert est.n_iter_ == 1
     assert np.isfinite(est.predict(X)).all()
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_warning_is_of_the_caller_s_line(method):
+    X, y = classes("binary")
+    est = small(max_iter=1, batch_size=1000)
+    with pytest.warns(UserWarning, match="batch_size|converged") as found:
+        getattr(est, method)(X, y, **({} if method == "fit" else {"classes": np.unique(y)}))
+    assert len(found) == (2 if method == "fit" else 1)
+    assert {warning.filename for warning in found} == {__file__}
+
+
+def test_moments_outlast_a_fit_by_lbfgs():
+    X, y = numbers(1)
+    est, twin = (fitted(small("MLPRegressor", warm_start=True), X, y) for _ in range(2))
+    fitted(est.set_params(solver="lbfgs"), X, y).set_params(solver="adam")
+    for k in range(len(twin.coefs_)):
+        est.coefs_[k][...], est.intercepts_[k][...] = twin.coefs_[k], twin.intercepts_[k]
+    for model in (est, twin):
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(est.coefs_[0], twin.coefs_[0])
