@@ -70,7 +70,7 @@ ROOMS = {
     "_sklearn": {
         "declared": set(),
         "callbacks": set(),
-        "chunks": set(),
+        "chunks": {"declared"},
         "losses": set(),
         "search": set(),
         "descent": {"search"},

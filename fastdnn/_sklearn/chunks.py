@@ -11,9 +11,10 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from fastdnn._arrays import Array
+from fastdnn._sklearn.declared import Declared
 
 
-def plain(estimator: Any, X: Any, y: Any) -> bool:
+def plain(estimator: Declared, X: Any, y: Any) -> bool:
     """Whether the validation of a fitted estimator's data would hand back X and y as they are."""
     return bool(
         type(X) is np.ndarray
@@ -55,7 +56,7 @@ def columns(y: Any, known: Any, binarizer: Any) -> Array | None:
         or y.ndim != 1
         or not isinstance(classes, np.ndarray)
         or len(classes) < 2
-        or not np.array_equal(known, classes)
+        or not (known is classes or np.array_equal(known, classes))
         or not _comparable(y, classes)
         or not (classes[1:] > classes[:-1]).all()
     ):
@@ -73,8 +74,9 @@ def _comparable(y: Array, classes: Array) -> bool:
     kinds = {y.dtype.kind, classes.dtype.kind}
     if kinds <= set("biuf"):
         # without rounding, and no numbers that would be targets of a regression
-        exact = np.promote_types(y.dtype, classes.dtype).kind in kinds
-        return exact and bool((classes == np.rint(classes)).all())
+        if np.promote_types(y.dtype, classes.dtype).kind not in kinds:
+            return False
+        return classes.dtype.kind != "f" or bool((classes == np.rint(classes)).all())
     if kinds <= set("OU"):
         objects = (a for a in (y, classes) if a.dtype.kind == "O")
         return all(type(label) is str for a in objects for label in a)
