@@ -15,7 +15,7 @@ from fastdnn._core.workers import Exclusive
 from fastdnn._fit import loop
 from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
 from fastdnn._fit.model import Model
-from fastdnn._fit.names import COSTS, OUTPUTS, hidden_activations, known
+from fastdnn._fit.names import cost_of, hidden_activations
 from fastdnn._fit.results import History, State, checked_callbacks
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.state import checked, load, pickled, unpickled, whole
@@ -104,26 +104,18 @@ class Network:
         arrays = list(drawn.values())
         L, n_L = len(arrays) // 2, len(arrays[-1])
         activations = hidden_activations(activation, L - 1)
-        known(output_activation, "output_activation", OUTPUTS)
-        least = OUTPUTS[output_activation].units
-        if n_L < least:
-            raise ValueError(
-                f"output_activation {output_activation!r} needs at least {least} output units"
-            )
-        costs = COSTS[output_activation]
-        cost = known(next(iter(costs)) if cost is None else cost, "cost", costs)
+        chosen = cost_of(output_activation, cost, n_L)
         numbers = {
             "huber_delta": in_range(huber_delta, "huber_delta", above=0),
             "quantile": in_range(quantile, "quantile", above=0, below=1),
         }
-        parameter = costs[cost].parameter
         self._model = Model.from_arrays(
             [W.T for W in arrays[::2]],
             arrays[1::2],
             activations,
-            output_activation,
-            cost,
-            0.0 if parameter is None else numbers[parameter],
+            chosen.output,
+            chosen.name,
+            0.0 if chosen.parameter is None else numbers[chosen.parameter],
             rng=generator,
         )
         self._model.training.optimizer = _DEFAULT

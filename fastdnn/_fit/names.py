@@ -169,3 +169,18 @@ def hidden_activations(activation: Any, count: int) -> tuple[str, ...]:
             f"got {activation!r}"
         )
     return tuple(known(name, "activation", ACTIVATIONS) for name in activation)
+
+
+def cost_of(output: Any, name: Any, n_L: int) -> Cost:
+    """Take the names of an activation of n_L outputs, and of one of its costs; None is its first.
+
+    Raises
+    ------
+    ValueError
+        If one is unknown, or there are too few outputs for the activation.
+    """
+    output = known(output, "output_activation", OUTPUTS)
+    least, costs = OUTPUTS[output].units, COSTS[output]
+    if n_L < least:
+        raise ValueError(f"output_activation {output!r} needs at least {least} output units")
+    return costs[known(next(iter(costs)) if name is None else name, "cost", costs)]
