@@ -34,7 +34,7 @@ LearningRate = float | Callable[[int], float]
 
 
 class Optimizer:
-    """What the optimisers have in common: they say what a fit does with the gradient."""
+    """The base of the optimisers, each of which names a rule of `fit` and its numbers."""
 
     learning_rate: LearningRate
 
@@ -50,7 +50,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
+        Step size, or a function of the epoch, 0, 1, ... over all fits of a network.
     momentum : float
         Decay rate of the sum of past gradients, at least 0 and below 1.
     nesterov : bool
@@ -80,11 +80,11 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
+        Step size, or a function of the epoch, 0, 1, ... over all fits of a network.
     rho : float
         Decay rate of the mean of squares, at least 0 and below 1.
     epsilon : float
-        What keeps the divisor from 0.
+        Added to the divisor, to keep it from 0.
     """
 
     learning_rate: LearningRate = 0.001
@@ -108,11 +108,11 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
+        Step size, or a function of the epoch, 0, 1, ... over all fits of a network.
     beta1, beta2 : float
         Decay rates of the first and second moment, at least 0 and below 1.
     epsilon : float
-        What keeps the divisor from 0.
+        Added to the divisor, to keep it from 0.
     """
 
     learning_rate: LearningRate = 0.001
@@ -139,11 +139,11 @@ class AdamW(Adam):
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
+        Step size, or a function of the epoch, 0, 1, ... over all fits of a network.
     beta1, beta2 : float
         Decay rates of the first and second moment, at least 0 and below 1.
     epsilon : float
-        What keeps the divisor from 0.
+        Added to the divisor, to keep it from 0.
     weight_decay : float
         Share of every parameter, biases too, that a step of learning rate 1 takes off.
     """
@@ -238,7 +238,7 @@ class OneCycle:
     def __call__(self, epoch: int) -> float:
         """Give the learning rate of an epoch."""
         last = self.epochs - 1
-        # a number of half precision overflows sooner
+        # a number of half precision would overflow sooner
         top, turn = float(self.learning_rate), float(self.warm_up) * last
         if epoch < turn:
             return _finite(_cosine(float(self.start) * top, top, epoch / turn), epoch)

@@ -14,7 +14,7 @@ class Csr:
     Attributes
     ----------
     indptr : ndarray (m + 1) of int64
-        Where each row's nonzeros begin, and where the last one's end.
+        Each row's first nonzero, and the end of the last row's.
     indices : ndarray of int32
         Their columns.
     data : ndarray
@@ -39,7 +39,7 @@ class Csr:
 
     @property
     def per_row(self) -> float:
-        """How many nonzeros a row has in the mean."""
+        """Return the mean number of nonzeros a row."""
         return len(self.indices) / len(self)
 
     def astype(self, dtype: Any) -> "Csr":

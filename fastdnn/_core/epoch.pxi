@@ -1,10 +1,10 @@
-# An epoch of training: batches, and what holds for all of a team's threads.
+# An epoch of training: the batches, and the decisions that hold for all threads of a team.
 #
-# Nothing here allocates or touches an object, but that Ctrl-C is looked for after a batch. An epoch
+# Nothing here allocates or touches an object, except the look for Ctrl-C after a batch. An epoch
 # takes subnormal numbers as zero.
 
 cdef extern from "Python.h":
-    # declared without its exception, which waits until the team has met
+    # declared without an exception, which waits until the team has met
     int PyErr_CheckSignals()
 
 
@@ -14,20 +14,20 @@ cdef enum:
 
 
 cdef struct Part:
-    # what a thread knows of the batch, and of the step that this belongs to
+    # a thread's knowledge of the batch and of its step
     Py_ssize_t thread
-    Py_ssize_t at     # where the batch begins in the order
+    Py_ssize_t at     # the batch's beginning in the order
     Py_ssize_t batch  # its examples
-    Py_ssize_t first  # where the thread's rows begin in it
+    Py_ssize_t first  # the beginning of the thread's rows in the batch
     Py_ssize_t rows
-    bint begins       # whether it is the step's first
-    bint ends         # or its last
+    bint begins       # whether the batch is the step's first
+    bint ends         # whether it is the step's last
     double weight     # of all examples of the step
     int64_t batches   # of the epoch, this one included
     int64_t steps     # that were taken
     double l2
     Step step         # the optimiser's numbers
-    uint64_t modes    # of its processor, as they were found
+    uint64_t modes    # the processor's modes as they were found
 
 
 cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nogil:
@@ -86,8 +86,7 @@ cdef void choose_batch(
     double *total_weight,
 ) noexcept nogil:
     # The next batch, of a step that weighs something, if the training goes on; its dropout is
-    # drawn. Who waits for whom hangs on this, so that it is decided once, and not looked up by each
-    # thread.
+    # drawn. The threads' meetings depend on this decision: it is made once, not by each thread.
     job.first += job.rows
     job.rows = 0
     while finite:
@@ -118,7 +117,7 @@ cdef void choose_batch(
 
 
 cdef void look_for_signals(Job *job, Part *part) noexcept nogil:
-    # with the modes that the handlers expect, and may change
+    # Python's handlers run with the modes that they expect, and may change them
     restore_modes(part.modes)
     with gil:
         job.interrupted = PyErr_CheckSignals() != 0
@@ -183,7 +182,7 @@ cdef double power(double base, int64_t exponent) noexcept nogil:
 
 
 cdef void draw(Job *job, Py_ssize_t rows, int64_t batches) noexcept nogil:
-    # what dropout keeps of a batch; of a sparse one among the nonzeros
+    # the elements of a batch that dropout keeps; of a sparse batch the nonzeros
     cdef Py_ssize_t l, size = rows * job.X.cols
     if job.sparse:
         size = <Py_ssize_t> job.starts[batches % 2][rows]

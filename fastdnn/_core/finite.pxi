@@ -1,4 +1,4 @@
-# Where a user's matrix is not finite.
+# The search for elements of a user's matrix that are not finite.
 
 cdef Py_ssize_t first_nonfinite_row(const Source *X, bint single) noexcept nogil:
     # the first row with an element that is not finite, or will not be in float32; or -1
@@ -14,7 +14,7 @@ cdef Py_ssize_t first_nonfinite_row(const Source *X, bint single) noexcept nogil
 cdef Py_ssize_t _first_nonfinite_of(
     const Source *X, bint single, const floating *values,
 ) noexcept nogil:
-    # of a sparse matrix
+    # the same of a sparse matrix
     cdef:
         Py_ssize_t i
         Source row

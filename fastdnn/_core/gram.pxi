@@ -31,8 +31,8 @@ cdef void gram_forward(Job *job, const Part *part, floating *Z) noexcept nogil:
 
 
 cdef bint gram_is_finite(const Job *job, const floating *tag) noexcept nogil:
-    # Whether W and V are, which nobody has written out: none of their elements is above the norms
-    # of what they are the sum of, |X^T C|^2 <= trace(K) |C|^2.
+    # Whether W and V are finite, though they are not written out: no element of theirs is above the
+    # norms of their terms, and |X^T C|^2 <= trace(K) |C|^2.
     cdef:
         double most = FLT_MAX if sizeof(floating) == 4 else DBL_MAX
         double W0 = sqrt(job.W0_W0), V0 = sqrt(job.V0_V0), data = sqrt(job.trace)
@@ -54,7 +54,7 @@ cdef void gram_update(Job *job, double rate) noexcept nogil:
 
 
 cdef void move_share(const Job *job, double rate, double *w, double *v) noexcept nogil:
-    # what update does to a weight w with the moment v and the gradient l2 w
+    # the update of a coefficient w with the moment v and the gradient l2 w
     cdef double d = job.l2 * w[0]
     if job.optimizer == SGD:
         w[0] -= rate * d

@@ -136,7 +136,7 @@ cdef inline void derive(
     Activation act, Py_ssize_t size, const floating *dA, const floating *S, floating *dZ,
     floating *block,
 ) noexcept nogil:
-    # activate_backward that may work in place
+    # activate_backward, where dZ may be dA
     cdef Py_ssize_t i
     if dA == dZ and act == RELU:
         for i in range(size):
@@ -152,7 +152,7 @@ cdef void bias_activate(
     Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols,
     const floating *b, floating *Z, floating *A,
 ) noexcept nogil:
-    # Z := Z + b, A := act(Z); A may be Z, and is not touched by IDENTITY
+    # Z := Z + b, A := act(Z); A may be Z, and IDENTITY leaves it alone
     cdef:
         Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
         Py_ssize_t i, i0 = 0, j0, h, w, at
@@ -169,7 +169,7 @@ cdef void bias_activate(
                     bias_relu(unit_rows, w, b + (i0 + i if unit_rows else j0), A + at + i * cols)
                 j0 += w
                 continue
-            # a loop from one pointer to the same memory at another is not made SIMD
+            # the compiler vectorises no loop between two pointers to the same memory
             z = Z + at
             if A == Z and act != IDENTITY:
                 z = &block[0]

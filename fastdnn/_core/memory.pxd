@@ -1,4 +1,4 @@
-# What the memory of an array holds, as the doors look at it: through the buffer protocol.
+# What an array's memory holds, which the doors ask through the buffer protocol.
 
 from cpython.buffer cimport Py_buffer
 
@@ -12,7 +12,7 @@ cdef enum:
 
 cdef inline char element(const Py_buffer *buffer) noexcept:
     # b'f' float32, b'd' float64, b'q' int64, b'B' bytes, if native and aligned; else 0
-    # NumPy's format has a letter and no more where the memory is both.
+    # If the memory is native and aligned, NumPy's format is one letter.
     if buffer.format[0] in b"fd" and buffer.format[1] == 0:
         return buffer.format[0]
     return _unusual(buffer)
@@ -30,10 +30,10 @@ cdef inline char _unusual(const Py_buffer *buffer) noexcept:
         order = b'<'
     if format[0] == order or format[0] == b'=':
         for i in range(buffer.ndim):
-            # no step is taken along a dimension of 1
+            # the stride of a dimension of 1 means nothing
             if buffer.shape[i] > 1:
                 places |= <size_t> buffer.strides[i]
-        # a size is a power of 2
+        # element sizes are powers of 2
         if places & <size_t> (buffer.itemsize - 1):
             return 0
         format += 1

@@ -2,7 +2,7 @@
 #
 # Moments, gradients and weights of units that are seldom active decay, and below the smallest
 # normal number an operation takes some processors up to a hundred times as long. The modes belong
-# to the thread: whoever sets them puts back what was found, also around what is not the engine's.
+# to the thread: whoever sets them restores the modes that were found, also around foreign code.
 
 from libc.stdint cimport uint64_t
 

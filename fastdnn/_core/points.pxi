@@ -84,10 +84,10 @@ cdef inline floating exp_parts(floating x, floating *s, floating *t) noexcept no
         return q32
 
 
-# Every number is typed: a bare 0 or 1 would make its loop double.
+# Every number has the element type: a bare 0 or 1 would make a float32 loop compute in double.
 
 cdef inline floating exp_rest(floating x, floating *rest) noexcept nogil:
-    # exp(x) for x <= 0, and what rounding took from it
+    # exp(x) for x <= 0, and the part that rounding took from it
     cdef:
         floating one = 1, s, t
         floating q = exp_parts(x, &s, &t)
@@ -184,7 +184,7 @@ cdef inline floating log1p_exp(floating z) noexcept nogil:
 
 
 cdef inline floating exp_of_square(floating x, floating shift) noexcept nogil:
-    # exp(-x^2 / 2); adding the shift takes the low half of x off, for what rounding takes from x^2
+    # exp(-x^2 / 2); the shift splits x in two, whose products give what rounding takes from x^2
     cdef:
         floating half = 0.5
         floating square = x * x
@@ -255,7 +255,7 @@ cdef inline floating normal_point(floating z) noexcept nogil:
 
 
 cdef inline floating relu_point(floating z) noexcept nogil:
-    # not z > 0 ? z : 0, which would turn NaN into 0 and hide a divergence
+    # z > 0 ? z : 0 would turn NaN into 0 and hide a divergence
     return <floating> 0 if z <= 0 else z
 
 
@@ -395,7 +395,7 @@ cdef inline floating absolute_error(
 
 
 cdef inline floating poisson(floating z, floating t, floating *dz) noexcept nogil:
-    # exp(z) - t z, the negative log-likelihood of a mean exp(z) but for a constant
+    # exp(z) - t z: the negative log-likelihood of a mean exp(z), without its constant
     cdef floating a = exp_of_any(z)
     dz[0] = a - t
     return a - t * z

@@ -1,4 +1,4 @@
-# Predictions, and the cost of examples: what reads the weights and changes nothing.
+# Predictions and the cost of examples, which read the weights and change nothing.
 
 cdef void infer(
     const Layer *layers, Py_ssize_t L, Activation act, const floating *params,

@@ -6,14 +6,14 @@ from libc.string cimport memcpy, memset
 
 
 cdef struct Nonzeros:
-    # of a matrix, row by row: those of row i are starts[i] .. starts[i + 1]
+    # a matrix's nonzeros, row by row: those of row i are starts[i] .. starts[i + 1]
     const int64_t *starts
     const int32_t *indices  # their columns
     const void *values
 
 
 cdef struct Source:
-    # a matrix of any strides, counted in elements; or where it has starts, a sparse one
+    # a matrix of any strides, counted in elements; a sparse one if it has starts
     char type  # b'f' float32, b'd' float64
     Py_ssize_t rows
     Py_ssize_t cols
@@ -83,8 +83,8 @@ cdef inline void gather_nonzeros(
     Py_ssize_t to, Py_ssize_t rows, Py_ssize_t first, const int64_t *order, const Source *X,
     const int64_t *starts, int32_t *indices, floating *values,
 ) noexcept nogil:
-    # the rows to .. to + rows of a batch whose starts are known, and whose first row in the order,
-    # or in X itself, is first
+    # the rows to .. to + rows of a batch, whose starts are known; its first row is first in the
+    # order, or in X itself
     cdef:
         Py_ssize_t i, at, size
         int64_t k

@@ -25,13 +25,13 @@ cdef extern from *:
 
     typedef struct {
         long n_threads;
-        long arrived;     /* of those that the next to leave wait for */
-        long left;        /* how often all have left */
+        long arrived;     /* threads that wait at the present meeting */
+        long left;        /* meetings that all threads have left */
         long abandoned;
     } fastdnn_team;
 
-    /* Wait until all have come; 0 if one never will. A thread that computes beside this one comes
-       soon; for one that has no processor we leave ours, and when we wake are given another if
+    /* Wait until all threads have come; 0 if one never will. A thread that computes beside this
+       one comes soon. A thread without a processor may need ours: we sleep, and wake on another if
        there is one. */
     static inline int fastdnn_wait(fastdnn_team *team) {
         if (team->n_threads == 1) return 1;
@@ -62,5 +62,5 @@ cdef extern from *:
 
 
 cdef inline Py_ssize_t share(const Team *team, Py_ssize_t size, Py_ssize_t thread) noexcept nogil:
-    # where a thread's share of size things begins; the next one's beginning is its end
+    # the beginning of a thread's part of range(size); it ends where the next thread's begins
     return size * thread // team.n_threads

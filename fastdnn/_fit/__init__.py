@@ -1,1 +1,1 @@
-"""A network's training, whatever face it has."""
+"""A model and its training, which every face uses."""

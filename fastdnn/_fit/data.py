@@ -41,7 +41,7 @@ class Data(NamedTuple):
 
 
 def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Data:
-    """Judge a user's examples, targets or class indices, and weights, of these names."""
+    """Check a user's examples, targets or class indices, and weights; errors say these names."""
     m, n_L = 0, model.layer_dims[-1]
     X = rows(X, names[0], model.layer_dims[0])
     row = first_nonfinite(X, model.dtype == np.float32)
@@ -61,7 +61,7 @@ def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, s
 
 
 def validation_of(model: Model, given: Any) -> Data | None:
-    """Judge validation data, if there is any."""
+    """Check validation data, if there is any."""
     if given is None:
         return None
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
@@ -72,7 +72,7 @@ def validation_of(model: Model, given: Any) -> Data | None:
 
 
 def kept_apart(model: Model, data: Data) -> Data:
-    """Copy what lies in the memory that is trained: it may be read while that is written."""
+    """Copy arrays that lie in the memory that is trained, which a step writes while it reads."""
     memory = [a for a in (model.params, *model.training.moments) if a is not None]
     X, T = data.X, data.T
     if isinstance(X, Csr):
@@ -88,7 +88,7 @@ def source(X: Any, n_0: int, name: str = "X") -> Array | Csr:
 
 
 def evaluate(model: Model, data: Data, team: Team) -> float:
-    """Compute the mean cost of examples, each thread some of them, without the L2 term."""
+    """Compute the mean cost of examples without the L2 term, shared among the threads."""
     task = partial(model.plan.evaluate, *data)
     return mean_cost(team.share(data.m, task, piece(model.work)))
 
@@ -122,7 +122,7 @@ def _targets(
 def _class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
     """Take the class indices of m examples, (m,) or (m, 1); None for a matrix of n_L columns.
 
-    They are copied and only then judged: nobody else can change the copy.
+    They are copied before they are checked: nobody else can change the copy.
     """
     array = real(value, name)
     if array.shape == (m, n_L):
@@ -145,7 +145,7 @@ def _weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
     with np.errstate(over="ignore"):
         array = native(array.flatten(), dtype, "C")
         total = array.sum(dtype=np.float64)
-    # no sum that overflows, and none whose reciprocal does
+    # neither the sum of the weights nor its reciprocal may overflow
     above = array[array > 0]
     least = above.min(initial=np.inf)
     if not (
@@ -161,7 +161,7 @@ def _weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
 
 
 def _apart(array: Array, others: Iterable[Array]) -> Array:
-    """Copy an array that may lie in the memory of others."""
+    """Copy an array that may share memory with others, and return any other as it is."""
     if any(np.may_share_memory(array, other) for other in others):
         return array.copy(order="K")
     return array

@@ -2,7 +2,8 @@
 
 The first layer's weights W and their moment V stay in the span of their first values and of the
 data: W = w W0 + w' V0 + X^T C, V = v W0 + v' V0 + X^T U. `gram.pxi` moves C, U (m, n_1) and the
-four shares by X X^T, X W0 and X V0 alone; here they are made, and W and V written out again.
+four coefficients w, w', v, v' by X X^T, X W0 and X V0 alone, which are made here; and here W and V
+are written out again.
 """
 
 from functools import partial
@@ -15,7 +16,7 @@ from fastdnn._core.plan import multiply, span
 from fastdnn._fit.threads import Team
 
 NAMES = ("W0", "V0", "C", "U", "shares")
-# multiplications between two looks for Ctrl-C
+# multiplications from one look for Ctrl-C to the next
 _PATIENCE = 10**9
 
 
@@ -45,8 +46,8 @@ class Gram:
     V : ndarray (n_0, n_1) or None
         Their moment, likewise.
     state : dict, optional
-        What an earlier one left, if it gives the W and V of now: the training then goes on from
-        there, to the last bit.
+        An earlier form's `state`, if W and V still are what it gives: the training then goes on
+        from there, to the last bit.
     team : Team
         The threads that multiply.
     """
@@ -81,7 +82,7 @@ class Gram:
         self.write = self._span(W, V)
 
     def state(self) -> dict[str, Any]:
-        """Keep what goes on from here."""
+        """Return the state from which another fit goes on."""
         return {name: getattr(self, name) for name in NAMES}
 
     def _span(self, W: Array | None, V: Array | None) -> Any:

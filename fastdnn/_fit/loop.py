@@ -1,4 +1,4 @@
-"""The one loop over epochs: what surrounds the engine's part of a fit."""
+"""The one loop over epochs, around the engine's part of a fit."""
 
 from collections.abc import Generator, Iterator
 from itertools import count as endless
@@ -44,7 +44,7 @@ class Epoch:
         self._training = model.trained_by(settings.rule, settings.optimizer)
         X = _in_place(model, data.X, settings.batch, gram)
         self._data: Data | None = Data(X, *data[1:])
-        # whether another fit can be begun without a conversion
+        # whether another fit can begin without converting its data
         self._again = X is data.X and isinstance(X, np.ndarray) and data.weights is None
         self._shown: Array | None = None
         self._rows = model.layer_dims[0]  # of W1
@@ -79,9 +79,9 @@ class Epoch:
         self.cost, self.learning_rate = cost, rate
 
     def show(self, to_write: bool = False) -> None:
-        """Write the parameters that are late, before somebody looks at them, or may write to them.
+        """Write out W1 from the Gram form, before somebody reads it or writes to it.
 
-        What was written to them is where the next epoch begins.
+        The next epoch begins with whatever was written to it.
         """
         if self._form is not None:
             self.team.share(self._rows, self._form.write)
@@ -90,9 +90,9 @@ class Epoch:
                 self._shown = self._W1.copy()
 
     def keep(self) -> bool:
-        """Let go of the data, and say whether another fit of the same settings can take its own.
+        """Release the data; return whether another fit of the same settings can use the rest.
 
-        A workspace that is large is not worth its memory.
+        A large workspace is not worth its memory.
         """
         if (
             self._again
@@ -107,7 +107,7 @@ class Epoch:
         return False
 
     def takes(self, X: Any, Y: Any) -> bool:
-        """Take the data of another fit, if it is read as that of the last, and judge it."""
+        """Check and take another fit's data, if it can be read as the last fit's was."""
         model = self._model
         cost = COSTS[model.output][model.cost]
         return (
@@ -129,15 +129,15 @@ def epochs(
 ) -> Generator[Epoch, None, None]:
     """Train a model, of which nobody else makes use, for so many epochs, or as many as are asked.
 
-    What is to come between two epochs is the body of a loop over them. A fit that fails before its
-    first step changes nothing: all is judged and allocated before. The counts, weights and moments
-    are the engine's, which changes them in one call, an epoch or less; what follows from them is
-    written by compiled code too: so they belong together, whenever Ctrl-C comes.
+    The body of a loop over this generator is the work between two epochs. A fit that fails before
+    its first step changes nothing: all is checked and allocated before. Counts, weights and moments
+    are changed by the engine, an epoch or less in one call, and all that follows from them is
+    written by compiled code too. So they belong together, whenever Ctrl-C comes.
 
     Raises
     ------
     ValueError
-        If the Gram form is asked for, but not what was asked for beside it allows it.
+        If the Gram form is asked for, but another setting rules it out.
     FloatingPointError
         If the cost of a guarded epoch or a parameter is not finite. All is as before the epoch.
     """
@@ -149,27 +149,27 @@ def epochs(
 
 
 def again(kept: Epoch, count: int) -> Generator[Epoch, None, None]:
-    """Go on with what another fit has kept, and that has taken the data of this one."""
+    """Run the epochs of a kept fit that has taken this one's data."""
     with Team(1) as team:
         kept.team = team
         yield from _ended(kept, count)
 
 
 def _ended(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
-    """Train, and write what is late in the end."""
+    """Run the epochs, and write W1 out of the Gram form in the end."""
     training, before = epoch._training, epoch._training.counts.steps
     if count == 0:
         training.gram = epoch._model.training.gram
         epoch._model.training = training
         return
     try:
-        # a call: Python 3.13 does not take a loop's jump back for a part of what it stands in
+        # the loop is a call of its own: on Python 3.13 its jump back lies outside the try statement
         yield from _trained(epoch, count)
     finally:
         # a call of compiled code, and none before it: the next Ctrl-C waits for its end
         if epoch._form is not None and training.counts.steps > before:
             if epoch._shown is not None and epoch._was_written():
-                # by a callback that then raised, or stopped the training
+                # W1 was written by a callback that then raised or stopped the training
                 training.gram = None
             else:
                 epoch.team.share(epoch._rows, epoch._form.write)
@@ -188,21 +188,21 @@ def _trained(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
 
 
 def _in_place(model: Model, X: Array | Csr, batch: int, gram: bool) -> Array | Csr:
-    """Take the data as the engine can read it without a copy a batch, where that is all of it."""
+    """Convert X for the engine once, if a batch is all of it."""
     if isinstance(X, Csr):
         return X.astype(model.dtype)
     if batch < len(X):
         return X
     taken = np.asarray(X, model.dtype, order=None if X.flags.forc else "C")
-    # W1 is written as a sum of the rows that it was trained on, whoever writes to X since
+    # a copy: W1 is a sum of the rows it was trained on, though a callback may write to X
     return X.copy(order="K") if gram and taken is X else taken
 
 
 def _takes_gram(model: Model, data: Data, settings: Settings) -> bool:
     """Decide on the form of the first layer.
 
-    By default by the shapes alone, as for a fit of ten epochs: were the number of epochs to decide,
-    k of them and k more would not take the form of 2k.
+    By default the shapes decide, as for a fit of ten epochs: if the number of epochs did, k of them
+    and k more would not take the form of 2k.
     """
     m, n_0 = data.X.shape
     possible = (
@@ -226,16 +226,16 @@ def _takes_gram(model: Model, data: Data, settings: Settings) -> bool:
 def _work(model: Model, data: Data, settings: Settings, gram: bool) -> tuple[float, int]:
     """Count a step's multiplications, and those that repay a thread.
 
-    By them the threads are chosen: another number of threads gives other bits.
+    These choose the number of threads, which the last bits depend on.
     """
     batch, n_1 = settings.batch, model.layer_dims[1]
-    # of an example in a step: three products, but for the first layer two
+    # an example's in a step: three products a layer, but two of the first
     first = (batch if gram else 2 * inputs(data.X, batch)) * n_1
     work = first + 3 * (model.work - model.weights[0].size)
-    # the threads are asked anew for each epoch, and for each step they wait for each other
+    # the threads begin each epoch anew, and wait for each other in each step
     return work * batch, max(STEP, CALL * batch // data.m)
 
 
 def inputs(X: Array | Csr, batch: int) -> float:
-    """Count the inputs of an example that a step multiplies; a sparse one's update counts too."""
+    """Count the inputs of an example that a step multiplies; a sparse X's update counts too."""
     return X.per_row + X.shape[1] / batch if isinstance(X, Csr) else X.shape[1]

@@ -1,4 +1,4 @@
-"""What a fit tells: its history, and a callback's view of it."""
+"""A fit's history, and a callback's view of the fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class History:
-    """What one fit has recorded, an entry an epoch.
+    """The record of one fit, an entry an epoch.
 
     Attributes
     ----------
@@ -26,12 +26,12 @@ class History:
 
 @dataclass
 class State:
-    """What a callback is given after an epoch.
+    """The argument of a callback after an epoch.
 
     Attributes
     ----------
     network : Network
-        The network, its parameters those of after the epoch.
+        The network, with the parameters after the epoch.
     epoch : int
         How many epochs it has been trained for, in this fit and before.
     learning_rate : float
@@ -52,7 +52,7 @@ class State:
 
 
 def checked_callbacks(callbacks: Any) -> tuple[Callable[[State], object], ...]:
-    """Take callbacks, of which there may be none."""
+    """Check that all callbacks can be called, and list them."""
     try:
         taken = tuple(callbacks)
     except TypeError:
