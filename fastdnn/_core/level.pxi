@@ -18,15 +18,15 @@ from libc.string cimport memcpy
 
 from fastdnn._core cimport blas
 from fastdnn._core.blas cimport blas_int
-from fastdnn._core.levels cimport LoopTable
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
-    ABSOLUTE_ERROR, ADAM, BLOCK, CHUNK, ELU, GELU, HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV,
-    NONE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, POISSON, QUANTILE, REGIONS, RELU, RMSPROP,
-    SELU, SGD, SHARES, SIGMOID, SIGMOID_CROSS_ENTROPY, SIGMOID_Z, SILU, SOFTMAX_CROSS_ENTROPY,
-    SOFTPLUS, SQUARED_ERROR, TANH, WHOLE, Activation, BitGenerator, Caches, Cost, Job, Layer, Net,
-    Optimizer, Share, Slot, Step, Targets, Verbs, block_rows, needs_Z, reads_nonzeros,
+    ABSOLUTE_ERROR, ADAM, BLOCK, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, ELU, GELU,
+    HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, NONE, OUTPUT_EXP, OUTPUT_SIGMOID,
+    OUTPUT_SOFTMAX, POISSON, QUANTILE, REGIONS, RELU, RMSPROP, SELU, SGD, SHARES, SHORT, SIGMOID,
+    SIGMOID_CROSS_ENTROPY, SIGMOID_Z, SILU, SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH,
+    TILED, WHOLE, Activation, BitGenerator, Caches, Cost, Job, Layer, Matrix, Net, Optimizer,
+    Pairing, Share, Slot, Step, Targets, Verbs, block_rows, needs_Z, reads_nonzeros,
 )
 from fastdnn._core.team cimport share, wait
 
@@ -56,9 +56,10 @@ include "layers.pxi"
 include "updates.pxi"
 include "transposes.pxi"
 include "products.pxi"
-include "choose.pxi"
+include "choice.pxi"
 include "sparse.pxi"
 include "output.pxi"
+include "columns.pxi"
 include "step.pxi"
 include "gram.pxi"
 include "epoch.pxi"

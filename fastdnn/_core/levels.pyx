@@ -69,7 +69,6 @@ if level not in available:
 
 _level = import_module(f"fastdnn._core.level_{level}")
 verbs = <const Verbs *> PyCapsule_GetPointer(_level.verbs(), "fastdnn.Verbs")
-loops = <const LoopTable *> PyCapsule_GetPointer(_level.table(), "fastdnn.LoopTable")
 
 
 # ------------------------------------------------------------------------------------------- caches

@@ -1,4 +1,4 @@
-# Matrix products of sizes at which they are faster than BLAS's: _pays knows which.
+# Matrix products of our own; choice.pxi knows which are faster than BLAS's.
 #
 # The compiler keeps sums in registers only where they are written as vectors, of the width that its
 # instruction set has, and fused where it can be, as in BLAS: the levels may differ in the last bit.
@@ -121,90 +121,23 @@ cdef enum:
     DEPTH = COPY // (COLUMNS * FASTDNN_WIDTH)  # rows of it
     ROWS = 128                            # of A that stay in the second-level cache meanwhile
     TILE = 6                              # rows of A that a tile multiplies
-    FEW = 24                              # rows of A that never repay a copy of a larger B
-    REPAID = 16                           # rows of A for which B is worth a copy
-    SHALLOW = 32                          # inner dimension of which BLAS makes little
-    DEEP = 1024                           # inner dimension beyond which A's rows are far apart
-    SMALL = 1_000_000                     # multiplications
-    LITTLE = 512                          # of them in one row, for which a call of BLAS is long
-    DOTS = 1200                           # elements of C that OpenBLAS makes by dot products
 
 cdef Caches caches  # which levels.pyx reads at import
 
 
-cdef inline bint _pays(
-    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_A, bint trans_B,
-    bint in_place,
-) noexcept nogil:
-    # whether a product is faster than BLAS's, as measured
-    cdef Py_ssize_t w = FASTDNN_WIDTH // size, work = M * N * K
-    if work > FASTDNN_MOST or (not in_place and (
-            M < REPAID or N < w // 2 or (M < 4 * REPAID and K * N * size > caches.second))):
-        return False
-    # what is multiplied with nothing is lost
-    if size == 4 and not trans_A and M >= REPAID and _empty(N, w):
-        return False
-    if FASTDNN_WIDTH == 64:
-        if TILE <= M < REPAID and _empty(N, w):
-            return False
-        # the few sums of a narrow tile of few rows do not keep the processor busy
-        if M == 1 and K >= SHALLOW and (N > 4 * w or N % w != 0):
-            return False
-        if 1 < M < 4 and 2 * K >= SHALLOW and (N <= 2 * w or _empty(N, w)):
-            return False
-        if caches.fast and _passes_by(M, N, K, size):
-            return False
-        # OpenBLAS has kernels for small products with AVX-512, but not for all forms, and slower
-        # ones for few rows
-        return work > SMALL or (trans_B and not trans_A and M * N > DOTS) or (
-            in_place and M < REPAID)
-    if M == 1 and work > LITTLE:
-        return False
-    # of doubles a panel has half the columns, and A passes twice as often
-    return size == 4 or work <= SMALL or K <= SHALLOW or (N <= 32 and not trans_A)
-
-
-cdef inline bint _empty(Py_ssize_t N, Py_ssize_t w) noexcept nogil:
-    # whether a quarter of the vectors of a row would be
-    return N > w and 4 * N <= 3 * ((N + w - 1) // w * w)
-
-
-cdef inline bint _passes_by(
-    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size,
-) noexcept nogil:
-    # Whether A is read again for each block of columns, and a large B meanwhile drives it from the
-    # second-level cache. The loops then wait for the third, BLAS, which packs both, does less so.
-    return (N > COLUMNS * FASTDNN_WIDTH // size and 2 * K * N * size > caches.second
-            and (M * K + K * N + M * N) * size > caches.second)
-
-
-cdef inline bint _in_place(
-    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_B,
-) noexcept nogil:
-    # whether B is read where it lies: from the first-level cache, or by tiles of four vectors
-    cdef Py_ssize_t w = FASTDNN_WIDTH // size, B_size = K * N * size
-    return not trans_B and N >= w and (B_size <= caches.first or (
-        FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= DEEP
-        and (B_size <= 4 * caches.second or (M <= FEW and size == 4))))
-
-
-cdef bint small_product(
+cdef void small_product(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C,
 ) noexcept nogil:
     # C (M, N) := alpha A (M, K) B (K, N) + beta C; C row-major, A and B too, or transposed.
-    # False if it is left to BLAS.
     cdef:
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), cols, depth, j = 0, k
-        bint in_place = _in_place(M, N, K, sizeof(floating), col_B != 1)
     if K == 1:
         _outer(M, N, alpha, A, B, beta, C)
-        return True
-    if not _pays(M, N, K, sizeof(floating), col_A != 1, col_B != 1, in_place):
-        return False
-    if in_place:
+        return
+    if in_place(M, N, K, sizeof(floating), col_B != 1):
         # the last vectors may overlap those before, if nothing is added
         j = N if beta == 0 else N // w * w
         _add_block(M, j, K, alpha, A, row_A, col_A, B, row_B, beta, C, N)
@@ -222,7 +155,6 @@ cdef bint small_product(
                         beta if k == 0 else <floating> 1, C + j, N)
             k += depth
         j += cols
-    return True
 
 
 cdef inline void _outer(

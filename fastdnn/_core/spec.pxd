@@ -58,6 +58,10 @@ cdef enum:
     BLOCK = 1024
     # rows that are predicted at a time
     CHUNK = 1024
+    # elements that are copied at a time where two matrices lie in different orders
+    TILED = 1024
+    # elements of a row below which rows are not worth a loop each
+    SHORT = 16
 
 
 cdef struct Step:
@@ -68,6 +72,24 @@ cdef struct Step:
     double beta2
     double root     # what multiplies the root of the second moment
     double epsilon
+
+
+cdef struct Matrix:
+    char type    # b'f' float32, b'd' float64
+    bint trans   # the memory holds the transposed matrix, row-major; never of a vector
+    bint whole   # nothing lies between the elements
+    Py_ssize_t rows
+    Py_ssize_t cols
+    Py_ssize_t row  # bytes from a row to the next
+    Py_ssize_t col
+    void *data
+
+
+cdef enum Pairing:
+    DERIVE
+    CROSS_ENTROPY
+    CROSS_ENTROPY_BACKWARD
+    DESCEND
 
 
 cdef struct Caches:
@@ -248,6 +270,29 @@ cdef struct Verbs:
     void (*span)(
         const Source *X, const Source *W0, const Source *V0, const double *shares,
         const Source *C, Py_ssize_t first, Py_ssize_t stop, const Source *W,
+    ) noexcept nogil
+    # one layer, one example a column; BLAS has so many threads
+    void (*layer_forward)(
+        int threads, Activation act, const Matrix *A_prev, const Matrix *W, const Matrix *b,
+        const Matrix *Z, const Matrix *A,
+    ) noexcept nogil
+    void (*layer_backward)(
+        int threads, Activation act, const Matrix *dA, const Matrix *Z, const Matrix *dZ,
+        const Matrix *A_prev, const Matrix *W, const Matrix *dA_prev, const Matrix *dW,
+        const Matrix *db,
+    ) noexcept nogil
+    # A := act(Z)
+    void (*activate)(Activation act, const Matrix *Z, const Matrix *A) noexcept nogil
+    # what the pairing makes of X and Y into out, which is whole and lies as X; or their cost
+    double (*pair)(
+        Pairing pairing, Activation act, double rate, const Matrix *X, const Matrix *Y,
+        const Matrix *out,
+    ) noexcept nogil
+    # a copy in another memory order
+    void (*lay)(const Matrix *matrix, const Matrix *copy) noexcept nogil
+    # C := A B so many times, by the loops if they are chosen, or by BLAS; whether by the loops
+    bint (*multiply_often)(
+        const Matrix *A, const Matrix *B, const Matrix *C, bint ours, Py_ssize_t steps,
     ) noexcept nogil
     Caches *caches
     bint joint           # whether there is a loop of relu and one output

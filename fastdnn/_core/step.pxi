@@ -66,14 +66,6 @@ cdef inline void take(
 
 # ---------------------------------------------------------------------------------- how arrays lie
 
-cdef inline bint unit_rows_pay(
-    Py_ssize_t l, Py_ssize_t L, Py_ssize_t rows, Py_ssize_t n,
-) noexcept nogil:
-    # Whether layer l keeps its arrays transposed, one unit a row: BLAS is up to twice as fast where
-    # the few examples of a small batch are contiguous. The output stays one example a row.
-    return l < L - 1 and 1 < rows <= 32 and rows < n
-
-
 cdef inline bint has_unit_rows(const Job *job, Py_ssize_t l, Py_ssize_t rows) noexcept nogil:
     # whether the arrays of layer l, or of the input, l = -1, are transposed
     if l < 0:

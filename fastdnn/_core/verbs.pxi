@@ -53,6 +53,58 @@ cdef void _span(
     restore_modes(modes)
 
 
+cdef void _layer_forward(
+    int threads, Activation act, const Matrix *A_prev, const Matrix *W, const Matrix *b,
+    const Matrix *Z, const Matrix *A,
+) noexcept nogil:
+    if W.type == b'f':
+        layer_forward(threads, act, A_prev, W, <const float *> b.data, Z, A)
+    else:
+        layer_forward(threads, act, A_prev, W, <const double *> b.data, Z, A)
+
+
+cdef void _layer_backward(
+    int threads, Activation act, const Matrix *dA, const Matrix *Z, const Matrix *dZ,
+    const Matrix *A_prev, const Matrix *W, const Matrix *dA_prev, const Matrix *dW,
+    const Matrix *db,
+) noexcept nogil:
+    if W.type == b'f':
+        layer_backward(threads, act, dA, Z, dZ, A_prev, W, dA_prev, dW, <float *> db.data)
+    else:
+        layer_backward(threads, act, dA, Z, dZ, A_prev, W, dA_prev, dW, <double *> db.data)
+
+
+cdef void _activate(Activation act, const Matrix *Z, const Matrix *A) noexcept nogil:
+    if Z.type == b'f':
+        activate(act, Z.rows * Z.cols, <const float *> Z.data, <float *> A.data)
+    else:
+        activate(act, Z.rows * Z.cols, <const double *> Z.data, <double *> A.data)
+
+
+cdef double _pair(
+    Pairing pairing, Activation act, double rate, const Matrix *X, const Matrix *Y,
+    const Matrix *out,
+) noexcept nogil:
+    if X.type == b'f':
+        return pair_laid(pairing, act, rate, X, Y, <float *> out.data)
+    return pair_laid(pairing, act, rate, X, Y, <double *> out.data)
+
+
+cdef void _lay(const Matrix *matrix, const Matrix *copy) noexcept nogil:
+    if copy.type == b'f':
+        lay_as(matrix, copy, <float *> copy.data)
+    else:
+        lay_as(matrix, copy, <double *> copy.data)
+
+
+cdef bint _multiply_often(
+    const Matrix *A, const Matrix *B, const Matrix *C, bint ours, Py_ssize_t steps,
+) noexcept nogil:
+    if C.type == b'f':
+        return multiply_often(A, B, C, ours, steps, <float *> C.data)
+    return multiply_often(A, B, C, ours, steps, <double *> C.data)
+
+
 cdef Verbs VERBS
 
 VERBS.predict = _predict
@@ -62,39 +114,16 @@ VERBS.first_nonfinite = first_nonfinite_row
 VERBS.all_finite = _all_finite
 VERBS.multiply = _multiply
 VERBS.span = _span
+VERBS.layer_forward = _layer_forward
+VERBS.layer_backward = _layer_backward
+VERBS.activate = _activate
+VERBS.pair = _pair
+VERBS.lay = _lay
+VERBS.multiply_often = _multiply_often
 VERBS.caches = &caches
 VERBS.joint = FASTDNN_MOST > 0
-
-
-cdef LoopTable TABLE
-
-TABLE.activate_f = activate[float]
-TABLE.activate_d = activate[double]
-TABLE.activate_backward_f = activate_backward[float]
-TABLE.activate_backward_d = activate_backward[double]
-TABLE.bias_activate_f = bias_activate[float]
-TABLE.bias_activate_d = bias_activate[double]
-TABLE.bias_activate_backward_f = bias_activate_backward[float]
-TABLE.bias_activate_backward_d = bias_activate_backward[double]
-TABLE.cross_entropy_f = cross_entropy[float]
-TABLE.cross_entropy_d = cross_entropy[double]
-TABLE.cross_entropy_backward_f = cross_entropy_backward[float]
-TABLE.cross_entropy_backward_d = cross_entropy_backward[double]
-TABLE.descend_f = descend[float]
-TABLE.descend_d = descend[double]
-TABLE.small_product_f = small_product[float]
-TABLE.small_product_d = small_product[double]
-TABLE.turn_f = turn[float]
-TABLE.turn_d = turn[double]
-TABLE.drop_inactive_f = drop_inactive[float]
-TABLE.drop_inactive_d = drop_inactive[double]
 
 
 def verbs():
     """Hand out the verbs, to be called once by fastdnn._core.levels."""
     return PyCapsule_New(&VERBS, "fastdnn.Verbs", NULL)
-
-
-def table():
-    """Hand out the loops, to be called once by fastdnn._core.levels."""
-    return PyCapsule_New(&TABLE, "fastdnn.LoopTable", NULL)
