@@ -1,7 +1,7 @@
 """The one owner of all that a fit changes: parameters, moments, counts, generator.
 
-A table of rows decides where each weight and bias stands in the arenas. What a face shows, the
-course's dictionary, scikit-learn's lists, an entry of a file, is a view on them.
+A table of rows decides where each weight and bias stands in the arenas. The course's dictionary,
+scikit-learn's lists and the entries of a file are views on them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from fastdnn._fit.threads import alone
 
 
 class Row(NamedTuple):
-    """A parameter: its name, what it is, where it stands in an arena, and its shape there.
+    """A parameter: its name and kind, its offset in an arena, and its shape there.
 
     The weights ``W1, ...`` have the kind "weights" and the shape (n_prev, n), the biases
     ``b1, ...`` the kind "bias" and the shape (n,).
@@ -36,7 +36,7 @@ class Row(NamedTuple):
     size: int
 
     def of(self, arena: Array) -> Array:
-        """View the parameter, or what belongs to it, in an arena."""
+        """View the parameter, its gradient or a moment of it in an arena."""
         return arena[self.offset : self.offset + self.size].reshape(self.shape)
 
 
@@ -64,9 +64,9 @@ class Training:
     counts : Counts
         Steps of these moments, and epochs of all fits.
     optimizer : object
-        What the face calls the optimiser.
+        The face's optimiser.
     gram : dict or None
-        What the Gram form goes on from.
+        The state from which the Gram form goes on.
     """
 
     rule: str | None = None
@@ -100,7 +100,7 @@ class Model:
     params : ndarray
         The arena of the parameters.
     rng : Generator or RandomState, optional
-        What orders and dropout are drawn from.
+        The generator of orders and dropout.
 
     Attributes
     ----------
@@ -119,8 +119,8 @@ class Model:
     alone : int
         Examples that one thread predicts at once.
     whole : bool
-        Whether parameters, moments and counts belong together: not amidst an epoch, nor where the
-        Gram form has yet to write W1.
+        Whether parameters, moments and counts belong together: not within an epoch, nor before the
+        Gram form has written W1.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Model:
     def of(
         self, activations: tuple[str, ...], output: str, cost: str, cost_parameter: float = 0.0
     ) -> "Model":
-        """Take the same numbers, in the same memory, to mean something else."""
+        """Make a model of the same numbers, in the same memory, with another meaning."""
         model = copy(self)
         model._mean(activations, output, cost, cost_parameter)
         return model
@@ -215,9 +215,9 @@ class Model:
     # ---------------------------------------------------------------------------------- training
 
     def trained_by(self, rule: str, optimizer: Any = None) -> Training:
-        """Take the moments and counts of a rule: those of now, if it needs the same, or new ones.
+        """Return the present training if it is of this rule and optimiser, or a new one.
 
-        The model itself has them when a step of it was taken.
+        The model holds a new one only after its first step.
         """
         now, needed = self.training, RULES[rule].moments
         if now.rule is not None and RULES[now.rule].moments == needed:

@@ -1,4 +1,4 @@
-"""All that a fit may be told, whatever face it has."""
+"""The settings of a fit, the same for every face."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from fastdnn.optimizers import OPTIMIZERS, Optimizer
 
 
 class Settings(NamedTuple):
-    """The judged settings of a fit.
+    """The checked settings of a fit.
 
     Attributes
     ----------
@@ -21,17 +21,18 @@ class Settings(NamedTuple):
     rule : str
         How a step changes the parameters, from `names.RULES`.
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a model.
+        Step size, or a function of the epoch, 0, 1, ... over all fits of a model.
     beta1, beta2 : float
         Decay rates of the first and second moment; of momentum the first.
     epsilon : float
-        What keeps the divisor from 0.
+        Added to the divisor, to keep it from 0.
     weight_decay : float
         Share of every parameter that a step of learning rate 1 takes off beside the gradient.
     optimizer : object
-        What the rule and its numbers were taken from, kept with the moments; or None.
+        The face's optimiser, which is kept with the moments; or None.
     order : callable, optional
-        Gives an order of m examples, and is asked before each epoch. By default as they lie.
+        Called with m before each epoch, returns the order of the examples; by default they are
+        taken as they lie.
     keep : tuple of float
         Probabilities that dropout keeps an input, and an output of each hidden layer; empty, if it
         keeps all.

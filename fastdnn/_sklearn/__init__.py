@@ -1,1 +1,1 @@
-"""What the two estimators share; imported by who asks for them, for scikit-learn is."""
+"""What the two estimators share; imported on demand, as it imports scikit-learn."""

@@ -1,4 +1,4 @@
-"""What a perceptron's fitted attributes say, whoever has set them: a fit, a user, scikit-learn."""
+"""What a perceptron's fitted attributes mean, whether a fit, a user or scikit-learn set them."""
 
 from collections.abc import Callable
 from functools import cache, lru_cache
@@ -17,12 +17,12 @@ from fastdnn._fit.names import ACTIVATIONS, COSTS
 from fastdnn._fit.names import OUTPUTS as OURS
 from fastdnn._sklearn.declared import Declared
 
-# scikit-learn's names of the activations, and ours: hidden ones, and those of the output whose
-# cost the engine has
+# scikit-learn's names of the activations, and ours: of hidden layers, and of outputs whose cost the
+# engine has
 NAMES = {row.scikit_learn: name for name, row in ACTIVATIONS.items()}
 OUTPUTS = {row.scikit_learn: name for name, row in OURS.items()}
 
-# what scikit-learn's fit calls, and the engine does not
+# methods that scikit-learn's fit calls and ours does not
 _HOOKS = (
     *("_initialize", "_forward_pass", "_backprop", "_compute_loss_grad", "_loss_grad_lbfgs"),
     *("_unpack", "_fit_lbfgs", "_fit_stochastic", "_update_no_improvement_count"),
@@ -31,7 +31,7 @@ _HOOKS = (
 
 
 def refuse_hooks(estimator: Declared) -> None:
-    """Raise TypeError if a subclass overrides what would not be called."""
+    """Raise TypeError if a subclass overrides a method that would not be called."""
     cls: Any = type(estimator)
     own = vars(estimator)
     base, names = _hooks_of(cls)
@@ -52,7 +52,7 @@ def _hooks_of(cls: type) -> tuple[type, tuple[str, ...]]:
 
 
 def sizes(hidden_layer_sizes: Any) -> list[int]:
-    """List the parameter, which may be a number."""
+    """Return the parameter, a number or a sequence, as a list."""
     if not hasattr(hidden_layer_sizes, "__iter__"):
         return [hidden_layer_sizes]
     return list(hidden_layer_sizes)
@@ -86,11 +86,11 @@ def hidden_activations(activation: Any, hidden: int) -> list[str]:
 def chain(estimator: Declared) -> tuple[list[Array], list[Array]]:
     """Take the layers that predict: weights (n_prev, n) and biases (n), which fit each other.
 
-    All of them, or as many as `n_layers_` says, if it was set to fewer, as in scikit-learn.
+    As in scikit-learn, a smaller `n_layers_` that was set leaves out the last ones.
     """
     coefs, intercepts = list(estimator.coefs_), list(estimator.intercepts_)
     count = getattr(estimator, "n_layers_", 0) - 1
-    # not what the last fit has left there
+    # an n_layers_ of the last fit says nothing about assigned weights
     if 0 < count < len(coefs) and count != getattr(estimator, "_n_fitted", 0):
         coefs, intercepts = coefs[:count], intercepts[:count]
     if not coefs or len(coefs) != len(intercepts):
@@ -104,7 +104,7 @@ def chain(estimator: Declared) -> tuple[list[Array], list[Array]]:
                 f"coefs_[{l}] has shape {W.shape}, but coefs_[{l - 1}] {coefs[l - 1].shape}: "
                 "it must have as many rows as that one has columns"
             )
-        # what one example's row can have added to it
+        # the shapes that NumPy would add to an example's row
         row = (1, W.shape[1])
         if b.shape != row[1:]:
             if b.ndim > 2 or b.shape[:-1] not in ((), (1,)) or b.size not in (1, row[1]):
@@ -131,7 +131,7 @@ def _numbers(value: Any, name: str) -> Array:
 
 def element_type(estimator: Declared) -> np.dtype[Any]:
     """Find the type to compute in, whatever was assigned to the parameters."""
-    # a few types of perhaps more arrays than NumPy takes arguments
+    # few types, of perhaps more arrays than a NumPy function takes arguments
     coefs, intercepts = chain(estimator)
     char = np.result_type(*{array.dtype for array in coefs + intercepts}).char
     return np.dtype(np.float32 if char in "ef" else np.float64)
@@ -144,7 +144,7 @@ def ends(estimator: Declared) -> tuple[int, int]:
 
 
 def complete(estimator: Declared) -> None:
-    """Derive what was left out beside the weights, and for a classifier its classes."""
+    """Derive attributes that were not set beside the weights, and a classifier's classes."""
     found = vars(estimator)
     if "out_activation_" in found:
         _check_output(estimator.out_activation_)
@@ -157,7 +157,7 @@ def complete(estimator: Declared) -> None:
         estimator._label_binarizer = LabelBinarizer().fit(
             np.eye(n, dtype=int) if several else classes
         )
-        estimator._label_binarizer.classes_ = classes  # in their order
+        estimator._label_binarizer.classes_ = classes  # in the order of classes_
     if not hasattr(estimator, "n_outputs_"):
         estimator.n_outputs_ = n
     if not hasattr(estimator, "out_activation_"):
@@ -180,7 +180,7 @@ def trained_output(estimator: Declared) -> str:
 
 
 def output(estimator: Declared, dtype: np.dtype[Any]) -> tuple[str, str, float]:
-    """Say what the engine computes of the output: its activation, the cost and its parameter."""
+    """Return the output's activation, the cost and its parameter, as the engine names them."""
     name = OUTPUTS.get(estimator.out_activation_, "identity")
     # the loss may have been set anew since the fit
     costs = COSTS[name]
@@ -193,12 +193,12 @@ def output(estimator: Declared, dtype: np.dtype[Any]) -> tuple[str, str, float]:
 
 @cache
 def _greatest_cost(dtype: np.dtype[Any]) -> float:
-    # scikit-learn clips a probability by eps where it takes the logarithm
+    # scikit-learn clips a probability by eps before it takes the logarithm
     return -float(np.log(np.finfo(dtype).eps))
 
 
 def activate_output(out_activation: str, Z: Array) -> None:
-    """Apply in place what the engine does not."""
+    """Apply in place an output activation that the engine lacks."""
     _check_output(out_activation)
     if out_activation not in OUTPUTS:
         THEIRS[out_activation](Z)
@@ -230,7 +230,7 @@ def draw(
     estimator.coefs_, estimator.intercepts_ = [], []
     names = [*hidden_activations(estimator.activation, len(layer_units) - 2), ""]
     for name, n_prev, n in zip(names, layer_units, layer_units[1:], strict=False):
-        # of the output as of one for all
+        # the output layer is drawn as for one activation for all layers
         estimator._drawn = name or estimator.activation
         W, b = init(n_prev, n, dtype)
         if np.shape(W) != (n_prev, n) or np.shape(b) != (n,):
@@ -244,7 +244,7 @@ def draw(
 
 
 def go_on(estimator: Declared, hidden: list[int]) -> None:
-    """Judge what a warm start goes on from: a fit, or what was assembled or converted."""
+    """Check that a warm start can go on from the fitted, assembled or converted attributes."""
     complete(estimator)
     found = [W.shape[1] for W in chain(estimator)[0][:-1]]
     if hidden not in (found, getattr(estimator, "_fitted_sizes", hidden)):
@@ -262,7 +262,7 @@ _RECORDS = (
 
 
 def begin_records(estimator: Declared) -> None:
-    """Make the records that are not there yet, or not as the parameters of now have them."""
+    """Make the records that are missing, or that do not belong to the present parameters."""
     found = vars(estimator)
     scoring, stops = estimator.scoring, estimator.early_stopping
     estimator.n_iter_ = 0

@@ -1,4 +1,4 @@
-"""What a fit tells while it goes on: its tasks, to callbacks of scikit-learn, and its progress."""
+"""A fit's messages while it goes on: tasks for scikit-learn's callbacks, and its progress."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
 
     class CallbackSupportMixin:
-        """What is used of scikit-learn's class, which has no types."""
+        """The methods that are used of scikit-learn's class, which has no types."""
 
         def _init_callback_context(self, *, max_subtasks: int) -> Any: ...
 
@@ -17,18 +17,18 @@ else:
     except ImportError:  # an older scikit-learn
 
         class CallbackSupportMixin:
-            """What an estimator without callbacks needs."""
+            """An estimator without callbacks, in an older scikit-learn."""
 
 
 class Tasks:
-    """A fit and its iterations, that `sklearn.callback` sees, from scikit-learn 1.9 on.
+    """A fit and its iterations as `sklearn.callback` sees them, from scikit-learn 1.9 on.
 
     Parameters
     ----------
     context : CallbackContext or None
         The fit's, of scikit-learn; None in an older one.
     data : dict
-        What each task is told: the estimator, and X, y and metadata that `fit` was given.
+        The arguments of each task: the estimator, and X, y and metadata of `fit`.
     fitted : callable
         Copies the attributes that make an estimator of the iteration.
     """
@@ -51,7 +51,7 @@ class Tasks:
             )
 
     def end(self) -> bool:
-        """End it; true if a callback asks to stop."""
+        """End an iteration; return whether a callback asks to stop."""
         if self._iteration is None:
             return False
         iteration, self._iteration = self._iteration, None
@@ -67,13 +67,13 @@ class Tasks:
 
 
 class Progress:
-    """What verbose says: nothing, lines, or a bar on the standard error.
+    """The output of `verbose`: nothing, lines, or a bar on the standard error.
 
     Parameters
     ----------
     verbose : bool, int or "bar"
     most : int
-        Iterations of which the bar is full.
+        Iterations that fill the bar.
     """
 
     def __init__(self, verbose: bool | int | str, most: int) -> None:
@@ -96,7 +96,7 @@ class Progress:
             print(f"\r[{bar}] {line}", end="", file=sys.stderr, flush=True)
 
     def say(self, line: str) -> None:
-        """Print a line, beside which there is no bar."""
+        """Print a line, and clear the bar before it."""
         if self._lines:
             print(line)
 

@@ -1,4 +1,4 @@
-"""What a fit of an estimator asks of its data, beyond what scikit-learn checks."""
+"""The checks of an estimator's data beyond those of scikit-learn."""
 
 from typing import Any
 
@@ -24,8 +24,8 @@ NOT_FINITE = (
 
 
 def refuse_balanced(class_weight: Any) -> None:
-    """Raise what scikit-learn's SGDClassifier raises in partial_fit."""
-    # several labels have one each
+    """Refuse "balanced" in partial_fit, in the words of scikit-learn's SGDClassifier."""
+    # several labels have a weight each
     given = class_weight if isinstance(class_weight, (list, tuple)) else [class_weight]
     if any(isinstance(weight, str) for weight in given):
         raise ValueError(
@@ -45,7 +45,7 @@ def class_weights(class_weight: Any, binarizer: Any, y: Array) -> Array:
     columns: list[tuple[Any, Array, Array]]
     if binarizer.y_type_.startswith("multilabel"):
         n = y.shape[1]
-        # what it says about the parameter
+        # scikit-learn's own message about the parameter
         compute_sample_weight(class_weight, np.repeat([[0], [1]], n, axis=1))
         given = [class_weight] * n if isinstance(class_weight, str) else class_weight
         columns = [(given[k], np.arange(2), y[:, k].astype(np.intp)) for k in range(n)]
@@ -72,7 +72,7 @@ def check_targets(estimator: Declared, y: Array, name: str, dtype: Any) -> None:
         return
     if estimator.loss == "poisson" and (y < 0).any():
         raise ValueError(f"the loss 'poisson' needs {name} of at least 0, but it has {y.min()}")
-    # as numbers: booleans have no negative, and the smallest integer none of its type
+    # as floats: booleans have no negative, and neither has the smallest integer
     if max(float(y.max()), -float(y.min())) > np.finfo(dtype).max:
         raise ValueError(f"{name} must be finite in {np.dtype(dtype)}, in which X is computed")
 
@@ -95,7 +95,7 @@ def validation_data(estimator: Declared, X_val: Any, y_val: Any, weights: Any) -
         several = estimator._label_binarizer.y_type_.startswith("multilabel")
         try:
             unknown = np.setdiff1d(y_val, [0, 1] if several else estimator.classes_)
-        except TypeError as error:  # what cannot be sorted
+        except TypeError as error:  # labels that cannot be sorted
             raise TypeError(f"y_val must hold classes of one type: {error}") from None
         if len(unknown) and (several or outputs == 1):
             raise ValueError(f"y_val has classes that y has not: {unknown}")

@@ -1,8 +1,8 @@
-"""A chunk of a stream: judged as scikit-learn judges it, in less time than it takes.
+"""A chunk of a stream, checked as scikit-learn checks it, in less time.
 
-For each call scikit-learn finds out anew what kind of array there is, what kind of labels and which
-classes: of a call of `partial_fit` on 32 examples that is two thirds. Here is decided what is the
-usual case, and for that what would come out; the rest, and each error, stays with scikit-learn.
+In each call scikit-learn finds out anew which kinds of array and labels it has, and which classes:
+two thirds of a call of `partial_fit` on 32 examples. Here the usual case is recognised, and its
+outcome computed; every other case, and each error, stays with scikit-learn.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from fastdnn._sklearn.declared import Declared
 
 
 def plain(estimator: Declared, X: Any, y: Any) -> bool:
-    """Whether the validation of a fitted estimator's data would hand back X and y as they are."""
+    """Whether scikit-learn's validation would return X and y as they are."""
     return bool(
         type(X) is np.ndarray
         and type(y) is np.ndarray
@@ -46,7 +46,7 @@ def columns(y: Any, known: Any, binarizer: Any) -> Array | None:
     Returns
     -------
     columns : ndarray of bool, shape (m, n_classes) or (m, 1), or None
-        None where scikit-learn must decide: labels that are none of the classes, or not plain.
+        None if scikit-learn must decide: for unknown or unusual labels.
     """
     classes = binarizer.classes_
     if (
@@ -70,10 +70,10 @@ def columns(y: Any, known: Any, binarizer: Any) -> Array | None:
 
 
 def _comparable(y: Array, classes: Array) -> bool:
-    """Whether they are of one kind, and such as classes can be."""
+    """Whether both are of one kind, and of a kind that classes can have."""
     kinds = {y.dtype.kind, classes.dtype.kind}
     if kinds <= set("biuf"):
-        # without rounding, and no numbers that would be targets of a regression
+        # whole numbers only: others would be targets of a regression
         if np.promote_types(y.dtype, classes.dtype).kind not in kinds:
             return False
         return classes.dtype.kind != "f" or bool((classes == np.rint(classes)).all())
@@ -84,7 +84,7 @@ def _comparable(y: Array, classes: Array) -> bool:
 
 
 def same(classes: Any, known: Any) -> bool:
-    """Whether the classes that a call names are, one by one, those that are known."""
+    """Whether a call names exactly the known classes, in their order."""
     if known is None or classes is None:
         return False
     classes = np.asarray(classes)

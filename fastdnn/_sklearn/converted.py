@@ -1,4 +1,4 @@
-"""A perceptron as another class's object: scikit-learn's as ours, ours as theirs, as a Network."""
+"""Conversions: from scikit-learn's perceptron, to it, to a Network, to the course's parameters."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -32,12 +32,12 @@ from fastdnn._sklearn.declared import Declared
 from fastdnn._sklearn.rates import Rate, number, rule_of
 from fastdnn.network import Network
 
-# what is kept for the next call, beside the attributes that end in an underscore
+# attributes for the next call that do not end in an underscore
 _KEPT = ("_label_binarizer", "_no_improvement_count", "_random_state")
 
 
 def _fitted(estimator: Any) -> dict[str, Any]:
-    """Copy what a fit has left."""
+    """Copy the attributes that a fit has left."""
     return deepcopy(
         {
             name: value
@@ -62,7 +62,7 @@ def parameters_of(model: Any, theirs: Any) -> dict[str, Any]:
 
 
 def take_fit(ours: Declared, model: Any) -> None:
-    """Copy the rest, but for what is derived."""
+    """Copy the other attributes, without those that are derived."""
     vars(ours).update(_fitted(model))
     if "_optimizer" in vars(model):
         ours._optimizer = deepcopy(model._optimizer)
@@ -77,7 +77,7 @@ def to_sklearn(ours: Declared, theirs: Any, training: Training) -> Any:
     hidden = [W.shape[1] for W in coefs[:-1]]
     names = set(hidden_activations(ours.activation, len(hidden)))
     if not hidden:
-        # it decides how the output's weights are drawn
+        # the activation decides how the output's weights are drawn
         names = {str(ours.activation) if ours.activation in [*THEIRS] else "identity"}
     if len(names) > 1:
         raise ValueError(
@@ -98,7 +98,7 @@ def to_sklearn(ours: Declared, theirs: Any, training: Training) -> Any:
     vars(model).update(_fitted(ours))
     _ask_alike(ours, model)
     model.coefs_, model.intercepts_, model.n_layers_ = coefs, intercepts, len(hidden) + 2
-    # what early stopping would restore
+    # the best weights, which early stopping would restore
     model._best_coefs, model._best_intercepts = deepcopy((coefs, intercepts))
     optimizer = vars(ours).get("_optimizer")
     if isinstance(optimizer, BaseOptimizer):
@@ -111,7 +111,7 @@ def to_sklearn(ours: Declared, theirs: Any, training: Training) -> Any:
 
 
 def _ask_alike(one: Any, other: Any) -> None:
-    """Tell another class's object to request the metadata that one was told to, where it can."""
+    """Copy the requests of metadata, as far as the other object's class has them."""
     if "_metadata_request" not in vars(one):
         return
     told, known = one.get_metadata_routing(), other.get_metadata_routing()
@@ -173,7 +173,7 @@ def _dims(model: Any) -> tuple[int, ...]:
 
 
 def network(estimator: Declared) -> Network:
-    """Make a Network with a copy of the parameters of now."""
+    """Make a Network with a copy of the present parameters."""
     check_is_fitted(estimator)
     complete(estimator)
     if estimator.out_activation_ not in OUTPUTS:

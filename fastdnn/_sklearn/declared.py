@@ -1,7 +1,7 @@
-"""What an estimator's attributes are: its parameters, and what a fit leaves.
+"""The attributes of an estimator: its parameters, and those that a fit leaves.
 
-The other files of this wing read and write these attributes of what they are given; they call none
-of its methods. And scikit-learn's decorators, which have no types.
+The other files of this wing are given an estimator, read and write these attributes, and call none
+of its methods. scikit-learn's decorators, which have no types, are declared here too.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class Declared:
     n_threads: int | None
     loss: str
 
-    # what a fit leaves, a classifier's last
+    # left by a fit; a classifier's last
     coefs_: list[Array]
     intercepts_: list[Array]
     n_layers_: int
@@ -68,7 +68,7 @@ class Declared:
     best_validation_score_: float | None
     classes_: Array
 
-    # and keeps for the next call, two names as scikit-learn has them
+    # kept for the next call; two names are scikit-learn's
     _label_binarizer: Any
     _random_state: np.random.RandomState
     _no_improvement_count: int
@@ -83,7 +83,7 @@ class Declared:
 if TYPE_CHECKING:
 
     class Theirs:
-        """What a perceptron calls of scikit-learn's class, which comes after it."""
+        """The methods of scikit-learn's class that a perceptron calls."""
 
         def __getstate__(self) -> dict[str, Any]: ...
         def __setstate__(self, state: dict[str, Any]) -> None: ...
@@ -109,7 +109,7 @@ def only_if(check: Callable[[Any], bool]) -> Callable[[_F], _F]:
 
 
 def keep(estimator: object, parameters: dict[str, Any]) -> None:
-    """Set the attributes of what `__init__` was given: its own `locals()`."""
+    """Set the attributes to the arguments of `__init__`, given as its `locals()`."""
     for name, value in parameters.items():
         if name != "self":
             setattr(estimator, name, value)

@@ -26,12 +26,12 @@ _TRIALS = 20
 # an iteration that improves the function by less, relatively, is the last one
 _LEAST_GAIN = 2.2204460492503131e-09
 _EPSILON = float(np.finfo(np.float64).eps)
-# numbers of each vector that are in the caches together
+# numbers of a block: the blocks of all vectors fit the caches together
 _BLOCK = 8192
 
 
 class End(Enum):
-    """Why there are no more iterations, in SciPy's words; its status."""
+    """Why the iterations ended, in SciPy's words; `status` is SciPy's too."""
 
     GRADIENT = 0, "CONVERGENCE: NORM OF PROJECTED GRADIENT <= PGTOL"
     GAIN = 0, "CONVERGENCE: RELATIVE REDUCTION OF F <= FACTR*EPSMCH"
@@ -42,7 +42,7 @@ class End(Enum):
 
 
 class Descent:
-    """The way down from a vector.
+    """A minimisation that begins at a vector.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Descent:
         self._forget()
 
     def _forget(self) -> None:
-        # where the pairs are, oldest first; in that order s_i . y_j of i <= j, and y_i . y_j
+        # the pairs' places, oldest first; in that order s_i . y_j for i <= j, and y_i . y_j
         self._order = np.arange(0)
         self._sy, self._yy = np.zeros((2, _PAIRS, _PAIRS))
         self._gamma = 1.0
@@ -122,7 +122,7 @@ class Descent:
 
     @np.errstate(all="ignore")
     def _line_search(self) -> tuple[float, float, float] | None:
-        """Go along d: the step, the slope where it begins and ends; None if there is no such."""
+        """Search along d: return the step and the slopes at both its ends, or None."""
         d, slope = self._d, float(self._g @ self._d)
         if not slope < 0.0:
             return None
@@ -147,7 +147,7 @@ class Descent:
 
     @np.errstate(all="ignore")
     def _remember(self, step: float, slope: float, there: float) -> Array | None:
-        """Keep the iteration's pair, and multiply all pairs by the gradient; None if none is."""
+        """Keep the iteration's pair, and multiply all pairs by the gradient; None without pairs."""
         sy = step * (there - slope)
         kept = sy > -_EPSILON * step * slope
         if kept and len(self._order) < _PAIRS:

@@ -19,7 +19,7 @@ from fastdnn._sklearn.stopping import Judge
 
 
 def descended(estimator: Declared, m: int, cost_scale: float) -> Settings:
-    """Say what an evaluation is: a step of all m examples that leaves the gradient."""
+    """Make the settings of an evaluation: a step of all m examples that leaves the gradient."""
     return Settings(
         m,
         "none",
@@ -36,7 +36,7 @@ def minimize(
     records: Declared, params: Array, loss_of: Callable[[Array], float], judge: Judge, tasks: Tasks,
     progress: Progress,
 ) -> Descent:  # fmt: skip
-    """Iterate until the parameters say that it is enough.
+    """Iterate until the estimator's parameters end the fit.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def minimize(
         As it has ended.
     """
     start = perf_counter()
-    # the vector in float64 whatever the weights are
+    # the vector is of float64, whatever type the weights have
     x = params if params.dtype == np.float64 else params.astype(np.float64)
     narrow = None if params is x else np.empty_like(params)
 
@@ -66,7 +66,7 @@ def minimize(
         loss = loss_of(gradient if narrow is None else narrow)
         if narrow is not None:
             gradient[:] = narrow
-        # a step may be too long, and is then shortened
+        # overflow: a step that is too long is shortened
         if np.isfinite(loss):
             records.loss_ = loss
         return loss

@@ -1,4 +1,4 @@
-"""scikit-learn's losses beside the engine's costs: what is left out, or divided otherwise."""
+"""The differences between scikit-learn's losses and the engine's costs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +24,12 @@ def examples(
 
 
 def scale(cost: str, n_L: int) -> float:
-    """Say what share of the engine's cost scikit-learn's loss is."""
+    """Return the factor from the engine's cost to scikit-learn's loss."""
     return 1.0 if cost in ("cross_entropy", "poisson") else 1 / n_L
 
 
 def constants(cost: str, y: Array) -> Array | None:
-    """Compute what each example's loss has in scikit-learn beside the engine's cost."""
+    """Compute each example's term of scikit-learn's loss that the engine's cost leaves out."""
     if cost != "poisson":
         return None
     found: Array = (xlogy(y, y) - y).sum(axis=1)
@@ -39,7 +39,7 @@ def constants(cost: str, y: Array) -> Array | None:
 def constant_of(
     cost: str, y: Array, weights: Array | None, batch: int
 ) -> Callable[[Array | None], float]:
-    """Prepare what an epoch's loss has beside the engine's cost, by the order of its examples."""
+    """Make a function of an epoch's order that computes the loss's terms beside the cost."""
     x = constants(cost, y)
     if x is None:
         return lambda order: 0.0
@@ -51,12 +51,12 @@ def constant_of(
 
 
 def _mean_of_batches(x: Array, weights: Array | None, batch: int) -> float:
-    """Take the mean of the batches' weighted means, each counting by its examples."""
+    """Average the batches' weighted means, each counted by its examples."""
     w = np.ones(len(x)) if weights is None else weights
     starts = np.arange(0, len(x), batch)
     rows = np.diff([*starts, len(x)])
     weight = np.add.reduceat(w, starts)
     sums = np.add.reduceat(x * w, starts)
-    # a batch that weighs nothing is left out
+    # a batch of no weight is left out
     means = np.divide(sums, weight, out=np.zeros_like(sums, float), where=weight != 0)
     return float((means * rows).sum() / len(x))

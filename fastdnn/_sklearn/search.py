@@ -48,9 +48,9 @@ class Search:
         self._low, self._high = 0.0, step + _MOST * step
 
     def after(self, step: float, f: float, slope: float) -> float | None:
-        """Say the step to try after this one, or None: this one ends the search."""
+        """Return the step to try after this one, or None if this one ends the search."""
         if not (isfinite(f) and isfinite(slope)):
-            # too long
+            # the step is too long
             return self._halve(step)
         start, line = self._start, _DECREASE * self._start.slope
         enough = start.f + step * line
@@ -63,7 +63,7 @@ class Search:
         if ends or (f <= enough and abs(slope) <= -_CURVATURE * start.slope):
             return None
         trial = Point(step, f, slope)
-        # a function whose minimum has enough decrease, until there is a step that has
+        # an auxiliary function whose minimum decreases f enough, until a step has done so
         tilted = line if self._first_stage and f <= self._best.f and f > enough else 0.0
         after = self._interpolate(trial, tilted)
         return after if isfinite(after) else self._halve(step)
@@ -96,7 +96,7 @@ class Search:
         return step
 
     def _halve(self, step: float) -> float:
-        # what is beyond is as high as can be, so that the interval ends here
+        # beyond this step f counts as infinite, so that the interval ends here
         self._bracketed, self._other = True, Point(step, inf, nan)
         self._low, self._high = sorted((self._best.step, step))
         return self._best.step + 0.5 * (step - self._best.step)
@@ -106,7 +106,7 @@ class Search:
 def _interpolate(
     best: Point, other: Point, trial: Point, bracketed: bool, low: float, high: float
 ) -> tuple[float, bool]:
-    """Say the minimum that cubics and lines through the points promise, and if it is bracketed."""
+    """Interpolate the minimum by cubics and lines; also whether it is bracketed."""
     x, p = best.step, trial.step
     if trial.f > best.f:
         # between the two
@@ -147,5 +147,5 @@ def _cubic(a: Point, b: Point) -> tuple[float, float]:
 
 
 def _secant(a: Point, b: Point) -> float:
-    """Say where the slope's line through two points is 0."""
+    """Return the zero of the line through the slopes of two points."""
     return a.step + np.float64(a.slope) / (a.slope - b.slope) * (b.step - a.step)

@@ -1,4 +1,4 @@
-"""The iterations of the stochastic solvers: what scikit-learn does around an epoch."""
+"""The iterations of the stochastic solvers: an epoch each, and scikit-learn's work around it."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from fastdnn._sklearn.stopping import Judge
 def settings_of(
     estimator: Declared, L: int, batch: int, order: Array | None, rate: Rate, cost_scale: float
 ) -> Settings:
-    """Say what scikit-learn's solver does to L layers, in the order that the array will hold."""
+    """Make the settings of scikit-learn's solver; `order` will hold an epoch's order."""
     rule, dropout = rule_of(estimator), estimator.dropout
     stays = rule == "adam" or estimator.learning_rate == "constant"
     beta1 = estimator.beta_1 if rule == "adam" else estimator.momentum
@@ -50,7 +50,7 @@ def iterate(
     records: Declared, model: Model, training: Iterator[Epoch], order: Array, rate: Rate,
     constant: Callable[[], float], judge: Judge, tasks: Tasks | None, progress: Progress,
 ) -> None:  # fmt: skip
-    """Iterate until the parameters say that it is enough.
+    """Iterate until the estimator's parameters end the fit.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def iterate(
         Of the examples: shuffled before each iteration.
     rate : Rate
     constant : callable
-        Computes what scikit-learn's loss has beside the cost, in this order.
+        Computes the terms of scikit-learn's loss beside the cost, for this order.
     judge : Judge
     tasks : Tasks or None
         None: for one iteration, a call of `partial_fit`.
@@ -75,7 +75,7 @@ def iterate(
         if tasks is not None:
             tasks.begin()
         if records.shuffle:
-            # what sklearn.utils.shuffle draws and returns, without its checks
+            # draws and orders as sklearn.utils.shuffle, without its checks
             records._random_state.shuffle(order)
         try:
             loss = next(training).cost + constant()

@@ -1,4 +1,4 @@
-"""What the estimators look at to stop early: losses, and scores of validation data."""
+"""Early stopping: losses, and scores of validation data."""
 
 import warnings
 from collections.abc import Callable
@@ -28,12 +28,12 @@ class Validation(NamedTuple):
 def set_apart(
     estimator: Declared, X: Any, y: Array, weights: Array | None, given: Validation | None
 ) -> tuple[Any, Array, Array | None, Validation | None]:
-    """Set apart what early stopping looks at, as scikit-learn does: X, y, weights, and that.
+    """Set validation data apart, as scikit-learn does: return X, y, weights and that data.
 
-    Where some was given, that is it, and nothing is set apart.
+    If validation data was given, nothing is set apart.
     """
     stops = estimator.early_stopping
-    # by itself it does nothing under "lbfgs", as in scikit-learn
+    # early_stopping alone does nothing under "lbfgs", as in scikit-learn
     if given is not None or not (stops and (estimator.solver != "lbfgs" or estimator.scoring)):
         return X, y, weights, given
     classifies = isinstance(estimator, ClassifierMixin)
@@ -42,7 +42,7 @@ def set_apart(
         *arrays,
         random_state=estimator._random_state,
         test_size=estimator.validation_fraction,
-        # not of several labels
+        # scikit-learn stratifies no multilabel data
         stratify=y if classifies and estimator.n_outputs_ == 1 else None,
     )
     X, X_val, y, y_val, *rest = parts
@@ -68,7 +68,7 @@ def lacking(validation: Validation, classes: Array | None) -> list[Any]:
 def scorer_of(
     estimator: Any, scoring: Any, validation: Validation, classes: Array | None
 ) -> Callable[[], float]:
-    """Prepare the score by the scorer that was asked for, which predicts by the estimator."""
+    """Make a function that scores the validation data by the parameter `scoring`."""
     scorer = check_scoring(estimator, scoring)
     takes = signature(getattr(scorer, "_score_func", scorer)).parameters
     X, y, weights = validation
@@ -83,14 +83,14 @@ def scorer_of(
         and "labels" in takes
         and "labels" not in kept
     ):
-        # it would take the columns of the probabilities for those of fewer classes
+        # without all classes a scorer would mistake the columns of the probabilities
         scorer = copy(scorer)
         scorer._kwargs = kept | {"labels": classes}
 
     def score() -> float:
         try:
             with warnings.catch_warnings():
-                # the validation data has lost its names
+                # the validation data has no names of features any more
                 warnings.filterwarnings("ignore", "X does not have valid feature names")
                 value = scorer(estimator, X, y, **given)
             return _number(value)
@@ -103,7 +103,7 @@ def scorer_of(
 
 
 def _number(value: Any) -> float:
-    """Take what a scorer has returned."""
+    """Take a scorer's result as a number."""
     try:
         value = value.item() if hasattr(value, "item") else value
         if isinstance(value, Real):
@@ -114,7 +114,7 @@ def _number(value: Any) -> float:
 
 
 class Judge:
-    """Judges each iteration: records it, counts those without improvement, keeps the best weights.
+    """Judges iterations: records them, counts those without improvement, keeps the best weights.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class Judge:
     loss : callable or None
         Computes the mean loss of the validation data now.
     score : callable or None
-        Computes what early stopping looks at; None: the loss that is trained.
+        Computes the score of early stopping; None: the training loss is judged.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Judge:
         self._best: Array | None = None
         before = records.best_validation_score_
         if score is not None and before is not None and before > -np.inf:
-            # what a warm start has to be better than
+            # the score that a warm start must exceed
             self._best = params.copy()
 
     def judge(self, progress: Progress) -> None:
@@ -184,16 +184,16 @@ class Judge:
             records.best_validation_score_ = score
 
     def best(self, last: Array) -> Array:
-        """Take the best weights; the last, where no score has told which."""
+        """Go to the best weights, or to the last if no score has been computed."""
         return last if self._best is None else self._best
 
     def restore(self) -> None:
-        """Go back to the best weights, where scores have told them."""
+        """Go back to the best weights, if a score has been computed."""
         if self._best is not None:
             self._params[:] = self._best
 
     def _finite(self, value: float, name: str) -> float:
-        """Refuse what nothing can be compared with."""
+        """Refuse a number that compares with no other."""
         if np.isfinite(value):
             return value
         assert self._validation is not None

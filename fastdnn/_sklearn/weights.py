@@ -18,7 +18,7 @@ from fastdnn._sklearn.assembled import (
 from fastdnn._sklearn.declared import Declared, Theirs
 from fastdnn._sklearn.rates import Optimizer, fitted_to, state_of, training_of
 
-# what is made anew in another process, or belongs to one fit
+# attributes that are made anew in another process, or belong to one fit
 _LEFT_OUT = ("_model", "_owner", "_seeded")
 
 
@@ -26,7 +26,7 @@ class Weights(Declared, Theirs):
     """A part of a perceptron: one model, of which the weights are views until some are assigned."""
 
     _model: Model
-    # what a pickle has of a training, until there is a model for it
+    # a pickled training, until there is a model for it
     _training: dict[str, Any]
 
     def _bind(self, dtype: np.dtype[Any] | None = None) -> Model:
@@ -48,7 +48,7 @@ class Weights(Declared, Theirs):
         return made
 
     def _seen(self) -> Model:
-        """Find the model to predict by; one that is made for it is not kept."""
+        """Find the model that predicts; one that is made for a prediction is not kept."""
         return self._kept() or self._made(element_type(self))
 
     def _made(self, dtype: np.dtype[Any]) -> Model:
@@ -59,7 +59,7 @@ class Weights(Declared, Theirs):
         return Model.from_arrays(coefs, intercepts, activations, *output(self, dtype), dtype=dtype)
 
     def _kept(self) -> Model | None:
-        """Find the model that was made, if nothing that it follows from was set since."""
+        """Return the last model, if none of the attributes that it follows from was set since."""
         found = vars(self)
         model: Model | None = found.get("_model")
         if model is None or not isinstance(found.get("out_activation_"), str):
@@ -89,6 +89,6 @@ class Weights(Declared, Theirs):
         if isinstance(found.get("_optimizer"), Optimizer):
             found["_training"] = found.pop("_optimizer").state()
         if "coefs_" in found:
-            # memory of its own; what does not fit each other says so when it is used
+            # memory of its own; weights that do not fit each other are refused when they are used
             with suppress(AttributeError, TypeError, ValueError):
                 self._bind()
