@@ -21,6 +21,7 @@ except ImportError as error:
     if name == "fastdnn" or (name == "-m" and "fastdnn" in sys.orig_argv):
         raise SystemExit(f"fastdnn: error: {error}") from None
     raise
+from fastdnn import optimizers
 from fastdnn._fit.results import History, State
 from fastdnn.application import (
     L_layer_model,
@@ -42,7 +43,7 @@ from fastdnn.functional import (
 )
 from fastdnn.images import load_data, plot_costs, print_mislabeled_images
 from fastdnn.network import Network
-from fastdnn.optimizers import SGD, Adam, AdamW, Cosine, OneCycle, RMSprop, StepDecay
+from fastdnn.optimizers import *  # noqa: F403
 from fastdnn.parameters import (
     initialize_parameters,
     initialize_parameters_deep,
@@ -54,19 +55,12 @@ if TYPE_CHECKING:
     from fastdnn.estimators import MLPRegressor as MLPRegressor
 
 __all__ = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Cosine",
     "History",
     "L_layer_model",
     "L_model_backward",
     "L_model_forward",
     "Network",
-    "OneCycle",
-    "RMSprop",
     "State",
-    "StepDecay",
     "__version__",
     "compute_cost",
     "initialize_parameters",
@@ -87,6 +81,7 @@ __all__ = [
     "two_layer_model",
     "update_parameters",
 ]
+__all__ += optimizers.__all__
 
 
 # importing scikit-learn takes a second, which only those pay who ask for the estimators

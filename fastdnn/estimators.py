@@ -23,11 +23,13 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastdnn._arrays import Array
+from fastdnn._fit.names import COSTS, lists
 from fastdnn._sklearn.assembled import NAMES, complete
 from fastdnn._sklearn.chunks import columns, plain, same
 from fastdnn._sklearn.declared import keep, only_if, trains
 from fastdnn._sklearn.perceptron import Perceptron
 
+LOSSES = (*COSTS["identity"], *COSTS["exp"])
 _ACTIVATION = StrOptions(set(NAMES))
 _ADDED: dict[str, list[Any]] = {
     "activation": [_ACTIVATION, list, tuple],
@@ -41,6 +43,7 @@ _ADDED: dict[str, list[Any]] = {
 }
 
 
+@lists(activations=NAMES)
 class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: ignore[misc]
     """scikit-learn's MLPClassifier with the same answers, many times as fast.
 
@@ -50,8 +53,8 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
     Parameters
     ----------
     activation : str or sequence of str
-        scikit-learn's {"identity", "logistic", "tanh", "relu"}, and "leaky_relu", "elu", "selu",
-        "gelu", "silu", "softplus"; one for all hidden layers, or one for each.
+        One for all hidden layers, or one for each; scikit-learn's, and more:
+        {activations}.
     verbose : bool, int or "bar"
         A line an iteration, or a bar on the standard error.
     warm_start : bool
@@ -243,6 +246,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         return cast(Array, log_expit(np.hstack([-Z, Z]) if Z.shape[1] == 1 else Z))
 
 
+@lists(activations=NAMES, losses=LOSSES)
 class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ignore[misc]
     """scikit-learn's MLPRegressor with the same answers, many times as fast.
 
@@ -251,12 +255,13 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
 
     Parameters
     ----------
-    loss : {"squared_error", "poisson", "absolute_error", "huber", "quantile"}
-        The first two as in scikit-learn, from 1.6 on. Of several outputs the loss is the mean, the
-        gradient that of the sum, as in scikit-learn.
+    loss : str
+        The first and the last as in scikit-learn, from 1.6 on. Of several outputs the loss is the
+        mean, the gradient that of the sum, as in scikit-learn. One of
+        {losses}.
     activation : str or sequence of str
-        scikit-learn's {"identity", "logistic", "tanh", "relu"}, and "leaky_relu", "elu", "selu",
-        "gelu", "silu", "softplus"; one for all hidden layers, or one for each.
+        One for all hidden layers, or one for each; scikit-learn's, and more:
+        {activations}.
     verbose : bool, int or "bar"
         A line an iteration, or a bar on the standard error.
     warm_start : bool
@@ -295,7 +300,7 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **sklearn.neural_network.MLPRegressor._parameter_constraints,
         **_ADDED,
-        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
+        "loss": [StrOptions(set(LOSSES))],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }

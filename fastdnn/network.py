@@ -15,7 +15,7 @@ from fastdnn._core.workers import Exclusive
 from fastdnn._fit import loop
 from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
 from fastdnn._fit.model import Model
-from fastdnn._fit.names import cost_of, hidden_activations
+from fastdnn._fit.names import ACTIVATIONS, COSTS, cost_of, hidden_activations, lists
 from fastdnn._fit.results import History, State, checked_callbacks
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.state import checked, load, pickled, unpickled, whole
@@ -27,6 +27,7 @@ from fastdnn.parameters import Rng, Scale, initialize_parameters_deep, own_gener
 _DEFAULT = Adam()
 
 
+@lists(activations=ACTIVATIONS, costs=COSTS["identity"])
 class Network:
     """A network of dense layers.
 
@@ -35,15 +36,16 @@ class Network:
     layer_dims : sequence of int
         Units of each layer, the input's features first.
     activation : str or sequence of str
-        Of all hidden layers, or one a hidden layer: identity, sigmoid, tanh, relu, leaky_relu
-        (slope 0.01), elu, selu, gelu, silu or softplus.
+        Of all hidden layers, or one a hidden layer, with leaky_relu of slope 0.01; one of
+        {activations}.
     output_activation : {"sigmoid", "softmax", "identity", "exp"}
         Sigmoid for one class or several that do not exclude each other, softmax for classes that
         do, identity for regression, exp for counts.
     cost : str, optional
-        With the identity "squared_error" (half the square, the default), "absolute_error", "huber"
-        or "quantile"; the others have one each, "cross_entropy", or "poisson" with exp. The cost of
-        an example is the sum over the outputs.
+        Of sigmoid and softmax "cross_entropy", of exp "poisson", and of the identity, the default
+        first (half the square), one of
+        {costs}.
+        The cost of an example is the sum over the outputs.
     dtype : {float64, float32}
         Element type of all that is computed.
     init : float, "he" or "lecun"
@@ -283,9 +285,9 @@ class Network:
             takes less time; what is not CSR is converted to it once.
         Y : array_like, shape (m, n_L), (m, 1) or (m,)
             Targets; with softmax class indices 0 .. n_L - 1, or a row of shares.
-        optimizer : SGD, RMSprop, Adam or AdamW, optional
-            By default the one of the last fit, at first ``Adam()``. Its moments are kept from fit
-            to fit, and begin anew with another kind of optimiser.
+        optimizer : Optimizer, optional
+            One of `fastdnn.optimizers`; by default that of the last fit, at first ``Adam()``. Its
+            moments are kept from fit to fit, and begin anew with another kind of optimiser.
         batch_size : int, optional
             Examples a batch, by default all.
         accumulate : int

@@ -27,6 +27,16 @@ from typing import Any
 
 from fastdnn._arrays import in_range
 
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Cosine",
+    "OneCycle",
+    "RMSprop",
+    "StepDecay",
+]
+
 LearningRate = float | Callable[[int], float]
 
 

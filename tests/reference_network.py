@@ -4,13 +4,11 @@ Nothing here is fast or careful. Weights are W (n_prev, n) in lists, biases b (n
 """
 
 import numpy as np
-from scipy.special import erf, expit, logsumexp
+from scipy.special import expit, logsumexp, ndtr
+
+from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-
-
-def normal_cdf(z):
-    return (1 + erf(z / np.sqrt(2))) / 2
 
 
 def normal_pdf(z):
@@ -32,7 +30,7 @@ ACTIVATIONS = {
         lambda z: SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))),
         lambda z: SELU_SCALE * np.where(z > 0, 1, SELU_ALPHA * np.exp(np.minimum(z, 0))),
     ),
-    "gelu": (lambda z: z * normal_cdf(z), lambda z: normal_cdf(z) + z * normal_pdf(z)),
+    "gelu": (lambda z: z * ndtr(z), lambda z: ndtr(z) + z * normal_pdf(z)),
     "silu": (lambda z: z * expit(z), lambda z: expit(z) * (1 + z * expit(-z))),
     "softplus": (lambda z: np.logaddexp(0, z), expit),
 }
@@ -119,6 +117,16 @@ def gradient(W, b, activations, output, cost, p, X, T, weights=None, l2=0.0, mas
 def clip(gradients, norm):
     size = np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients))
     return [g * min(1, norm / size) for g in gradients]
+
+
+OPTIMIZERS = (
+    SGD(0.1),
+    SGD(0.1, momentum=0.9),
+    SGD(0.1, momentum=0.8, nesterov=True),
+    RMSprop(0.01),
+    Adam(0.01),
+    AdamW(0.01, weight_decay=0.1),
+)
 
 
 class Optimizer:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference_network as reference
 from inside import moments, params
 
-from fastdnn import Network
+import fastdnn
+from fastdnn import Network, optimizers
 from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
 from fastdnn.optimizers import OPTIMIZERS, SGD
 
@@ -41,6 +43,24 @@ def test_codes_are_those_of_the_enums():
         for name, row in rows.items()
     }
     assert costs == enum("Cost")
+
+
+def test_all_are_beside_the_reference():
+    assert set(reference.ACTIVATIONS) == set(ACTIVATIONS)
+    assert set(reference.COSTS) == {(output, name) for output in COSTS for name in COSTS[output]}
+    assert {type(one) for one in reference.OPTIMIZERS} == set(OPTIMIZERS)
+    assert {one.settings()["rule"] for one in reference.OPTIMIZERS} == {*RULES} - {"none"}
+
+
+def test_all_are_in_the_documents():
+    names = {"activation": ACTIVATIONS, "cost": COSTS["identity"]}
+    for argument, known in names.items():
+        said = re.search(rf"^    {argument} : .*\n((?:        .*\n)+)", Network.__doc__, re.M)[1]
+        assert {f'"{name}"' for name in known} <= set(re.findall(r'"\w+"', said))
+        assert max(map(len, said.splitlines())) <= 100
+    assert {kind.__name__ for kind in OPTIMIZERS} <= set(fastdnn.__all__)
+    for kind in OPTIMIZERS:
+        assert re.search(rf"^    {kind.__name__} ", optimizers.__doc__, re.M)
 
 
 def test_names_are_one_to_one():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastdnn import SGD, Adam, AdamW, Network, RMSprop
+from fastdnn._fit import names
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -15,15 +16,12 @@ PAIRS = [
     (Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
     (AdamW(0.01, weight_decay=0.1), lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.1)),
 ]
+# by our names: those of both
+THEIRS = {name.lower(): getattr(torch.nn, name) for name in dir(torch.nn)}
 ACTIVATIONS = {
-    "tanh": torch.nn.Tanh,
-    "relu": torch.nn.ReLU,
-    "leaky_relu": torch.nn.LeakyReLU,
-    "elu": torch.nn.ELU,
-    "selu": torch.nn.SELU,
-    "gelu": torch.nn.GELU,
-    "silu": torch.nn.SiLU,
-    "softplus": torch.nn.Softplus,
+    name: THEIRS[name.replace("_", "")]
+    for name in names.ACTIVATIONS
+    if name.replace("_", "") in THEIRS
 }
 
 

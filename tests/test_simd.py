@@ -14,14 +14,16 @@ LEVELS = ["base", "v3", "v4"]
 
 DIGEST = """
 import hashlib
+import sys
 import numpy as np
 import fastdnn
 from fastdnn._core import course, levels
 from fastdnn._fit import names
+sys.path.append("tests")
+from reference_network import OPTIMIZERS
 
 random = np.random.default_rng(0)
 digest = hashlib.sha256()
-OPTIMIZERS = [fastdnn.SGD(0.1), fastdnn.SGD(0.1, 0.5, True), fastdnn.RMSprop(), fastdnn.AdamW()]
 
 def trained(dtype, hidden, output, cost, optimizer):
     # one unit a layer, or one example: products whose sums do not depend on the level
@@ -79,7 +81,7 @@ def needs(level):
 @pytest.mark.parametrize("level", [level for level in LEVELS if level != levels.level])
 def test_the_numeric_tests_pass_at_every_level(level):
     needs(level)
-    files = [str(TESTS / f"test_{name}.py") for name in ("loops", "functional", "orders")]
+    files = [str(TESTS / f"test_{name}.py") for name in ("loops", "points", "functional", "orders")]
     result = run(level, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout

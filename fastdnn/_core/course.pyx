@@ -8,10 +8,10 @@ from cpython.buffer cimport (
 import numpy
 
 from fastdnn._core cimport levels
+from fastdnn._core.activations cimport IDENTITY, RELU, SIGMOID_Z, Activation
 from fastdnn._core.memory cimport LIMIT, element
 from fastdnn._core.spec cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, IDENTITY, RELU, SHORT, SIGMOID_Z,
-    TILED, Activation, Matrix, Pairing,
+    CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, SHORT, TILED, Matrix, Pairing,
 )
 from fastdnn._core.workers cimport get_threads
 

@@ -149,36 +149,19 @@ cdef bint is_finite(Job *job, const floating *tag) noexcept nogil:
 
 
 cdef void begin_batch(const Job *job, Part *part) noexcept nogil:
-    # The corrections of Adam's bias depend on how many steps there were, this one included.
-    cdef:
-        Step *step = &part.step
-        int64_t steps = part.steps + 1
+    cdef Step *step = &part.step
     part.at, part.batch, part.weight = job.first, job.rows, job.weight
     part.begins, part.ends = job.first == job.begin, job.first + job.rows == job.end
     part.first = share(&job.team, job.rows, part.thread)
     part.rows = share(&job.team, job.rows, part.thread + 1) - part.first
     part.batches += 1
-    step.rate = job.learning_rate
     step.decay = job.learning_rate * job.weight_decay
-    step.root = 1
-    if job.bias_corrected:
-        step.rate = job.learning_rate / (1 - power(step.beta1, steps))
-        step.root = 1 / sqrt(1 - power(step.beta2, steps))
+    correct(job.optimizer, job.learning_rate, part.steps + 1, step)
     part.l2 = job.l2
     if job.l2_per_weight:
         part.l2 = job.l2 / part.weight
     if job.epsilon_corrected:
         step.epsilon = job.step.epsilon * step.root
-
-
-cdef double power(double base, int64_t exponent) noexcept nogil:
-    cdef double power = 1
-    while exponent > 0:
-        if exponent & 1:
-            power *= base
-        base *= base
-        exponent >>= 1
-    return power
 
 
 cdef void draw(Job *job, Py_ssize_t rows, int64_t batches) noexcept nogil:

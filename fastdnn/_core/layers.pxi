@@ -1,74 +1,5 @@
 # Loops over layers of activations, forward above backward.
 
-cdef void activate(Activation act, Py_ssize_t size, const floating *Z, floating *A) noexcept nogil:
-    # A := act(Z)
-    cdef Py_ssize_t i
-    if act == RELU:
-        for i in range(size):
-            A[i] = relu_point(Z[i])
-    elif act == SIGMOID or act == SIGMOID_Z:
-        for i in range(size):
-            A[i] = sigmoid_point(Z[i])
-    elif act == TANH:
-        for i in range(size):
-            A[i] = tanh_point(Z[i])
-    elif act == LEAKY_RELU:
-        for i in range(size):
-            A[i] = leaky_relu_point(Z[i])
-    elif act == ELU:
-        for i in range(size):
-            A[i] = elu_point(Z[i])
-    elif act == SELU:
-        for i in range(size):
-            A[i] = selu_point(Z[i])
-    elif act == GELU:
-        for i in range(size):
-            A[i] = gelu_point(Z[i])
-    elif act == SILU:
-        for i in range(size):
-            A[i] = silu_point(Z[i])
-    elif act == SOFTPLUS:
-        for i in range(size):
-            A[i] = softplus_point(Z[i])
-
-
-cdef void activate_backward(
-    Activation act, Py_ssize_t size, const floating *dA, const floating *S, floating *dZ,
-) noexcept nogil:
-    # dZ := dA * act'(Z), where S is what the derivative is a function of: see points.pxi
-    cdef Py_ssize_t i
-    if act == RELU:
-        for i in range(size):
-            dZ[i] = relu_backward_point(dA[i], S[i])
-    elif act == SIGMOID:
-        for i in range(size):
-            dZ[i] = sigmoid_backward_point(dA[i], S[i])
-    elif act == SIGMOID_Z:
-        for i in range(size):
-            dZ[i] = sigmoid_z_backward_point(dA[i], S[i])
-    elif act == TANH:
-        for i in range(size):
-            dZ[i] = tanh_backward_point(dA[i], S[i])
-    elif act == LEAKY_RELU:
-        for i in range(size):
-            dZ[i] = leaky_relu_backward_point(dA[i], S[i])
-    elif act == ELU:
-        for i in range(size):
-            dZ[i] = elu_backward_point(dA[i], S[i])
-    elif act == SELU:
-        for i in range(size):
-            dZ[i] = selu_backward_point(dA[i], S[i])
-    elif act == GELU:
-        for i in range(size):
-            dZ[i] = gelu_backward_point(dA[i], S[i])
-    elif act == SILU:
-        for i in range(size):
-            dZ[i] = silu_backward_point(dA[i], S[i])
-    elif act == SOFTPLUS:
-        for i in range(size):
-            dZ[i] = softplus_backward_point(dA[i], S[i])
-
-
 cdef inline void add_bias(
     bint unit_rows, Py_ssize_t size, const floating *b, const floating *x, floating *z,
 ) noexcept nogil:
@@ -186,7 +117,7 @@ cdef void bias_activate_backward(
     const floating *dA, const floating *S, floating *dZ, floating *db,
 ) noexcept nogil:
     # dZ := dA * act'(Z), db := scale * (sum of dZ over the examples); dZ may be dA, and is dA with
-    # IDENTITY. S is what the derivative is a function of: see points.pxi
+    # IDENTITY. S is what the derivative is a function of.
     # The sums of the blocks are carried in double, so that they stay right over millions of float32
     # examples.
     cdef:

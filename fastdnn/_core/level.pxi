@@ -1,10 +1,11 @@
 # A level: everything that computes, written once for float32 and float64.
 #
-# Point functions compute one element, loops wrap them, a step calls the loops, and the verbs below
-# hand it all out. level_base, level_v3 and level_v4 include this file, and differ only in the
-# instruction set that the compiler may use. Branches are written as selects so that every loop
-# becomes SIMD, sums run over sixteen fixed accumulators, and products are not contracted into fused
-# multiply-adds: so each level gives the same bits.
+# Headers say what activations, costs and optimisers make of one element, and choose among them;
+# loops wrap them, a step calls the loops, and the verbs below hand it all out. level_base, level_v3
+# and level_v4 include this file, and differ only in the instruction set that the compiler may use.
+# Branches are written as selects so that every loop becomes SIMD, sums run over sixteen fixed
+# accumulators, and products are not contracted into fused multiply-adds: so each level gives the
+# same bits.
 #
 # A matrix (rows, cols) is contiguous. Units lie along its rows (unit_rows: one unit a row, its
 # examples contiguous) or along its columns (one example a row, its units contiguous).
@@ -17,16 +18,20 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
 from fastdnn._core cimport blas
+from fastdnn._core.activations cimport (
+    IDENTITY, RELU, SIGMOID, Activation, activate, activate_backward, relu_backward_point,
+    relu_point,
+)
 from fastdnn._core.blas cimport blas_int
+from fastdnn._core.costs cimport SOFTMAX_CROSS_ENTROPY, Cost, cost_terms
+from fastdnn._core.elementary cimport exp_of_any, log_, sqrt
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
+from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
-    ABSOLUTE_ERROR, ADAM, BLOCK, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, ELU, GELU,
-    HUBER, IDENTITY, LEAKY_RELU, MOMENTUM, NESTEROV, NONE, OUTPUT_EXP, OUTPUT_SIGMOID,
-    OUTPUT_SOFTMAX, POISSON, QUANTILE, REGIONS, RELU, RMSPROP, SELU, SGD, SHARES, SHORT, SIGMOID,
-    SIGMOID_CROSS_ENTROPY, SIGMOID_Z, SILU, SOFTMAX_CROSS_ENTROPY, SOFTPLUS, SQUARED_ERROR, TANH,
-    TILED, WHOLE, Activation, BitGenerator, Caches, Cost, Job, Layer, Matrix, Net, Optimizer,
-    Pairing, Share, Slot, Step, Targets, Verbs, block_rows, needs_Z, reads_nonzeros,
+    BLOCK, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, OUTPUT_EXP,
+    OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, TILED, WHOLE, BitGenerator, Caches, Job,
+    Layer, Matrix, Net, Pairing, Share, Slot, Targets, Verbs, block_rows, reads_nonzeros,
 )
 from fastdnn._core.team cimport share, wait
 
@@ -51,7 +56,6 @@ cdef extern from *:
     char *fastdnn_scratch() noexcept nogil
 
 
-include "points.pxi"
 include "layers.pxi"
 include "updates.pxi"
 include "transposes.pxi"

@@ -15,7 +15,7 @@ class Plan:
         cls,
         layer_dims: tuple[int, ...],
         offsets: tuple[int, ...],
-        activations: tuple[int, ...],
+        activations: tuple[tuple[int, bool], ...],
         output: int,
         cost: int,
         cost_parameter: float,

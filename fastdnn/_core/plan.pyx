@@ -12,11 +12,11 @@ from libc.stdlib cimport calloc, free, malloc
 import numpy
 
 from fastdnn._core cimport levels
+from fastdnn._core.activations cimport IDENTITY, Activation
+from fastdnn._core.costs cimport Cost
 from fastdnn._core.memory cimport LIMIT, element
 from fastdnn._core.source cimport Source
-from fastdnn._core.spec cimport (
-    IDENTITY, Activation, Cost, Layer, Net, Output, Targets, reads_nonzeros, work_size,
-)
+from fastdnn._core.spec cimport Layer, Net, Output, Targets, reads_nonzeros, work_size
 from fastdnn._core.workers cimport begin_call, end_call
 
 from fastdnn._core.csr import Csr
@@ -113,8 +113,9 @@ cdef class Plan:
         Units of each layer, the input's features first.
     offsets : tuple of int
         Where each W stands in the arena, in rising order; its b follows.
-    activations : tuple of int
-        Of the hidden layers: codes of the enum Activation.
+    activations : tuple of (int, bool)
+        Of the hidden layers: a code of the enum Activation, and whether the derivative is a
+        function of A, else of Z.
     output : int
         Code of the enum Output.
     cost : int
@@ -140,7 +141,9 @@ cdef class Plan:
         net.layers = self.layers
         for l in range(net.L):
             layer = &self.layers[l]
-            layer.act = <Activation> (<int> activations[l] if l < net.L - 1 else IDENTITY)
+            layer.act, layer.of_Z = IDENTITY, False
+            if l < net.L - 1:
+                layer.act, layer.of_Z = <Activation> <int> activations[l][0], not activations[l][1]
             layer.n_prev, layer.n = layer_dims[l], layer_dims[l + 1]
             layer.at = offsets[l]
             if layer.at < net.size:

@@ -167,9 +167,9 @@ cdef void sparse_stream(Job *job, const Part *part, const floating *tag) noexcep
         sparse_product(
             stop - i, part.batch, n, starts + i - first, job.indices_T,
             <const floating *> job.values_T, <const floating *> slot.dZ, False, dW)
-        move(job.optimizer, &part.step, size, <floating> 1, <floating> part.l2,
-             <const floating *> dW, <floating *> slot.m1_W + at, <floating *> slot.m2_W + at,
-             W + at)
+        optimise(job, part, size, <floating> 1, <floating> part.l2,
+                 <const floating *> dW, <floating *> slot.m1_W + at, <floating *> slot.m2_W + at,
+                 W + at)
         if part.l2 > 0:
             mine.first_squares += dot(size, W + at, W + at)
         i = stop

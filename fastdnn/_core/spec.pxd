@@ -2,32 +2,11 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from fastdnn._core.activations cimport Activation
+from fastdnn._core.costs cimport Cost
+from fastdnn._core.optimizers cimport Optimizer, Step
 from fastdnn._core.source cimport Source
 from fastdnn._core.team cimport Team
-
-
-cdef enum Activation:
-    IDENTITY
-    RELU
-    SIGMOID
-    SIGMOID_Z  # the same but for its derivative, which is taken from z
-    TANH
-    LEAKY_RELU
-    ELU
-    SELU
-    GELU
-    SILU
-    SOFTPLUS
-
-
-cdef enum Cost:
-    SIGMOID_CROSS_ENTROPY
-    SOFTMAX_CROSS_ENTROPY
-    SQUARED_ERROR
-    ABSOLUTE_ERROR
-    HUBER
-    QUANTILE
-    POISSON
 
 
 cdef enum Output:
@@ -36,15 +15,6 @@ cdef enum Output:
     OUTPUT_SIGMOID
     OUTPUT_SOFTMAX
     OUTPUT_EXP
-
-
-cdef enum Optimizer:
-    NONE  # leaves the gradient where it is
-    SGD
-    MOMENTUM
-    NESTEROV
-    RMSPROP
-    ADAM
 
 
 cdef enum Way:
@@ -62,16 +32,6 @@ cdef enum:
     TILED = 1024
     # elements of a row below which rows are not worth a loop each
     SHORT = 16
-
-
-cdef struct Step:
-    # the numbers of one step of an optimiser
-    double rate     # what multiplies the direction
-    double decay    # what share of the parameter is taken off beside it
-    double beta1    # decay rates of the moments
-    double beta2
-    double root     # what multiplies the root of the second moment
-    double epsilon
 
 
 cdef struct Matrix:
@@ -101,6 +61,7 @@ cdef struct Caches:
 
 cdef struct Layer:
     Activation act
+    bint of_Z      # whether the derivative of that is a function of Z, not of A
     Py_ssize_t n_prev
     Py_ssize_t n
     Py_ssize_t at  # where W stands in the arena; b follows it
@@ -219,7 +180,6 @@ cdef struct Job:
     void *m1
     void *m2
     Py_ssize_t top       # delta begins with this layer: the output, or it and the last hidden layer
-    bint bias_corrected
     double learning_rate
     double weight_decay
     double clip_norm
@@ -296,11 +256,6 @@ cdef struct Verbs:
     ) noexcept nogil
     Caches *caches
     bint joint           # whether there is a loop of relu and one output
-
-
-cdef inline bint needs_Z(Activation act) noexcept nogil:
-    # whether its derivative is no function of A
-    return act == GELU or act == SILU
 
 
 cdef inline Py_ssize_t block_rows(Py_ssize_t n) noexcept nogil:

@@ -125,7 +125,7 @@ cdef void forward(Job *job, const Part *part, const floating *X) noexcept nogil:
         unit_rows = has_unit_rows(job, l, rows)
         at, size = part.first * layer.n, rows * layer.n
         Z, A = <floating *> slot.S + at, <floating *> slot.A + at
-        if slot.keep < 1 and not needs_Z(layer.act):
+        if slot.keep < 1 and not layer.of_Z:
             # dropout changes A, but not what the derivative is a function of
             A = Z
         if l == 0 and job.gram:
@@ -328,9 +328,17 @@ cdef void update(
     cdef:
         Py_ssize_t first = share(&job.team, job.net.size, part.thread)
         Py_ssize_t size = share(&job.team, job.net.size, part.thread + 1) - first
-    move(job.optimizer, &part.step, size, <floating> scale, <floating> 0,
-         <const floating *> job.grads + first, <floating *> job.m1 + first,
-         <floating *> job.m2 + first, <floating *> job.net.params + first)
+    optimise(job, part, size, <floating> scale, <floating> 0,
+             <const floating *> job.grads + first, <floating *> job.m1 + first,
+             <floating *> job.m2 + first, <floating *> job.net.params + first)
+
+
+cdef void optimise(
+    const Job *job, const Part *part, Py_ssize_t size, floating scale, floating l2,
+    const floating *g, floating *m1, floating *m2, floating *p,
+) noexcept nogil:
+    # the optimisers' loops, compiled once for all that call them
+    move(job.optimizer, &part.step, size, scale, l2, g, m1, m2, p)
 
 
 cdef void stream(
@@ -352,8 +360,8 @@ cdef void stream(
         sparse_stream(job, part, X)
     elif l == 0 and job.gram:
         # of the coefficients C, (m, n), dZ is the gradient
-        move(job.optimizer, &part.step, size, one, l2, <const floating *> slot.dZ + first,
-             m1, m2, W)
+        optimise(job, part, size, one, l2, <const floating *> slot.dZ + first,
+                 m1, m2, W)
         if part.thread == 0:
             gram_update(job, part.step.rate)
     elif job.optimizer == SGD and l <= job.top:
@@ -362,11 +370,11 @@ cdef void stream(
     else:
         if l <= job.top:
             gradient(job, part, l, X, one, <floating> 0, dW)
-        move(job.optimizer, &part.step, size, one, l2, <const floating *> dW, m1, m2, W)
+        optimise(job, part, size, one, l2, <const floating *> dW, m1, m2, W)
     if part.thread == 0:
         sum_bias(job, l, db)
-        move(job.optimizer, &part.step, n, one, <floating> 0, <const floating *> db,
-             <floating *> slot.m1_b, <floating *> slot.m2_b, <floating *> slot.b)
+        optimise(job, part, n, one, <floating> 0, <const floating *> db,
+                 <floating *> slot.m1_b, <floating *> slot.m2_b, <floating *> slot.b)
 
 
 cdef double sum_of_squares(

@@ -14,11 +14,13 @@ from libc.string cimport memcpy, memset
 import numpy
 
 from fastdnn._core cimport levels
+from fastdnn._core.activations cimport RELU
 from fastdnn._core.memory cimport element
+from fastdnn._core.optimizers cimport NONE, SGD, Optimizer
 from fastdnn._core.plan cimport Plan, address, is_like, read
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
-    BLOCK, NONE, RELU, SGD, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Optimizer, Share, Slot,
+    BLOCK, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Share, Slot,
 )
 from fastdnn._core.taken cimport are_indices, take_targets
 from fastdnn._core.team cimport abandon
@@ -204,7 +206,7 @@ cdef class Trainer:
             job.step.epsilon = max(job.step.epsilon, FLT_MIN if self.type == b'f' else DBL_MIN)
         if job.clip_norm > 0:
             job.clip_norm = max(job.clip_norm, DBL_MIN)
-        job.weight_decay, job.bias_corrected = settings.weight_decay, settings.bias_corrected
+        job.weight_decay = settings.weight_decay
         job.l2, job.l2_per_weight = settings.l2, settings.l2_per_weight
         job.epsilon_corrected, job.cost_per_row = settings.epsilon_corrected, settings.cost_per_row
         job.cost_scale = settings.cost_scale

@@ -1,4 +1,4 @@
-# The loops of training: what an output costs, its gradient, the optimisers, dropout.
+# The loops of training: what an output costs and its gradient, sums over arenas, dropout.
 #
 # One example a row. A loop that works in place has one pointer to what it changes.
 
@@ -38,36 +38,6 @@ cdef double output_delta(
             j0 += w_
         i0 += h
     return total
-
-
-cdef inline void cost_terms(
-    Cost cost, Py_ssize_t size, floating p, const floating *T, floating *Z, floating *term,
-) noexcept nogil:
-    # term := cost(Z, T), Z := its gradient
-    cdef:
-        Py_ssize_t i
-        floating one = 1
-    if cost == SIGMOID_CROSS_ENTROPY:
-        for i in range(size):
-            term[i] = sigmoid_cost(Z[i], T[i], &Z[i])
-        if p > 0:
-            for i in range(size):
-                term[i] = p if term[i] > p else term[i]
-    elif cost == SQUARED_ERROR:
-        for i in range(size):
-            term[i] = squared_error(Z[i], T[i], &Z[i])
-    elif cost == HUBER:
-        for i in range(size):
-            term[i] = huber(Z[i], T[i], p, &Z[i])
-    elif cost == ABSOLUTE_ERROR:
-        for i in range(size):
-            term[i] = absolute_error(Z[i], T[i], one, one, &Z[i])
-    elif cost == QUANTILE:
-        for i in range(size):
-            term[i] = absolute_error(Z[i], T[i], p, one - p, &Z[i])
-    elif cost == POISSON:
-        for i in range(size):
-            term[i] = poisson(Z[i], T[i], &Z[i])
 
 
 cdef double softmax_delta(
@@ -138,44 +108,7 @@ cdef void softmax(Py_ssize_t rows, Py_ssize_t cols, floating *Z) noexcept nogil:
             Z[i * cols + j] *= share
 
 
-# --------------------------------------------------------------------------------------- optimisers
-
-cdef void move(
-    Optimizer optimizer, const Step *step, Py_ssize_t size, floating scale, floating l2,
-    const floating *g, floating *m1, floating *m2, floating *p,
-) noexcept nogil:
-    # one step from the gradient scale g + l2 p; m1 and m2 are its moments, where there are any
-    cdef:
-        Py_ssize_t i
-        floating one = 1, d
-        floating rate = <floating> step.rate, keep = <floating> (1.0 - step.decay)
-        floating beta1 = <floating> step.beta1, rest1 = <floating> (1.0 - step.beta1)
-        floating beta2 = <floating> step.beta2, rest2 = <floating> (1.0 - step.beta2)
-        floating root = <floating> step.root, epsilon = <floating> step.epsilon
-    if optimizer == SGD:
-        for i in range(size):
-            p[i] -= rate * (scale * g[i] + l2 * p[i])
-    elif optimizer == MOMENTUM:
-        for i in range(size):
-            m1[i] = beta1 * m1[i] + (scale * g[i] + l2 * p[i])
-            p[i] -= rate * m1[i]
-    elif optimizer == NESTEROV:
-        for i in range(size):
-            d = scale * g[i] + l2 * p[i]
-            m1[i] = beta1 * m1[i] + d
-            p[i] -= rate * (d + beta1 * m1[i])
-    elif optimizer == RMSPROP:
-        for i in range(size):
-            d = scale * g[i] + l2 * p[i]
-            m2[i] = beta2 * m2[i] + rest2 * (d * d)
-            p[i] -= rate * d / (sqrt_(m2[i]) + epsilon)
-    elif optimizer == ADAM:
-        for i in range(size):
-            d = scale * g[i] + l2 * p[i]
-            m1[i] = beta1 * m1[i] + rest1 * d
-            m2[i] = beta2 * m2[i] + rest2 * (d * d)
-            p[i] = keep * p[i] - rate * m1[i] / (sqrt_(m2[i]) * root + epsilon)
-
+# --------------------------------------------------------------------------- arenas, and dropout
 
 cdef double dot(Py_ssize_t size, const floating *x, const floating *y) noexcept nogil:
     # in double, over sixteen fixed accumulators

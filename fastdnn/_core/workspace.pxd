@@ -2,9 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from fastdnn._core.spec cimport (
-    REGIONS, SGD, WHOLE, Job, Layer, Share, Slot, block_rows, needs_Z,
-)
+from fastdnn._core.optimizers cimport SGD
+from fastdnn._core.spec cimport REGIONS, WHOLE, Job, Layer, Share, Slot, block_rows
 
 cdef enum:
     ALIGNMENT = 64   # bytes of a cache line
@@ -28,7 +27,7 @@ cdef inline size_t assign(
         layer, slot = &job.net.layers[l], &job.slots[l]
         slot.A = _take(&at, batch * layer.n * itemsize)
         slot.S = slot.A
-        if needs_Z(layer.act) or slot.keep < 1:
+        if layer.of_Z or slot.keep < 1:
             slot.S = _take(&at, batch * layer.n * itemsize)
         if slot.keep < 1:
             slot.kept = <unsigned char *> _take(&at, batch * layer.n)

@@ -152,7 +152,7 @@ class Model:
         self.plan = Plan(
             self.layer_dims,
             tuple(row.offset for row in self.weights),
-            tuple(ACTIVATIONS[name].code for name in activations),
+            tuple((ACTIVATIONS[name].code, ACTIVATIONS[name].of_output) for name in activations),
             OUTPUTS[output].code,
             COSTS[output][cost].code,
             cost_parameter,

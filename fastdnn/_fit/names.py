@@ -3,9 +3,12 @@
 A code is that of an enum of `_core`, where no name is read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import Any, NamedTuple
+from textwrap import fill, indent
+from typing import Any, NamedTuple, TypeVar
+
+Class = TypeVar("Class", bound=type)
 
 
 class Activation(NamedTuple):
@@ -87,15 +90,12 @@ class Rule(NamedTuple):
         Of the enum Optimizer.
     moments : tuple of int
         Which of the two arenas of moments it needs.
-    corrected : bool
-        Whether the moments' bias is corrected.
     linear : bool
         Whether a step is a linear function of the gradients so far: what the Gram form rests on.
     """
 
     code: int
     moments: tuple[int, ...] = ()
-    corrected: bool = False
     linear: bool = False
 
 
@@ -133,7 +133,7 @@ RULES = {
     "momentum": Rule(2, (1,), linear=True),
     "nesterov": Rule(3, (1,), linear=True),
     "rmsprop":  Rule(4, (2,)),
-    "adam":     Rule(5, (1, 2), corrected=True),
+    "adam":     Rule(5, (1, 2)),
 }
 # fmt: on
 
@@ -184,3 +184,19 @@ def cost_of(output: Any, name: Any, n_L: int) -> Cost:
     if n_L < least:
         raise ValueError(f"output_activation {output!r} needs at least {least} output units")
     return costs[known(next(iter(costs)) if name is None else name, "cost", costs)]
+
+
+def lists(**names: Iterable[str]) -> Callable[[Class], Class]:
+    """Write lists of names into a class's docstring, where ``{key}`` begins a line."""
+
+    def filled(cls: Class) -> Class:
+        lines = (cls.__doc__ or "").splitlines()
+        for at, line in enumerate(lines):
+            key, brace, rest = line.strip().lstrip("{").partition("}")
+            if brace and key in names:
+                text = ", ".join(f'"{name}"' for name in names[key]) + rest
+                lines[at] = indent(fill(text, 92), " " * 8)
+        cls.__doc__ = "\n".join(lines)
+        return cls
+
+    return filled

@@ -124,8 +124,3 @@ class Settings(NamedTuple):
     def moments(self) -> tuple[int, ...]:
         """Tell which moments the rule needs."""
         return RULES[self.rule].moments
-
-    @property
-    def bias_corrected(self) -> bool:
-        """Whether the bias of the moments is corrected."""
-        return RULES[self.rule].corrected

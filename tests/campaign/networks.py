@@ -14,10 +14,10 @@ import fastdnn
 
 ACTIVATIONS = tuple(reference.ACTIVATIONS)
 OPTIMIZERS = (
-    fastdnn.SGD(0.05), fastdnn.SGD(0.05, 0.9), fastdnn.SGD(0.05, 0.9, True),
-    fastdnn.RMSprop(0.01), fastdnn.Adam(0.01), fastdnn.AdamW(0.01),
-    fastdnn.SGD(fastdnn.Cosine(0.05, 5)), fastdnn.Adam(fastdnn.OneCycle(0.02, 6)),
-)  # fmt: skip
+    *reference.OPTIMIZERS,
+    fastdnn.SGD(fastdnn.Cosine(0.05, 5)),
+    fastdnn.Adam(fastdnn.OneCycle(0.02, 6)),
+)
 SIZES = (1, 1, 2, 3, 5, 8, 16, 33)
 ROWS = (1, 2, 3, 7, 16, 33, 70)
 
@@ -234,8 +234,8 @@ def settings(draw):
         if outcome.error is None:
             finite(outcome.result.predict(np.ones((2, outcome.result.layer_dims[0]))), "AL")
         return
-    kind = draw.pick((fastdnn.SGD, fastdnn.RMSprop, fastdnn.Adam, fastdnn.AdamW,
-                      fastdnn.StepDecay, fastdnn.Cosine, fastdnn.OneCycle))  # fmt: skip
+    schedules = fastdnn.StepDecay, fastdnn.Cosine, fastdnn.OneCycle
+    kind = draw.pick((*fastdnn.optimizers.OPTIMIZERS, *schedules))
     known = list(kind.__dataclass_fields__)
     needed = {"learning_rate": 0.1, "every": 2, "epochs": 5}
     options = {name: _odd(draw, name) if draw.chance(0.3) else needed[name]
@@ -246,7 +246,7 @@ def settings(draw):
     if outcome.error is not None:
         return
     optimizer = outcome.result
-    if kind in (fastdnn.StepDecay, fastdnn.Cosine, fastdnn.OneCycle):
+    if kind in schedules:
         for epoch in (0, 1, 4, 5, 10**6):
             rate = Outcome(lambda epoch=epoch: optimizer(epoch))
             rate.named("learning rate")

@@ -27,6 +27,8 @@ from perceptrons import (
     theirs,
 )
 
+from fastdnn._fit.names import COSTS
+
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_the_network_and_the_course_s_parameters_predict_the_same(dtype):
@@ -141,10 +143,17 @@ def test_to_sklearn_is_pickled_without_fastdnn(kind, tmp_path):
     np.testing.assert_allclose(np.array(run.stdout.split(), float), est.predict(X), rtol=1e-12)
 
 
+THEIRS = ("identity", "logistic", "tanh", "relu")
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "says"),
     [
-        ("binary", {"activation": "gelu"}, "no activation 'gelu'"),
+        *(
+            ("binary", {"activation": name}, f"no activation '{name}'")
+            for name in ours.NAMES
+            if name not in THEIRS
+        ),
         ("number", {"activation": ["silu", "silu"]}, "no activation 'silu'"),
         ("multiclass", {"activation": ("relu", "tanh")}, "one for all hidden layers"),
     ],
@@ -160,6 +169,7 @@ def test_to_sklearn_names_what_is_missing_there(kind, options, says):
     ("kind", "options"),
     [
         ("binary", {"activation": ["tanh", "tanh"], "verbose": "bar", "class_weight": "balanced"}),
+        *(("number", {"loss": name}) for name in COSTS["identity"]),
         ("number", {"loss": "huber", "dropout": 0.1, "clip_norm": 1.0}),
         ("numbers", {"loss": "quantile", "weight_decay": 0.1, "scoring": "loss"}),
         ("number", {"activation": "gelu", "hidden_layer_sizes": ()}),

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from inside import params
 from networks import TYPES, problem
+from reference_network import OPTIMIZERS
 
 from fastdnn.network import Network
-from fastdnn.optimizers import SGD, Adam, AdamW, Cosine, RMSprop
+from fastdnn.optimizers import SGD, Adam, AdamW, Cosine
 
 
 class Subclass(Network):
@@ -17,11 +18,10 @@ class Subclass(Network):
 
 
 CONTINUED = {
-    "sgd": {"optimizer": SGD(0.1), "batch_size": 7},
+    **{repr(one): {"optimizer": one, "batch_size": 7} for one in OPTIMIZERS},
     "momentum": {"optimizer": SGD(0.1, momentum=0.9), "batch_size": 7, "l2": 0.1},
     "adam": {"optimizer": Adam(0.01), "batch_size": 7, "dropout": 0.3, "input_dropout": 0.1},
     "adamw": {"optimizer": AdamW(Cosine(0.01, 9)), "batch_size": 5, "clip_norm": 0.5},
-    "rmsprop": {"optimizer": RMSprop(0.01), "batch_size": 7},
     "gram": {"optimizer": SGD(0.3), "first_layer": "gram"},
     "gram momentum": {"optimizer": SGD(0.1, 0.9, True), "first_layer": "gram", "l2": 0.05},
 }

@@ -1,4 +1,4 @@
-# The point functions: what the loops compute for one element, in float32 and float64.
+# Exponential, logarithm and the normal distribution of one element, in float32 and float64.
 
 from cython cimport floating
 from libc.math cimport INFINITY, NAN
@@ -8,17 +8,10 @@ from libc.stdint cimport uint32_t, uint64_t
 cdef extern from *:
     """
     #include <math.h>
-    #define LEAKY_SLOPE 0.01
-    #define SELU_SCALE 1.0507009873554805
-    #define SELU_ALPHA 1.6732632423543772
-    #define INVERSE_SQRT_2PI 0.3989422804014327
     """
     float sqrtf(float x) noexcept nogil
     double sqrt(double x) noexcept nogil
-    const double LEAKY_SLOPE, SELU_SCALE, SELU_ALPHA, INVERSE_SQRT_2PI
 
-
-# ------------------------------------------------------------------------ exponential and logarithm
 
 cdef union Bits64:
     double value
@@ -174,13 +167,18 @@ cdef inline floating log_(floating x) noexcept nogil:
         return y32 if x >= <float> 0.0 else <float> NAN
 
 
-cdef inline floating log1p_exp(floating z) noexcept nogil:
-    # log(1 + exp(z)) = max(z, 0) + log(1 + e), e = exp(-|z|), u = 1 + e rounded
+cdef inline floating log1p_(floating x) noexcept nogil:
+    # log(1 + x) for x >= 0, with the part of x that rounding took from 1 + x
     cdef:
-        floating one = 1, zero = 0
-        floating e = exp_(-z if z > 0 else z)
-        floating u = one + e
-    return (z if z > 0 else zero) + (log_(u) + (e - (u - one)) / u)
+        floating one = 1
+        floating u = one + x
+    return log_(u) + (x - (u - one)) / u
+
+
+cdef inline floating log1p_exp(floating z) noexcept nogil:
+    # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))
+    cdef floating zero = 0
+    return (z if z > 0 else zero) + log1p_(exp_(-z if z > 0 else z))
 
 
 cdef inline floating exp_of_square(floating x, floating shift) noexcept nogil:
@@ -246,156 +244,3 @@ cdef inline floating normal_point(floating z) noexcept nogil:
         h32 = h32 * y32 + <float> 0.4785531866
         h32 = h32 * exp_of_square(x32, <float> 49152.0) / (<float> 1.0 + x32)
         return <float> 1.0 - h32 if z > 0 else h32
-
-
-# -------------------------------------------------------------------------------------- activations
-#
-# Forward above backward. A derivative is a function of what the forward pass keeps, s: the
-# activation a itself, or z for gelu, silu and sigmoid_z, the sigmoid whose caller kept z.
-
-
-cdef inline floating relu_point(floating z) noexcept nogil:
-    # z > 0 ? z : 0 would turn NaN into 0 and hide a divergence
-    return <floating> 0 if z <= 0 else z
-
-
-cdef inline floating relu_backward_point(floating dA, floating a) noexcept nogil:
-    return <floating> 0 if a <= 0 else dA
-
-
-cdef inline floating sigmoid_point(floating z) noexcept nogil:
-    # 1 / (1 + exp(-z)) for z > 0, else exp(z) / (1 + exp(z)): an exponent that never overflows.
-    # One Newton step with the parts that rounding took off keeps the error below 2 ulp:
-    # (n + dn) / (d + dd) = q + (dn - q dd) / d, q = n / d.
-    cdef:
-        floating one = 1, zero = 0
-        floating e_rest
-        floating e = exp_rest(-z if z > 0 else z, &e_rest)
-        floating d = one + e
-        floating q = (one if z > 0 else e) / d
-        floating d_rest = ((one - d) + e) + e_rest
-        floating n_rest = zero if z > 0 else e_rest
-    return q + (n_rest - q * d_rest) * (q if z > 0 else one - q)
-
-
-cdef inline floating sigmoid_backward_point(floating dA, floating a) noexcept nogil:
-    return dA * a * (<floating> 1 - a)
-
-
-cdef inline floating sigmoid_z_backward_point(floating dA, floating z) noexcept nogil:
-    return sigmoid_backward_point(dA, sigmoid_point(z))
-
-
-cdef inline floating tanh_point(floating z) noexcept nogil:
-    # tanh(x) = -t / (2 + t), t = exp(-2 x) - 1, x >= 0
-    cdef:
-        floating two = 2
-        floating t = expm1_(-two * (z if z > 0 else -z))
-        floating a = t / (two + t)
-    return -a if z > 0 else a
-
-
-cdef inline floating tanh_backward_point(floating dA, floating a) noexcept nogil:
-    return dA * (<floating> 1 - a * a)
-
-
-cdef inline floating leaky_relu_point(floating z) noexcept nogil:
-    return z * <floating> LEAKY_SLOPE if z <= 0 else z
-
-
-cdef inline floating leaky_relu_backward_point(floating dA, floating a) noexcept nogil:
-    return dA * <floating> LEAKY_SLOPE if a <= 0 else dA
-
-
-cdef inline floating elu_point(floating z) noexcept nogil:
-    cdef floating e = expm1_(<floating> 0 if z > 0 else z)
-    return z if z > 0 else e
-
-
-cdef inline floating elu_backward_point(floating dA, floating a) noexcept nogil:
-    return dA * (a + <floating> 1) if a <= 0 else dA
-
-
-cdef inline floating selu_point(floating z) noexcept nogil:
-    cdef floating e = expm1_(<floating> 0 if z > 0 else z)
-    return <floating> SELU_SCALE * z if z > 0 else <floating> (SELU_SCALE * SELU_ALPHA) * e
-
-
-cdef inline floating selu_backward_point(floating dA, floating a) noexcept nogil:
-    return dA * (a + <floating> (SELU_SCALE * SELU_ALPHA) if a <= 0 else <floating> SELU_SCALE)
-
-
-cdef inline floating gelu_point(floating z) noexcept nogil:
-    # z P(z), P the standard normal distribution function
-    return z * normal_point(z)
-
-
-cdef inline floating gelu_backward_point(floating dA, floating z) noexcept nogil:
-    # P(z) + z P'(z)
-    cdef floating density = <floating> INVERSE_SQRT_2PI * exp_(<floating> -0.5 * z * z)
-    return dA * (normal_point(z) + z * density)
-
-
-cdef inline floating silu_point(floating z) noexcept nogil:
-    return z * sigmoid_point(z)
-
-
-cdef inline floating silu_backward_point(floating dA, floating z) noexcept nogil:
-    # s + z s (1 - s)
-    cdef floating one = 1, s = sigmoid_point(z)
-    return dA * (s * (one + z * (one - s)))
-
-
-cdef inline floating softplus_point(floating z) noexcept nogil:
-    return log1p_exp(z)
-
-
-cdef inline floating softplus_backward_point(floating dA, floating a) noexcept nogil:
-    # sigmoid(z) = 1 - exp(-a)
-    return -dA * expm1_(-a)
-
-
-# -------------------------------------------------------------------------------------------- costs
-#
-# The cost of one output z against its target t; its derivative by z goes into dz.
-
-cdef inline floating sigmoid_cost(floating z, floating t, floating *dz) noexcept nogil:
-    # cross-entropy of sigmoid(z): log(1 + exp(z)) - t z
-    dz[0] = sigmoid_point(z) - t
-    return log1p_exp(z) - t * z
-
-
-cdef inline floating squared_error(floating z, floating t, floating *dz) noexcept nogil:
-    # (z - t)^2 / 2
-    cdef floating r = z - t
-    dz[0] = r
-    return <floating> 0.5 * r * r
-
-
-cdef inline floating huber(floating z, floating t, floating delta, floating *dz) noexcept nogil:
-    # r^2 / 2 where |r| <= delta, else delta (|r| - delta / 2)
-    cdef:
-        floating r = z - t
-        floating d = -delta if r < -delta else r
-    d = delta if r > delta else d
-    dz[0] = d
-    return d * (r - <floating> 0.5 * d)
-
-
-cdef inline floating absolute_error(
-    floating z, floating t, floating below, floating above, floating *dz,
-) noexcept nogil:
-    # below (t - z) where z < t, else above (z - t): of a quantile q with q and 1 - q
-    cdef:
-        floating r = z - t
-        floating d = -below if r < 0 else above
-    d = r if r == 0 or r != r else d
-    dz[0] = d
-    return d * r
-
-
-cdef inline floating poisson(floating z, floating t, floating *dz) noexcept nogil:
-    # exp(z) - t z: the negative log-likelihood of a mean exp(z), without its constant
-    cdef floating a = exp_of_any(z)
-    dz[0] = a - t
-    return a - t * z
