@@ -33,6 +33,10 @@ ACTIVATIONS = {
     "gelu": (lambda z: z * ndtr(z), lambda z: ndtr(z) + z * normal_pdf(z)),
     "silu": (lambda z: z * expit(z), lambda z: expit(z) * (1 + z * expit(-z))),
     "softplus": (lambda z: np.logaddexp(0, z), expit),
+    "mish": (
+        lambda z: z * np.tanh(np.logaddexp(0, z)),
+        lambda z: np.tanh(np.logaddexp(0, z)) + z * expit(z) / np.cosh(np.logaddexp(0, z)) ** 2,
+    ),
 }
 
 

@@ -31,6 +31,7 @@ cdef enum Activation:
     GELU
     SILU
     SOFTPLUS
+    MISH
 
 
 cdef inline floating relu_point(floating z) noexcept nogil:
@@ -134,6 +135,28 @@ cdef inline floating softplus_backward_point(floating dA, floating a) noexcept n
     return -dA * expm1_(-a)
 
 
+cdef inline floating mish_point(floating z) noexcept nogil:
+    # z tanh(log(1 + E)) = z n / (n + 2), E = exp(z), n = E^2 + 2 E; for z > 0 n and 2 are divided
+    # by E^2, so that nothing overflows
+    cdef:
+        floating one = 1, two = 2
+        floating e = exp_(-z if z > 0 else z)
+        floating n = one + two * e if z > 0 else e * (e + two)
+        floating d = n + two * (e * e if z > 0 else one)
+    return z * (n / d)
+
+
+cdef inline floating mish_backward_point(floating dA, floating z) noexcept nogil:
+    # n / (n + 2) + z 4 E (1 + E) / (n + 2)^2
+    cdef:
+        floating one = 1, two = 2, four = 4
+        floating e = exp_(-z if z > 0 else z)
+        floating n = one + two * e if z > 0 else e * (e + two)
+        floating d = n + two * (e * e if z > 0 else one)
+        floating slope = four * (e * e if z > 0 else e) * (one + e) / (d * d)
+    return dA * (n / d + z * slope)
+
+
 # -------------------------------------------------------------------------------------------- loops
 
 cdef inline void activate(
@@ -168,6 +191,9 @@ cdef inline void activate(
     elif act == SOFTPLUS:
         for i in range(size):
             A[i] = softplus_point(Z[i])
+    elif act == MISH:
+        for i in range(size):
+            A[i] = mish_point(Z[i])
 
 
 cdef inline void activate_backward(
@@ -205,3 +231,6 @@ cdef inline void activate_backward(
     elif act == SOFTPLUS:
         for i in range(size):
             dZ[i] = softplus_backward_point(dA[i], S[i])
+    elif act == MISH:
+        for i in range(size):
+            dZ[i] = mish_backward_point(dA[i], S[i])

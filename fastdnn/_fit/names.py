@@ -111,6 +111,7 @@ ACTIVATIONS = {
     "gelu":       Activation(8,  False, "gelu",       "Gelu"),
     "silu":       Activation(9,  False, "silu",       "Swish"),
     "softplus":   Activation(10, True,  "softplus",   "Softplus"),
+    "mish":       Activation(11, False, "mish",       "Mish"),
 }
 OUTPUTS = {
     "sigmoid":  Output(1, "logistic", "Sigmoid"),
