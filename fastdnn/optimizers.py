@@ -9,6 +9,7 @@ With g the gradient of the cost and p a parameter, t = 1, 2, ... the step::
               p -= learning_rate m' / (sqrt(v') + epsilon)
               m' = m / (1 - beta1^t)                v' = v / (1 - beta2^t)
     AdamW     Adam, and p -= learning_rate weight_decay p before it
+    NAdam     Adam, with m' = beta1 m / (1 - beta1^(t + 1)) + (1 - beta1) g / (1 - beta1^t)
 
 References
 ----------
@@ -17,6 +18,7 @@ References
 .. [2] T. Tieleman, G. Hinton, Lecture 6.5: RMSprop, 2012.
 .. [3] D. Kingma, J. Ba, Adam: a method for stochastic optimization, 2015.
 .. [4] I. Loshchilov, F. Hutter, Decoupled weight decay regularization, 2019.
+.. [5] T. Dozat, Incorporating Nesterov momentum into Adam, 2016.
 """
 
 import math
@@ -32,6 +34,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Cosine",
+    "NAdam",
     "OneCycle",
     "RMSprop",
     "StepDecay",
@@ -169,7 +172,29 @@ class AdamW(Adam):
         return {**super().settings(), "weight_decay": self.weight_decay}
 
 
-OPTIMIZERS = (SGD, RMSprop, Adam, AdamW)
+@dataclass(frozen=True)
+class NAdam(Adam):
+    """Adam that looks ahead along the first moment, as Nesterov's momentum does.
+
+    With one decay rate of the first moment for all steps, as in Optax: the schedule of that rate
+    that Dozat proposes too, and PyTorch and Keras follow, is left out.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
+    beta1, beta2 : float
+        Decay rates of the first and second moment, at least 0 and below 1.
+    epsilon : float
+        What keeps the divisor from 0.
+    """
+
+    def settings(self) -> dict[str, Any]:
+        """Name the rule and its numbers."""
+        return {**super().settings(), "rule": "nadam"}
+
+
+OPTIMIZERS = (SGD, RMSprop, Adam, AdamW, NAdam)
 
 
 # ---------------------------------------------------------------------------------------- schedules

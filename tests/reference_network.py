@@ -6,7 +6,7 @@ Nothing here is fast or careful. Weights are W (n_prev, n) in lists, biases b (n
 import numpy as np
 from scipy.special import expit, logsumexp, ndtr
 
-from fastdnn.optimizers import SGD, Adam, AdamW, RMSprop
+from fastdnn.optimizers import SGD, Adam, AdamW, NAdam, RMSprop
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
@@ -130,6 +130,7 @@ OPTIMIZERS = (
     RMSprop(0.01),
     Adam(0.01),
     AdamW(0.01, weight_decay=0.1),
+    NAdam(0.01),
 )
 
 
@@ -157,6 +158,9 @@ class Optimizer:
                 v = s.beta2 * v + (1 - s.beta2) * g * g
                 p -= rate * getattr(s, "weight_decay", 0.0) * p
                 m_, v_ = m / (1 - s.beta1**self.t), v / (1 - s.beta2**self.t)
+                if name == "NAdam":
+                    m_ = s.beta1 * m / (1 - s.beta1 ** (self.t + 1))
+                    m_ = m_ + (1 - s.beta1) * g / (1 - s.beta1**self.t)
                 p -= rate * m_ / (np.sqrt(v_) + s.epsilon)
             self.m[i], self.v[i] = m, v
 

@@ -13,11 +13,13 @@ cdef enum Optimizer:
     NESTEROV
     RMSPROP
     ADAM
+    NADAM
 
 
 cdef struct Step:
     # the numbers of one step of an optimiser
     double rate     # what multiplies the direction
+    double ahead    # what multiplies the gradient beside its first moment
     double decay    # what share of the parameter is taken off beside it
     double beta1    # decay rates of the moments
     double beta2
@@ -31,9 +33,13 @@ cdef inline void correct(
     # The rate and the root of a step, where there were so many, this one included: moments that
     # begin with 0 are too small at first.
     step.rate, step.root = learning_rate, 1
-    if optimizer == ADAM:
+    if optimizer == ADAM or optimizer == NADAM:
         step.rate = learning_rate / (1 - power(step.beta1, steps))
         step.root = 1 / sqrt(1 - power(step.beta2, steps))
+    if optimizer == NADAM:
+        # of the next step's moment, with a gradient of 0, and of this gradient
+        step.ahead = step.rate * (1 - step.beta1)
+        step.rate = learning_rate * step.beta1 / (1 - power(step.beta1, steps + 1))
 
 
 cdef inline double power(double base, int64_t exponent) noexcept nogil:
@@ -58,6 +64,7 @@ cdef inline void move(
         floating beta1 = <floating> step.beta1, rest1 = <floating> (1.0 - step.beta1)
         floating beta2 = <floating> step.beta2, rest2 = <floating> (1.0 - step.beta2)
         floating root = <floating> step.root, epsilon = <floating> step.epsilon
+        floating ahead = <floating> step.ahead
     if optimizer == SGD:
         for i in range(size):
             p[i] -= rate * (scale * g[i] + l2 * p[i])
@@ -81,3 +88,9 @@ cdef inline void move(
             m1[i] = beta1 * m1[i] + rest1 * d
             m2[i] = beta2 * m2[i] + rest2 * (d * d)
             p[i] = keep * p[i] - rate * m1[i] / (sqrt_(m2[i]) * root + epsilon)
+    elif optimizer == NADAM:
+        for i in range(size):
+            d = scale * g[i] + l2 * p[i]
+            m1[i] = beta1 * m1[i] + rest1 * d
+            m2[i] = beta2 * m2[i] + rest2 * (d * d)
+            p[i] -= (rate * m1[i] + ahead * d) / (sqrt_(m2[i]) * root + epsilon)

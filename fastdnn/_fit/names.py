@@ -135,6 +135,7 @@ RULES = {
     "nesterov": Rule(3, (1,), linear=True),
     "rmsprop":  Rule(4, (2,)),
     "adam":     Rule(5, (1, 2)),
+    "nadam":    Rule(6, (1, 2)),
 }
 # fmt: on
 
