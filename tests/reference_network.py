@@ -52,6 +52,14 @@ def huber(r, delta):
     return np.where(a <= delta, r * r / 2, delta * (a - delta / 2))
 
 
+def log_cosh(r):
+    a = np.abs(r)
+    return np.where(
+        a < 1, np.log1p(2 * np.sinh(np.minimum(a, 1) / 2) ** 2),
+        a + np.log1p(np.expm1(-2 * a) / 2),
+    )  # fmt: skip
+
+
 # (output activation, cost): the cost of each example and its gradient by z, with a parameter p
 COSTS = {
     ("sigmoid", "cross_entropy"): (
@@ -77,6 +85,10 @@ COSTS = {
     ("identity", "quantile"): (
         lambda z, t, p: np.where(t > z, p * (t - z), (1 - p) * (z - t)).sum(axis=1),
         lambda z, t, p: np.where(t > z, -p, np.where(t < z, 1 - p, 0)),
+    ),
+    ("identity", "log_cosh"): (
+        lambda z, t, p: log_cosh(z - t).sum(axis=1),
+        lambda z, t, p: np.tanh(z - t),
     ),
     ("exp", "poisson"): (
         lambda z, t, p: (np.exp(z) - t * z).sum(axis=1),

@@ -5,8 +5,8 @@
 
 from cython cimport floating
 
-from fastdnn._core.elementary cimport exp_of_any, log1p_exp
-from fastdnn._core.activations cimport sigmoid_point
+from fastdnn._core.activations cimport sigmoid_point, tanh_point
+from fastdnn._core.elementary cimport exp_of_any, expm1_, log1p_, log1p_exp
 
 
 cdef enum Cost:
@@ -17,6 +17,7 @@ cdef enum Cost:
     HUBER
     QUANTILE
     POISSON
+    LOG_COSH
 
 
 cdef inline floating sigmoid_cost(floating z, floating t, floating *dz) noexcept nogil:
@@ -61,6 +62,21 @@ cdef inline floating poisson(floating z, floating t, floating *dz) noexcept nogi
     return a - t * z
 
 
+cdef inline floating log_cosh(floating z, floating t, floating *dz) noexcept nogil:
+    # With r = |z - t| it is r - log(2) + log(1 + exp(-2 r)). Below 1 that would lose digits:
+    # log(1 + u) does not, u = cosh(r) - 1 = s^2 / (2 (1 + s)), s = exp(-r) - 1.
+    cdef:
+        floating one = 1, two = 2, zero = 0
+        floating r = z - t
+        floating s = expm1_(r if r < 0 else -r)
+        floating e = one + s
+        bint near = s > <floating> -0.6321205588285577
+    dz[0] = tanh_point(r)
+    r = -r if r < 0 else r
+    return (zero if near else r - <floating> 0.6931471805599453) + log1p_(
+        s * s / (two * e) if near else e * e)
+
+
 # --------------------------------------------------------------------------------------------- loop
 
 cdef inline void cost_terms(
@@ -91,3 +107,6 @@ cdef inline void cost_terms(
     elif cost == POISSON:
         for i in range(size):
             term[i] = poisson(Z[i], T[i], &Z[i])
+    elif cost == LOG_COSH:
+        for i in range(size):
+            term[i] = log_cosh(Z[i], T[i], &Z[i])

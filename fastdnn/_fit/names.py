@@ -126,6 +126,7 @@ _COSTS = (
     Cost(3, "absolute_error", "identity"),
     Cost(4, "huber",          "identity", "huber_delta"),
     Cost(5, "quantile",       "identity", "quantile"),
+    Cost(7, "log_cosh",       "identity"),
     Cost(6, "poisson",        "exp", least=0.0),
 )
 RULES = {
