@@ -9,15 +9,15 @@
 cdef enum:
     FEW = 24                   # rows of A that never repay a copy of a larger B
     REPAID = 16                # rows of A for which B is worth a copy
-    SHALLOW = 32               # inner dimension of which BLAS makes little
+    SHALLOW = 32               # inner dimension below which BLAS is slow
     DEEP = 1024                # inner dimension beyond which A's rows are far apart
-    SMALL = 1_000_000          # multiplications
-    LITTLE = 512               # of them in one row, for which a call of BLAS is long
+    SMALL = 1_000_000          # multiplications of a product that counts as small
+    LITTLE = 512               # multiplications in one row too few for a call of BLAS
     DOTS = 1200                # elements of C that OpenBLAS makes by dot products
     THREADED = 500_000         # multiplications that one thread does as soon as two
     THIN = 32                  # rows, columns or inner dimension that BLAS multiplies slowly
     PANEL = 131072             # elements of C that stay in the second-level cache
-    FLAT = 64                  # inner dimension of which the traffic of C is what gemm costs
+    FLAT = 64                  # inner dimension up to which C's traffic is most of gemm's time
     NARROW = 32                # examples of a batch that BLAS multiplies slowly one a row
 
 
@@ -32,7 +32,7 @@ cdef inline bint unit_rows_pay(
 cdef inline bint threads_pay(
     int threads, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
 ) noexcept nogil:
-    # of BLAS; more than two for a product that it multiplies slowly
+    # whether BLAS's threads pay; of a thin product more than two
     return (threads > 1 and K > 1 and M * N * K > THREADED
             and threads > (2 if min(M, N, K) <= THIN else 1))
 
@@ -46,7 +46,7 @@ cdef inline bint pays(
     if work > FASTDNN_MOST or (not lies and (
             M < REPAID or N < w // 2 or (M < 4 * REPAID and K * N * size > caches.second))):
         return False
-    # what is multiplied with nothing is lost
+    # the padding's products are lost
     if size == 4 and not trans_A and M >= REPAID and _empty(N, w):
         return False
     if FASTDNN_WIDTH == 64:
@@ -65,20 +65,20 @@ cdef inline bint pays(
             lies and M < REPAID)
     if M == 1 and work > LITTLE:
         return False
-    # of doubles a panel has half the columns, and A passes twice as often
+    # a panel of doubles has half the columns, and A passes twice as often
     return size == 4 or work <= SMALL or K <= SHALLOW or (N <= 32 and not trans_A)
 
 
 cdef inline bint _empty(Py_ssize_t N, Py_ssize_t w) noexcept nogil:
-    # whether a quarter of the vectors of a row would be
+    # whether a quarter of a row's vectors would be padding
     return N > w and 4 * N <= 3 * ((N + w - 1) // w * w)
 
 
 cdef inline bint _passes_by(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size,
 ) noexcept nogil:
-    # Whether A is read again for each block of columns, and a large B meanwhile drives it from the
-    # second-level cache. The loops then wait for the third, BLAS, which packs both, does less so.
+    # Whether A is read again for each block of columns, and a large B meanwhile drives A from the
+    # second-level cache. The loops then wait for the third level, BLAS, which packs both, less so.
     return (N > COLUMNS * FASTDNN_WIDTH // size and 2 * K * N * size > caches.second
             and (M * K + K * N + M * N) * size > caches.second)
 
@@ -101,8 +101,8 @@ cdef inline bint by_loops(
 
 
 cdef inline Py_ssize_t panel(Py_ssize_t M, Py_ssize_t N, Py_ssize_t K) noexcept nogil:
-    # Rows of C that gemm makes at a time. It zeroes C and then adds to it: where K is small that
-    # traffic is what the product costs, unless the rows are still in the cache.
+    # Rows of C that gemm makes at a time. It zeroes C and then adds to it: for a small K this
+    # traffic is most of the product's time, unless the rows are still in the cache.
     return max(32, PANEL // N) if K <= FLAT and M * N > 2 * PANEL else M
 
 

@@ -44,8 +44,8 @@ cdef extern from *:
     #define FASTDNN_THREAD __thread
     #endif
     #define FASTDNN_SCRATCH 65536
-    /* Memory of each thread's own, from a cache line on: a thread's stack may be as small as that.
-       The system gives it when it is first touched. A loop that uses it calls none that does. */
+    /* Memory of each thread's own, which begins a cache line: a thread's stack may be no larger.
+       The system provides it when it is first touched. A loop that uses it calls no other user. */
     static FASTDNN_THREAD char fastdnn_memory[FASTDNN_SCRATCH + 64];
     static char *fastdnn_scratch(void) {
         return fastdnn_memory + (64 - (size_t) fastdnn_memory % 64);

@@ -1,7 +1,8 @@
 # Matrix products of our own; choice.pxi knows which are faster than BLAS's.
 #
-# The compiler keeps sums in registers only where they are written as vectors, of the width that its
-# instruction set has, and fused where it can be, as in BLAS: the levels may differ in the last bit.
+# The compiler keeps sums in registers only where they are written as vectors of the instruction
+# set's width. Products and sums are fused if they can be, as in BLAS: the levels may differ in the
+# last bit.
 
 from cython cimport floating
 from libc.string cimport memcpy
@@ -10,7 +11,7 @@ from libc.string cimport memcpy
 cdef extern from *:
     """
     #if defined(__GNUC__) || defined(__clang__)
-    /* what BLAS does too: a product and a sum in one instruction, where there is one */
+    /* a product and a sum in one instruction, where there is one, as in BLAS */
     #if defined(__clang__)
     #define FASTDNN_FUSED
     #define FASTDNN_CONTRACT _Pragma("clang fp contract(fast)")
@@ -70,10 +71,10 @@ cdef extern from *:
         FASTDNN_CASE(T, 1, V) FASTDNN_CASE(T, 2, V) FASTDNN_CASE(T, 3, V) \\
         FASTDNN_CASE(T, 4, V) FASTDNN_CASE(T, 5, V) FASTDNN_CASE(T, 6, V)
     #ifdef __AVX512F__
-    /* it has the registers */
+    /* AVX-512 has the registers for wide tiles */
     #define FASTDNN_VECTORS 4
     #define FASTDNN_MORE_CASES(T) FASTDNN_CASES(T, 3) FASTDNN_CASES(T, 4)
-    /* the compiler would read it again for each of a few rows */
+    /* keeps a vector in its register: the compiler would read it again for each of a few rows */
     #define FASTDNN_KEEP(x) __asm__("" : "+v"(x))
     #else
     #define FASTDNN_VECTORS 2
@@ -117,12 +118,12 @@ cdef extern from *:
 
 cdef enum:
     COPY = FASTDNN_SCRATCH                # bytes of the second-level cache for a copy of some of B
-    COLUMNS = 8                           # vectors of columns of it
-    DEPTH = COPY // (COLUMNS * FASTDNN_WIDTH)  # rows of it
-    ROWS = 128                            # of A that stay in the second-level cache meanwhile
+    COLUMNS = 8                           # width of the copy, in vectors
+    DEPTH = COPY // (COLUMNS * FASTDNN_WIDTH)  # rows of the copy
+    ROWS = 128                            # rows of A that stay in the second-level cache meanwhile
     TILE = 6                              # rows of A that a tile multiplies
 
-cdef Caches caches  # which levels.pyx reads at import
+cdef Caches caches  # read at import by levels.pyx
 
 
 cdef void small_product(
@@ -202,8 +203,8 @@ cdef inline void _add_block(
 
 
 cdef inline Py_ssize_t _height(Py_ssize_t N, Py_ssize_t K, Py_ssize_t size) noexcept nogil:
-    # From the first-level cache all of B serves a tile's rows, which are written side by side; else
-    # some of its columns are brought there for many.
+    # If all of B fits the first-level cache, it serves a tile's rows, which are written side by
+    # side; else some of B's columns are brought there for many rows.
     return TILE if N * K * size <= caches.first else ROWS
 
 
@@ -213,7 +214,7 @@ cdef inline void _add_copied(
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C, Py_ssize_t row_C,
 ) noexcept nogil:
-    # the same by a copy of B, so many whole vectors wide, the last filled up with zeros
+    # the same by a copy of B that is whole vectors wide, the last one filled up with zeros
     cdef:
         char last[TILE * FASTDNN_WIDTH]
         floating *copy = <floating *> fastdnn_scratch()

@@ -10,7 +10,7 @@ from fastdnn._core.team cimport Team
 
 
 cdef enum Output:
-    # what a prediction makes of the logits
+    # the output's activation: the function of the logits that a prediction returns
     OUTPUT_IDENTITY
     OUTPUT_SIGMOID
     OUTPUT_SOFTMAX
@@ -19,12 +19,12 @@ cdef enum Output:
 
 cdef enum Way:
     # how a step takes its gradients
-    WHOLE   # of all layers, then the update
-    STREAM  # a layer's as soon as they are there
+    WHOLE   # the gradients of all layers first, then the update
+    STREAM  # each layer is updated as soon as its gradient is there
 
 
 cdef enum:
-    # elements of a block that stays in the first-level cache between the loops that share it
+    # elements of a block that stays in the first-level cache from one loop to the next
     BLOCK = 1024
     # rows that are predicted at a time
     CHUNK = 1024
@@ -53,10 +53,10 @@ cdef enum Pairing:
 
 
 cdef struct Caches:
-    # what the products go by, in bytes
-    Py_ssize_t first   # of the first-level cache, for B
+    # the caches' sizes by which the products choose, in bytes
+    Py_ssize_t first   # the first-level cache's part for B
     Py_ssize_t second  # the second-level cache
-    bint fast          # does the processor compute faster than what lies behind that is read?
+    bint fast          # whether the processor multiplies faster than the third-level cache feeds it
 
 
 cdef struct Layer:
@@ -64,7 +64,7 @@ cdef struct Layer:
     bint of_Z      # whether the derivative of that is a function of Z, not of A
     Py_ssize_t n_prev
     Py_ssize_t n
-    Py_ssize_t at  # where W stands in the arena; b follows it
+    Py_ssize_t at  # the offset of W in the arena; b follows it
 
 
 cdef struct Net:
@@ -72,7 +72,7 @@ cdef struct Net:
     char type            # b'f' float32, b'd' float64
     Py_ssize_t L
     const Layer *layers
-    Py_ssize_t widest    # of the hidden layers
+    Py_ssize_t widest    # units of the widest hidden layer
     Output output
     Cost cost
     double cost_parameter
@@ -81,14 +81,14 @@ cdef struct Net:
 
 
 cdef struct Targets:
-    # of some examples: T (m, n_L) or the indices of their classes, and what they weigh, if not 1
+    # of some examples: T (m, n_L) or their class indices, and their weights unless all are 1
     const void *T
     const int64_t *labels
     const void *weights
 
 
 cdef struct Slot:
-    # where a layer's arrays are, while it trains
+    # a layer's arrays during training
     void *W
     void *b
     void *dW
@@ -99,7 +99,7 @@ cdef struct Slot:
     void *m2_W
     void *m2_b
     void *A
-    void *S              # what the derivative is a function of, A or Z; A but for that and dropout
+    void *S              # act' is a function of S: Z, or A as it was before dropout
     double keep          # the probability that dropout keeps an output
     unsigned char *kept
 
@@ -111,7 +111,7 @@ cdef struct BitGenerator:
 
 
 cdef struct Region:
-    # memory that an epoch changes, and where it is kept meanwhile
+    # memory that an epoch changes, and a copy of what it held before the epoch
     char *live
     char *saved
     size_t size
@@ -119,16 +119,16 @@ cdef struct Region:
 
 cdef enum:
     REGIONS = 6
-    SHARES = 2   # which of them are those of the Gram form
+    SHARES = 2   # the region of the Gram form's coefficients
 
 
 cdef struct Share:
-    # what a thread adds to the sums of a batch; on a cache line of its own
+    # a thread's part of a batch's sums; on a cache line of its own
     double cost
-    double squares           # of the weights
+    double squares           # sum of squares of the weights
     double gradient_squares
-    double first_squares     # of the first layer's, if sparse, after its update; below 0 unknown
-    bint transposed          # whether a sparse batch is, that is always the same
+    double first_squares     # the same of a sparse first layer after its update; below 0 if unknown
+    bint transposed          # whether the sparse batch, always the same one, is transposed already
     bint busy                # while the thread is in an epoch
     double unused[3]
 
@@ -137,17 +137,17 @@ cdef struct Job:
     Team team
     Share *shares
     bint interrupted     # by a signal, whose exception the first thread has
-    bint ended           # an epoch of which every batch was taken, and that was not undone
-    # the batch that all take next, as the first thread has decided; without rows there is none
+    bint ended           # whether the epoch took every batch and was not undone
+    # the next batch of all threads, chosen by the first one; rows = 0 ends the epoch
     Py_ssize_t first     # its first example, in the order
     Py_ssize_t rows
-    # the step that it belongs to: its examples are begin .. end of the order
+    # the batch's step: its examples are begin .. end of the order
     Py_ssize_t begin
     Py_ssize_t end
-    double weight        # of all of them
+    double weight        # of all examples of the step
     Net net
     Slot *slots
-    double cost_scale    # what multiplies the cost, but not its gradient
+    double cost_scale    # multiplies the cost, but not its gradient
     # the data
     Source X
     Targets Y
@@ -161,7 +161,7 @@ cdef struct Job:
     void *X_batch
     void *T_batch
     void *w_batch
-    Py_ssize_t scratch   # elements of dW that each thread has, if it streams
+    Py_ssize_t scratch   # elements of a thread's memory for dW under STREAM
     unsigned char *kept_X
     # a sparse first layer: the batch's nonzeros, by examples and by features
     bint sparse
@@ -185,8 +185,8 @@ cdef struct Job:
     double clip_norm
     double l2
     bint l2_per_weight   # l2 is divided by the batch's weight
-    bint epsilon_corrected   # epsilon is added to the root before that is corrected
-    bint cost_per_row    # a batch's mean cost counts by its rows in that of the epoch
+    bint epsilon_corrected   # epsilon is added to the root before the root is corrected
+    bint cost_per_row    # the epoch's mean cost counts a batch's by its rows, not by its weight
     int64_t steps
     # dropout
     BitGenerator *bits
@@ -202,13 +202,13 @@ cdef struct Job:
     double W0_V0
     double V0_V0
     double trace         # of K
-    # what is undone if the epoch is not finite
+    # the memory that is restored if the epoch is not finite
     bint guarded
     Region regions[REGIONS]
 
 
 cdef struct Verbs:
-    # What a level hands out. Each looks itself at the element type, which the arguments name.
+    # The functions of a level. Each branches by the element type, which its arguments name.
     # predictions AL (m, n_L) of the rows first .. stop of X; work holds work_size elements
     void (*predict)(
         const Net *net, const Source *X, Py_ssize_t first, Py_ssize_t stop, void *work, void *AL,
@@ -267,8 +267,8 @@ cdef inline bint reads_nonzeros(
     const Source *X, Py_ssize_t n, Py_ssize_t batch, size_t itemsize,
 ) noexcept nogil:
     # Whether the first layer, of n units, reads the nonzeros of X as they lie. From some density on
-    # a batch that is made dense takes less time: of few units the nonzeros themselves cost more.
-    # But it must not take over twice the memory of X.
+    # a dense copy of the batch takes less time, sooner the fewer the units, whose products are
+    # cheap beside the nonzeros' own cost. But the copy must not take over twice the memory of X.
     cdef double nonzeros
     if X.csr.starts == NULL:
         return False

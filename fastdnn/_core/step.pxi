@@ -16,7 +16,7 @@
 # part of the arena. Alone, a thread makes a dW as soon as its dZ is there.
 
 cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexcept nogil:
-    # one batch, and the update behind the step's last; returns the cost times the weight
+    # one batch, and after the step's last batch the update; returns the cost times the weight
     cdef:
         Share *mine = &job.shares[part.thread]
         const floating *X = inputs(job, part, tag)
@@ -77,7 +77,7 @@ cdef inline bint has_unit_rows(const Job *job, Py_ssize_t l, Py_ssize_t rows) no
 
 
 cdef inline Py_ssize_t first_row(const Job *job, Py_ssize_t l, Py_ssize_t thread) noexcept nogil:
-    # where the rows of dW that a thread makes begin; in the Gram form those of C
+    # the first row of dW that a thread makes; in the Gram form the first row of C
     return share(&job.team, job.m if l == 0 and job.gram else job.net.layers[l].n_prev, thread)
 
 
@@ -92,7 +92,7 @@ cdef inline void add_bias_and_activate(
 
 
 cdef const floating *inputs(Job *job, const Part *part, const floating *tag) noexcept nogil:
-    # the batch's rows of X, of which the thread's part is ready
+    # the batch's rows of X; only the thread's own are ready
     cdef:
         Py_ssize_t at = part.first * job.X.cols
         floating *X_batch = <floating *> job.X_batch
@@ -108,7 +108,7 @@ cdef const floating *inputs(Job *job, const Part *part, const floating *tag) noe
 
 
 cdef void forward(Job *job, const Part *part, const floating *X) noexcept nogil:
-    # A of the thread's rows up to the layer that delta begins with: of that one the product alone
+    # A of the thread's rows, up to the layer with which delta begins: of that one the product alone
     cdef:
         Py_ssize_t l, at, size, rows = part.rows
         const Layer *layer
@@ -222,7 +222,7 @@ cdef inline void derive_and_sum(
 cdef void backward(
     Job *job, const Part *part, Py_ssize_t l, const floating *tag,
 ) noexcept nogil:
-    # from dZ of layer l to that of the one before, whose db is its sum
+    # from dZ[l] to dZ[l - 1] and its sum db[l - 1]
     cdef:
         const Layer *layer = &job.net.layers[l - 1]
         const Slot *slot = &job.slots[l - 1]
@@ -285,7 +285,7 @@ cdef inline void gradient(
 
 
 cdef inline void sum_bias(const Job *job, Py_ssize_t l, floating *db) noexcept nogil:
-    # the rows of db, one of each thread, into the first
+    # adds the threads' rows of db to the first row
     cdef Py_ssize_t t, n = job.net.layers[l].n
     for t in range(1, job.team.n_threads):
         add_scaled(n, <floating> 1, <const floating *> db + t * n, db)
@@ -324,7 +324,7 @@ cdef double reduce(Job *job, const Part *part, const floating *tag) noexcept nog
 cdef void update(
     Job *job, const Part *part, double scale, const floating *tag,
 ) noexcept nogil:
-    # the thread's part of the arena
+    # updates the thread's part of the arena
     cdef:
         Py_ssize_t first = share(&job.team, job.net.size, part.thread)
         Py_ssize_t size = share(&job.team, job.net.size, part.thread + 1) - first
@@ -380,7 +380,7 @@ cdef void stream(
 cdef double sum_of_squares(
     const Job *job, Py_ssize_t thread, const floating *tag,
 ) noexcept nogil:
-    # of a thread's part of the weights, but for those of the Gram form
+    # of a thread's part of the weights, without those of the Gram form
     cdef:
         Py_ssize_t l, at, size
         double total = 0

@@ -1,4 +1,4 @@
-# What crosses the table: each verb looks at the element type, and all below it is called directly.
+# The verbs of a level: each branches by the element type, and calls all below it directly.
 
 cdef void _predict(
     const Net *net, const Source *X, Py_ssize_t first, Py_ssize_t stop, void *work, void *AL,
