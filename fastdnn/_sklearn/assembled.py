@@ -132,6 +132,10 @@ def _numbers(value: Any, name: str) -> Array:
 def element_type(estimator: Declared) -> np.dtype[Any]:
     """Find the type to compute in, whatever was assigned to the parameters."""
     # few types, of perhaps more arrays than a NumPy function takes arguments
+    types = {getattr(array, "dtype", None) for array in (*estimator.coefs_, *estimator.intercepts_)}
+    if types in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
+        kind: np.dtype[Any] = np.dtype(types.pop().type)
+        return kind
     coefs, intercepts = chain(estimator)
     char = np.result_type(*{array.dtype for array in coefs + intercepts}).char
     return np.dtype(np.float32 if char in "ef" else np.float64)
@@ -148,10 +152,12 @@ def complete(estimator: Declared) -> None:
     found = vars(estimator)
     if "out_activation_" in found:
         _check_output(estimator.out_activation_)
-    if "n_outputs_" in found and "out_activation_" in found and "_label_binarizer" in found:
+    classifies = isinstance(estimator, ClassifierMixin)
+    derived = {"n_outputs_", "out_activation_", *(("_label_binarizer",) if classifies else ())}
+    if derived <= found.keys():
         return
     n = chain(estimator)[0][-1].shape[1]
-    if isinstance(estimator, ClassifierMixin) and not hasattr(estimator, "_label_binarizer"):
+    if classifies and not hasattr(estimator, "_label_binarizer"):
         several = n > 1 and getattr(estimator, "out_activation_", "softmax") == "logistic"
         classes = np.asarray(estimator.classes_)
         estimator._label_binarizer = LabelBinarizer().fit(
