@@ -306,10 +306,8 @@ def sigmoid(Z: ArrayLike) -> tuple[Array, Array]:
 
     Raises
     ------
-    TypeError
-        If Z is no array of real numbers, or is masked.
-    ValueError
-        If Z is empty.
+    TypeError, ValueError
+        If Z is no array of real numbers, is masked or is empty.
     """
     return _activate(SIGMOID, Z)
 
@@ -331,10 +329,8 @@ def relu(Z: ArrayLike) -> tuple[Array, Array]:
 
     Raises
     ------
-    TypeError
-        If Z is no array of real numbers, or is masked.
-    ValueError
-        If Z is empty.
+    TypeError, ValueError
+        If Z is no array of real numbers, is masked or is empty.
     """
     return _activate(RELU, Z)
 
@@ -356,10 +352,8 @@ def sigmoid_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
 
     Raises
     ------
-    TypeError
-        If an argument is no array of real numbers, or is masked.
-    ValueError
-        If an argument is empty, or the shapes differ.
+    TypeError, ValueError
+        If an argument is no array of real numbers, is masked or empty, or the shapes differ.
     """
     return _activate_backward(SIGMOID, dA, cache)
 
@@ -381,10 +375,8 @@ def relu_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
 
     Raises
     ------
-    TypeError
-        If an argument is no array of real numbers, or is masked.
-    ValueError
-        If an argument is empty, or the shapes differ.
+    TypeError, ValueError
+        If an argument is no array of real numbers, is masked or empty, or the shapes differ.
     """
     return _activate_backward(RELU, dA, cache)
 
@@ -404,10 +396,9 @@ def layer_forward(code: int, A_prev: Any, W: Any, b: Any, l: int = 0) -> tuple[A
     """Compute layer l of a model, or a layer on its own if l is 0."""
     results = course.layer_forward(code, A_prev, W, b)
     if results is None:
+        names = ("A" if code == IDENTITY else "A_prev", "W", "b")
         if l:
             names = (f"A{l - 1}" if l > 1 else "X", f"W{l}", f"b{l}")
-        else:
-            names = ("A" if code == IDENTITY else "A_prev", "W", "b")
         A_prev, W, b = layer_arrays(A_prev, W, b, names)
         results = computed(course.layer_forward, code, A_prev, W, b)
     A, Z = results
