@@ -182,11 +182,11 @@ class NAdam(Adam):
     Parameters
     ----------
     learning_rate : float or callable
-        Step size, or what gives it for an epoch: 0, 1, ... over all fits of a network.
+        Step size, or a function of the epoch, 0, 1, ... over all fits of a network.
     beta1, beta2 : float
         Decay rates of the first and second moment, at least 0 and below 1.
     epsilon : float
-        What keeps the divisor from 0.
+        Added to the divisor, to keep it from 0.
     """
 
     def settings(self) -> dict[str, Any]:
