@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +19,8 @@ SOURCE = Path(__file__).with_name("bare.c")
 
 def products(
     layer_dims: Sequence[int], m: int, dtype: DTypeLike, steps: int, backward: bool = True
-) -> None:
-    """Run the products of so many steps by SciPy's BLAS, in a loop without Python.
+) -> Callable[[], None]:
+    """Prepare the products of so many steps by SciPy's BLAS, in a loop without Python.
 
     Parameters
     ----------
@@ -46,10 +46,15 @@ def products(
     memory = np.full(size, 1e-3, dtype)
     name = "sgemm" if memory.dtype == np.float32 else "dgemm"
     dims = (ctypes.c_int * len(layer_dims))(*layer_dims)
-    getattr(_library(), f"products_{name}_")(
-        ctypes.c_void_p(_blas(name)), dims, len(layer_dims) - 1, m, ctypes.c_long(steps), backward,
-        memory.ctypes.data_as(ctypes.c_void_p),
-    )  # fmt: skip
+    # the closure keeps the memory that the pointer leads to
+    pointer = memory.ctypes.data_as(ctypes.c_void_p)
+    function, blas = getattr(_library(), f"products_{name}_"), ctypes.c_void_p(_blas(name))
+    arguments = (len(layer_dims) - 1, m, ctypes.c_long(steps), backward, pointer)
+
+    def run() -> None:
+        function(blas, dims, *arguments)
+
+    return run
 
 
 @cache

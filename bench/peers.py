@@ -99,7 +99,7 @@ def bare_(case: Case, threads: int) -> Call:
     """
     backward = case.batches > 0
     dims, steps = case.layer_dims, max(case.batches, 1)
-    return lambda: bare.products(dims, case.m, case.dtype, steps, backward)
+    return bare.products(dims, case.m, case.dtype, steps, backward)
 
 
 def fastdnn_(case: Case, threads: int) -> Call:
