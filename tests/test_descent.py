@@ -73,7 +73,8 @@ def test_it_goes_where_scipy_goes(name, most, seed):
 def test_vectors_of_any_length(n):
     descent, end, _ = descend(quadratic(n), np.zeros(n), tol=1e-6)
     assert end in (End.GRADIENT, End.GAIN)
-    np.testing.assert_allclose(descent.reached, 1.0, atol=1e-2)
+    # the last iteration gains less than 2.2e-9, of which the flattest direction may have all
+    np.testing.assert_allclose(descent.reached, 1.0, atol=3e-4)
 
 
 @pytest.mark.parametrize("beyond", [np.inf, np.nan])
