@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, integer, label_row, matrices, native, number, real
+from fastdnn._course.generators import Rng
 from fastdnn._fit.data import Data
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model
 from fastdnn._fit.settings import Settings
 from fastdnn.functional import L_model_forward
-from fastdnn.parameters import Rng, Scale, initialize_parameters_deep
+from fastdnn.parameters import Scale, initialize_parameters_deep
 
 # ------------------------------------------------------------------------------------------ models
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastdnn._arrays import Array, in_range, integer
 from fastdnn._core.plan import same
 from fastdnn._core.workers import Exclusive
+from fastdnn._course.generators import Rng, own_generator
 from fastdnn._fit import loop
 from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
 from fastdnn._fit.model import Model
@@ -22,7 +23,7 @@ from fastdnn._fit.state import checked, load, pickled, unpickled, whole
 from fastdnn._fit.threads import CALL, Team, choose, piece
 from fastdnn._sparse import Csr, rows
 from fastdnn.optimizers import Adam, Optimizer
-from fastdnn.parameters import Rng, Scale, initialize_parameters_deep, own_generator
+from fastdnn.parameters import Scale, initialize_parameters_deep
 
 _DEFAULT = Adam()
 

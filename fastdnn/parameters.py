@@ -1,8 +1,6 @@
 """The parameters of a network: their first values and their update by gradient descent."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from functools import cache
 from inspect import signature
 from itertools import pairwise
@@ -28,8 +26,8 @@ from fastdnn._arrays import (
     number,
 )
 from fastdnn._core import course
+from fastdnn._course.generators import Rng, generator
 
-Rng = int | np.random.RandomState | np.random.Generator | None
 Scale = float | Literal["lecun", "he"]
 
 # how many of a default seed's first draws are kept
@@ -186,51 +184,6 @@ update_parameters.__signature__ = signature(  # type: ignore[attr-defined]
 # ----------------------------------------------------------------------------------------- helpers
 
 
-class _Seeded(threading.local):
-    """A thread's generator for seeds: seeding it anew costs far less than making another one."""
-
-    def __init__(self) -> None:
-        self.random = np.random.RandomState(0)
-
-
-_seeded = _Seeded()
-
-
-def _random(rng: Rng, default_seed: int) -> np.random.RandomState | np.random.Generator:
-    random = _seeded.random
-    if rng is None:
-        random.seed(default_seed)
-        return random
-    if isinstance(rng, (np.random.RandomState, np.random.Generator)):
-        return rng
-    try:
-        random.seed(_seed(rng))
-    except ValueError as error:
-        raise ValueError(f"rng: {error}") from None
-    return random
-
-
-def _seed(rng: Any) -> int | np.integer[Any]:
-    """Take what is no generator as a seed."""
-    if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
-        raise TypeError(
-            "rng must be an integer, a numpy.random.Generator or a numpy.random.RandomState, "
-            f"got {type(rng).__name__}"
-        )
-    return rng
-
-
-def own_generator(rng: Rng) -> np.random.Generator:
-    """Make a generator of a seed or of none, or copy one."""
-    if isinstance(rng, np.random.RandomState):
-        return np.random.Generator(deepcopy(rng)._bit_generator)
-    if isinstance(rng, np.random.Generator):
-        return deepcopy(rng)
-    if rng is not None and _seed(rng) < 0:
-        raise ValueError(f"rng must be at least 0, got {rng}")
-    return np.random.default_rng(rng)
-
-
 @cache
 def _first(seed: int) -> Array:
     return np.random.RandomState(seed).standard_normal(_KEPT)
@@ -292,7 +245,7 @@ def _draw(
     if rng is None and count <= _KEPT:
         standard_normal = _again(seed)
     else:
-        standard_normal = _random(rng, seed).standard_normal
+        standard_normal = generator(rng, seed).standard_normal
     parameters = {}
     n_prev = layer_dims[0]
     for l, n in enumerate(layer_dims[1:], 1):
