@@ -48,14 +48,14 @@ cdef bint gram_is_finite(const Job *job, const floating *tag) noexcept nogil:
         and fabs(v[0]) * W0 + fabs(v[1]) * V0 + data * sqrt(U_U) <= most)
 
 
-cdef void gram_update(Job *job, double rate) noexcept nogil:
-    move_share(job, rate, &job.of_W[0], &job.of_V[0])
-    move_share(job, rate, &job.of_W[1], &job.of_V[1])
+cdef void gram_update(Job *job, const Part *part) noexcept nogil:
+    move_share(job, part, &job.of_W[0], &job.of_V[0])
+    move_share(job, part, &job.of_W[1], &job.of_V[1])
 
 
-cdef void move_share(const Job *job, double rate, double *w, double *v) noexcept nogil:
+cdef void move_share(const Job *job, const Part *part, double *w, double *v) noexcept nogil:
     # the update of a coefficient w with the moment v and the gradient l2 w
-    cdef double d = job.l2 * w[0]
+    cdef double d = part.l2 * w[0], rate = part.step.rate
     if job.optimizer == SGD:
         w[0] -= rate * d
     else:

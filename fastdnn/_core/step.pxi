@@ -363,7 +363,7 @@ cdef void stream(
         optimise(job, part, size, one, l2, <const floating *> slot.dZ + first,
                  m1, m2, W)
         if part.thread == 0:
-            gram_update(job, part.step.rate)
+            gram_update(job, part)
     elif job.optimizer == SGD and l <= job.top:
         # the product is added to W itself
         gradient(job, part, l, X, -rate, <floating> (1 - part.step.rate * part.l2), W)
