@@ -99,6 +99,16 @@ def mean_cost(sums: Sequence[tuple[float, float]]) -> float:
     return cost / weight if weight > 0 else 0.0
 
 
+def class_indices(array: Array, name: str, n_L: int, place: str = "row") -> Array:
+    """Take numbers as indices of n_L classes, flat: a copy."""
+    flat = array.flatten()
+    wrong = ~((flat >= 0) & (flat < n_L) & (flat == np.floor(flat)))
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(f"{name} must hold class indices 0 .. {n_L - 1}, {place} {i} is {flat[i]}")
+    return native(flat, np.dtype(np.int64), "C")
+
+
 # ----------------------------------------------------------------------------------------- helpers
 
 
@@ -129,12 +139,7 @@ def _class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
         return None
     if array.shape not in ((m,), (m, 1)):
         raise ValueError(f"{name} must have shape {(m,)} or {(m, n_L)}, got {array.shape}")
-    flat = array.flatten()
-    wrong = ~((flat >= 0) & (flat < n_L) & (flat == np.floor(flat)))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"{name} must hold class indices 0 .. {n_L - 1}, row {row} is {flat[row]}")
-    return native(flat, np.dtype(np.int64), "C")
+    return class_indices(array, name, n_L)
 
 
 def _weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
