@@ -350,7 +350,7 @@ class Network:
             optimizer, batch_size, accumulate, shuffle, l2, dropout, input_dropout, clip_norm,
             first_layer, n_threads,
         )  # fmt: skip
-        # taken away, so that a fit within this one, or beside it, finds none
+        # the kept trainer serves one fit: another one, of a callback or a thread, finds none
         before, kept = self.__dict__.pop("_kept", ((), None))
         if sample_weight is not None or not same(asked, before) or not kept.takes(X, Y):
             kept = None

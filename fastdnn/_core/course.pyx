@@ -1,15 +1,14 @@
 # The doors of the course's functions: one layer, one example a column.
 
 from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_STRIDES, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release,
-    PyObject_GetBuffer,
+    PyBUF_STRIDES, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer,
 )
 
 import numpy
 
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport IDENTITY, RELU, SIGMOID_Z, Activation
-from fastdnn._core.memory cimport LIMIT, element
+from fastdnn._core.memory cimport LIMIT, look
 from fastdnn._core.spec cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, SHORT, TILED, Matrix, Pairing,
 )
@@ -35,18 +34,15 @@ cdef:
 # order than its loop reads, or a part of a larger array, is copied.
 
 cdef bint _look(object array, Matrix *matrix) except -1:
-    # The memory outlives the buffer: the caller holds a reference, as for any NumPy function.
     cdef:
         Py_buffer buffer
         bint fits
     # a subclass may give its memory another meaning, as a masked array does
     if type(array) is not ndarray:
         return False
-    try:
-        PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
-    except ValueError:  # an element type that the protocol does not know
+    matrix.type = look(array, &buffer)
+    if matrix.type == 0:
         return False
-    matrix.type = element(&buffer)
     fits = (buffer.ndim == 2 and matrix.type in b"fd"
             and 0 < buffer.shape[0] <= LIMIT and 0 < buffer.shape[1] <= LIMIT)
     if fits:

@@ -139,11 +139,14 @@ cdef void restore(Job *job) noexcept nogil:
 
 
 cdef bint is_finite(Job *job, const floating *tag) noexcept nogil:
-    # parameters and moments; the shares of the Gram form are no elements of the network's type
+    # Parameters and moments; the coefficients of the Gram form are no elements of the network's
+    # type. What makes a first moment infinite does so with the second, its square.
     cdef Py_ssize_t i, size
     for i in range(REGIONS):
         size = <Py_ssize_t> (job.regions[i].size // sizeof(floating))
-        if i != SHARES and not all_finite(size, <const floating *> job.regions[i].live):
+        if i == SHARES or i == FIRST and job.regions[FIRST + 1].size > 0:
+            continue
+        if not all_finite(size, <const floating *> job.regions[i].live):
             return False
     return not job.gram or gram_is_finite(job, tag)
 

@@ -29,9 +29,9 @@ from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
-    BLOCK, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, OUTPUT_EXP,
-    OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, TILED, WHOLE, BitGenerator, Caches, Job,
-    Layer, Matrix, Net, Pairing, Share, Slot, Targets, Verbs, block_rows, reads_nonzeros,
+    BLOCK, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, FIRST, OUTPUT_EXP,
+    OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, TILED, WHOLE, BitGenerator, Caches,
+    Job, Layer, Matrix, Net, Pairing, Share, Slot, Targets, Verbs, block_rows, reads_nonzeros,
 )
 from fastdnn._core.team cimport share, wait
 

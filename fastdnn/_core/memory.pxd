@@ -1,6 +1,8 @@
 # What an array's memory holds, which the doors ask through the buffer protocol.
 
-from cpython.buffer cimport Py_buffer
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDES, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
+)
 
 
 cdef extern from *:
@@ -10,8 +12,22 @@ cdef enum:
     LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
 
 
+cdef inline char look(object array, Py_buffer *buffer) except? -1:
+    # The element type of an array, whose buffer the caller then releases, or 0. The memory
+    # outlives the buffer: the caller holds the array, as for any NumPy function.
+    cdef char type
+    try:
+        PyObject_GetBuffer(array, buffer, PyBUF_FORMAT | PyBUF_STRIDES)
+    except ValueError:  # an element type that the protocol does not know
+        return 0
+    type = element(buffer)
+    if type == 0:
+        PyBuffer_Release(buffer)
+    return type
+
+
 cdef inline char element(const Py_buffer *buffer) noexcept:
-    # b'f' float32, b'd' float64, b'q' int64, b'B' bytes, if native and aligned; else 0
+    # f float32, d float64, q int64, B bytes, ? booleans, if native and aligned; else 0
     # If the memory is native and aligned, NumPy's format is one letter.
     if buffer.format[0] in b"fd" and buffer.format[1] == 0:
         return buffer.format[0]
@@ -41,4 +57,4 @@ cdef inline char _unusual(const Py_buffer *buffer) noexcept:
         return 0
     if format[0] in b"lq":
         return b'q' if buffer.itemsize == 8 else 0
-    return format[0] if format[0] in b"fdB" else 0
+    return format[0] if format[0] in b"fdB?" else 0

@@ -14,7 +14,7 @@ import numpy
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport IDENTITY, Activation
 from fastdnn._core.costs cimport Cost
-from fastdnn._core.memory cimport LIMIT, element
+from fastdnn._core.memory cimport LIMIT, look
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport Layer, Net, Output, Targets, reads_nonzeros, work_size
 from fastdnn._core.workers cimport begin_call, end_call
@@ -27,7 +27,8 @@ cdef:
 
 cdef enum:
     ALIGNMENT = 64   # bytes of a cache line
-    # multiplications for which BLAS asks no other thread, and that end before the GIL is had again
+    # multiplications of a prediction that keeps the GIL: they end sooner than it is taken again,
+    # and BLAS starts no thread for them
     TINY = 8192
     SMALL = 1024     # elements of a workspace that lies on the stack
 
@@ -37,11 +38,9 @@ cdef bint read(object array, Source *X) except -1:
     cdef:
         Py_buffer buffer
         bint fits
-    try:
-        PyObject_GetBuffer(array, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
-    except ValueError:  # an element type that the protocol does not know
+    X.type = look(array, &buffer)
+    if X.type == 0:
         return False
-    X.type = element(&buffer)
     fits = (buffer.ndim == 2 and X.type in b"fd" and buffer.shape[0] <= LIMIT
             and (buffer.shape[0] == 1 or buffer.strides[0] % buffer.itemsize == 0)
             and (buffer.shape[1] == 1 or buffer.strides[1] % buffer.itemsize == 0))
@@ -59,7 +58,7 @@ cdef bint read(object array, Source *X) except -1:
 
 
 cdef bint read_any(object X, Source *x) except -1:
-    # the same of an array or of a Csr, whose parts fit each other and which nobody else writes to
+    # Look at an array, or at a Csr: its parts fit each other, and nobody else writes to them.
     if type(X) is not Csr:
         return read(X, x)
     x.type = b'f' if X.dtype == numpy.float32 else b'd'
@@ -73,7 +72,7 @@ cdef bint read_any(object X, Source *x) except -1:
 
 
 cdef void *address(object array) except? NULL:
-    # of a contiguous array, whose memory its caller keeps alive
+    # the address of a contiguous array's memory, which the caller keeps alive; NULL of None
     cdef:
         Py_buffer buffer
         void *data
@@ -86,7 +85,7 @@ cdef void *address(object array) except? NULL:
 
 
 cdef bint is_like(object array, object params, object shape) except -1:
-    # whether the memory of an array is all that the engine takes it for
+    # whether an array is of this shape, and its memory like the arena of the parameters
     return (isinstance(array, ndarray) and array.dtype == params.dtype and array.shape == shape
             and array.flags.c_contiguous and array.flags.aligned)
 
@@ -182,7 +181,7 @@ cdef class Plan:
                 or not 0 < x.rows <= most):
             return None
         AL = empty((x.rows, n_L), self.dtype)
-        # what it holds is known: NumPy would spell the format out anew
+        # the element type is known, and NumPy would write its format anew for each array
         PyObject_GetBuffer(AL, &buffer, PyBUF_SIMPLE)
         PyBuffer_Release(&buffer)
         if buffer.len != x.rows * n_L * (4 if self.net.type == b'f' else 8):
@@ -265,7 +264,7 @@ cdef class Plan:
     cdef double _run(
         self, const Source *X, void *AL, Py_ssize_t first, Py_ssize_t stop, const Targets *Y,
     ) except? -1:
-        # predict into AL, or with targets sum the costs
+        # predict into AL, or sum the costs of Y
         cdef:
             size_t itemsize = 4 if self.net.type == b'f' else 8
             char *memory = <char *> malloc(

@@ -120,6 +120,7 @@ cdef struct Region:
 cdef enum:
     REGIONS = 6
     SHARES = 2   # the region of the Gram form's coefficients
+    FIRST = 4    # of the first moments, the second ones behind it
 
 
 cdef struct Share:

@@ -1,9 +1,6 @@
 # The doors to whole training runs: they hand out the workspace and release the GIL.
 
-from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_STRIDES, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release,
-    PyObject_GetBuffer,
-)
+from cpython.buffer cimport Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport auto_pickle, final
 from libc.float cimport DBL_MIN, FLT_MIN
@@ -15,12 +12,12 @@ import numpy
 
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport RELU
-from fastdnn._core.memory cimport element
+from fastdnn._core.memory cimport look
 from fastdnn._core.optimizers cimport NONE, SGD, Optimizer
 from fastdnn._core.plan cimport Plan, address, is_like, read
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
-    BLOCK, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Share, Slot,
+    BLOCK, FIRST, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Share, Slot,
 )
 from fastdnn._core.taken cimport are_indices, take_targets
 from fastdnn._core.team cimport abandon
@@ -35,16 +32,14 @@ cdef bint _take_order(object order, Py_ssize_t m, int64_t *out) except -1:
     # Copy an order of m examples, and judge the copy: nobody else can change that.
     cdef:
         Py_ssize_t i
-        uint64_t most = 0
-        const int64_t *given
+        uint64_t last = m - 1, signs = 0
     if isinstance(order, ndarray) and order.dtype.kind in "iu" and order.shape == (m,):
         # NumPy's integer has 32 bits on some platforms
         order = numpy.ascontiguousarray(order, numpy.int64)
-        given = <const int64_t *> address(order)
-        memcpy(out, given, m * sizeof(int64_t))
+        memcpy(out, address(order), m * sizeof(int64_t))
         for i in range(m):
-            most = max(most, <uint64_t> out[i])
-        if most < <uint64_t> m:
+            signs |= <uint64_t> out[i] | (last - <uint64_t> out[i])
+        if signs >> 63 == 0:
             return True
     raise ValueError(f"the order must be an array of {m} indices below {m}")
 
@@ -103,8 +98,8 @@ cdef class Trainer:
         object targets
         object lock        # of the bit generator
         object draw        # makes the order of an epoch
-        int64_t *order     # the workspace of one, if the epochs will name it
-        object own_targets  # where they are not of the plan's type
+        int64_t *order     # the workspace's copy of an order, or NULL
+        object own_targets  # the targets in the plan's type, if they were of another
         readonly size_t size  # bytes of the workspace
         Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
 
@@ -200,7 +195,7 @@ cdef class Trainer:
     cdef int _set_numbers(self, settings) except -1:
         cdef Job *job = &self.job
         job.step.beta1, job.step.beta2 = settings.beta1, settings.beta2
-        # what is below the smallest normal number would be taken as 0, which means something else
+        # an epoch takes subnormal numbers as 0, and an epsilon or a norm of 0 means something else
         job.step.epsilon, job.clip_norm = settings.epsilon, settings.clip_norm
         if job.step.epsilon > 0:
             job.step.epsilon = max(job.step.epsilon, FLT_MIN if self.type == b'f' else DBL_MIN)
@@ -210,7 +205,7 @@ cdef class Trainer:
         job.l2, job.l2_per_weight = settings.l2, settings.l2_per_weight
         job.epsilon_corrected, job.cost_per_row = settings.epsilon_corrected, settings.cost_per_row
         job.cost_scale = settings.cost_scale
-        # the gradient is whole where it is looked at, left, or summed over several batches
+        # to clip a gradient, to hand it out or to sum it over several batches, it must be whole
         job.way = STREAM
         if job.clip_norm > 0 or job.optimizer == NONE or job.per_step > job.batch:
             job.way = WHOLE
@@ -233,7 +228,7 @@ cdef class Trainer:
         return 0
 
     cdef int _guard(self, m1, m2, gram) except -1:
-        # in the Gram form the first layer's weights stay as they are until they are written out
+        # in the Gram form W1 stays as it is until it is written out: C, U and the shares are saved
         cdef:
             Job *job = &self.job
             size_t itemsize = 4 if self.type == b'f' else 8
@@ -248,9 +243,10 @@ cdef class Trainer:
                 job.regions[3].size = gram.U.nbytes
         job.regions[0].live, job.regions[0].size = <char *> self.plan.net.params + at, size - at
         if m1 is not None:
-            job.regions[4].live, job.regions[4].size = <char *> address(m1) + at, size - at
+            job.regions[FIRST].live, job.regions[FIRST].size = <char *> address(m1) + at, size - at
         if m2 is not None:
-            job.regions[5].live, job.regions[5].size = <char *> address(m2) + at, size - at
+            job.regions[FIRST + 1].live = <char *> address(m2) + at
+            job.regions[FIRST + 1].size = size - at
         return 0
 
     cdef int _lay_out(self, size_t itemsize, bint shuffled) except -1:
@@ -266,7 +262,7 @@ cdef class Trainer:
         self.kept_alive.append(work)
         memset(self.job.shares, 0, self.job.team.n_threads * sizeof(Share))
         if self.job.way == WHOLE:
-            # between the layers too, where the arena has gaps
+            # clipping and the update read the gaps between the layers too
             memset(self.job.grads, 0, self.job.net.size * itemsize)
         return 0
 
@@ -305,7 +301,7 @@ cdef class Trainer:
         return True
 
     cdef bint _retake_targets(self, Y, double least, double most) except -1:
-        # in place, if they are of the plan's type; of other numbers, and of indices, a copy
+        # Read targets of the plan's type in place; convert other numbers, and copy class indices.
         cdef:
             Job *job = &self.job
             Py_buffer buffer
@@ -317,18 +313,16 @@ cdef class Trainer:
             void *out
         if type(Y) is not ndarray:
             return False
-        try:
-            PyObject_GetBuffer(Y, &buffer, PyBUF_FORMAT | PyBUF_STRIDES)
-        except ValueError:  # an element type that the protocol does not know
+        kind = look(Y, &buffer)
+        if kind == 0:
             return False
-        kind = b'?' if buffer.format[0] == b'?' and buffer.format[1] == 0 else element(&buffer)
         fits = (kind in b"fdq?" and PyBuffer_IsContiguous(&buffer, b'C') and buffer.shape[0] == m
                 and (buffer.ndim == 2 and buffer.shape[1] == cols or buffer.ndim == 1 == cols))
         PyBuffer_Release(&buffer)
         if not fits:
             return False
         if job.Y.labels != NULL:
-            # nobody else can change the copy
+            # copied before they are judged: nobody else can change the copy
             memcpy(<void *> job.Y.labels, buffer.buf, size * sizeof(int64_t) if kind == b'q' else 0)
             return kind == b'q' and are_indices(size, job.Y.labels, n_L)
         if kind == self.type:
@@ -349,7 +343,8 @@ cdef class Trainer:
     cdef bint _is_trained(
         self, const void *data, Py_ssize_t row, Py_ssize_t col, Py_ssize_t itemsize,
     ) noexcept:
-        # whether an array from here to its last row and column lies in memory that is trained
+        # whether an array, from its first element to its last, lies in the memory of parameters or
+        # moments
         cdef:
             const char *first = <const char *> data + itemsize * (min(row, 0) + min(col, 0))
             const char *stop = <const char *> data + itemsize * (max(row, 0) + max(col, 0) + 1)
@@ -386,7 +381,7 @@ cdef class Trainer:
         job.order = self.order
         job.learning_rate = learning_rate
         job.steps = self.counts.steps
-        # whatever became of an epoch before
+        # the epoch before may have been interrupted or abandoned
         job.interrupted = False
         job.team.arrived = job.team.abandoned = 0
 
@@ -446,5 +441,5 @@ cdef class Trainer:
 
 
 cdef int _raise_pending() except -1:
-    # the exception that the engine has set
+    # raise the exception that the engine has set
     return -1

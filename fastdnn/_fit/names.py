@@ -140,7 +140,7 @@ RULES = {
 }
 # fmt: on
 
-# by the activation of the output and their name
+# a cost by its output's activation and by its name
 COSTS = {
     output: {cost.name: cost for cost in _COSTS if cost.output == output} for output in OUTPUTS
 }

@@ -2,9 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from math import inf, isfinite
 from time import perf_counter
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastdnn._arrays import Array
@@ -80,8 +80,8 @@ def iterate(
         try:
             loss = next(training).cost + constant()
         except FloatingPointError:
-            loss = np.nan
-        if not np.isfinite(loss):
+            loss = inf
+        if not isfinite(loss):
             raise ValueError(
                 f"{NOT_FINITE} The loss, or a weight, of epoch {records.n_iter_ + 1} is "
                 "not finite: the weights are those of before it."

@@ -29,6 +29,10 @@ class Weights(Declared, Theirs):
     # a pickled training, until there is a model for it
     _training: dict[str, Any]
 
+    def __sklearn_is_fitted__(self) -> bool:
+        # scikit-learn would look at the names of all attributes, in each call
+        return "coefs_" in vars(self)
+
     def _bind(self, dtype: np.dtype[Any] | None = None) -> Model:
         """Find the model whose views the weights are; make it, where they were assigned."""
         kept = self._kept()
