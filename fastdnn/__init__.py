@@ -28,6 +28,17 @@ from fastdnn.application import (
     predict,
     two_layer_model,
 )
+from fastdnn.course2 import (
+    convert_to_one_hot,
+    initialize_adam,
+    initialize_parameters_he,
+    initialize_velocity,
+    random_mini_batches,
+    schedule_lr_decay,
+    update_lr,
+    update_parameters_with_adam,
+    update_parameters_with_momentum,
+)
 from fastdnn.functional import (
     L_model_backward,
     L_model_forward,
@@ -63,8 +74,12 @@ __all__ = [
     "State",
     "__version__",
     "compute_cost",
+    "convert_to_one_hot",
+    "initialize_adam",
     "initialize_parameters",
     "initialize_parameters_deep",
+    "initialize_parameters_he",
+    "initialize_velocity",
     "linear_activation_backward",
     "linear_activation_forward",
     "linear_backward",
@@ -73,13 +88,18 @@ __all__ = [
     "plot_costs",
     "predict",
     "print_mislabeled_images",
+    "random_mini_batches",
     "relu",
     "relu_backward",
+    "schedule_lr_decay",
     "show_config",
     "sigmoid",
     "sigmoid_backward",
     "two_layer_model",
+    "update_lr",
     "update_parameters",
+    "update_parameters_with_adam",
+    "update_parameters_with_momentum",
 ]
 __all__ += optimizers.__all__
 

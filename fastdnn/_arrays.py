@@ -81,7 +81,7 @@ def native(
 
 def readable(array: Array) -> Array:
     """Take an array of numbers as one of float32 or float64, of whole strides."""
-    return native(array, _promoted((array,), (array,)), strided=True)
+    return native(array, promoted(array), strided=True)
 
 
 def owned(value: Any) -> Any:
@@ -260,6 +260,18 @@ def label_row(value: object, m: int, name: str) -> Array:
     return array.reshape(1, m)
 
 
+def label_matrix(value: object, m: int, name: str) -> Array:
+    """Take labels (C, m) of the m columns of X, or m labels of any shape in a row."""
+    array = real(value, name)
+    if array.size == m:
+        return array.reshape(1, m)
+    if array.ndim != 2 or array.shape[1] != m:
+        raise ValueError(
+            f"{name} has shape {array.shape}, but X has {m} columns: {name} must have as many"
+        )
+    return array
+
+
 def examples(value: object, name: str, n_0: int) -> Array:
     """Take a matrix with one example a row, float32 or float64 of any strides."""
     array = real(value, name)
@@ -282,6 +294,28 @@ def broadcast(P: object, dP: object, name: str) -> tuple[Array, Array]:
     _check_size(arrays[0], name)
     dP, P = _one_order(*_one_type(arrays[::-1], dtype))
     return P, dP
+
+
+def descended(key: str, P: object, dP: object, **moments: object) -> tuple[Array, ...]:
+    """Take a parameter, its gradient and its moments, which must have the shape of one of both."""
+    arrays = [real(P, key), real(dP, f"d{key}")]
+    shapes = {array.shape for array in arrays}
+    for name, moment in moments.items():
+        arrays.append(real(moment, f"{name}['d{key}']"))
+        if arrays[-1].shape not in shapes:
+            raise ValueError(
+                f"{name}['d{key}'] has shape {arrays[-1].shape}, but {key} {arrays[0].shape}"
+            )
+    dtype = _promoted((P, dP, *moments.values()), arrays)
+    P, dP = broadcast(arrays[0], arrays[1], key)
+    arrays = [dP, *(np.array(np.broadcast_to(array, P.shape)) for array in arrays[2:]), P]
+    *rest, P = _one_order(*_one_type(arrays, dtype))
+    return P, *rest
+
+
+def promoted(array: Array) -> np.dtype[Any]:
+    """Choose the element type that the kernels make of an array's."""
+    return _promoted((array,), (array,))
 
 
 def entry(mapping: Mapping[str, Any], key: str, name: str) -> Any:

@@ -110,13 +110,96 @@ def initialize_parameters_deep(
         If there are fewer than two sizes, one is below 1, scale is below 0, or scale or
         dtype is unknown.
     """
-    try:
-        layer_dims = tuple(layer_dims)
-    except TypeError:
-        raise TypeError(f"layer_dims must be a sequence of integers, got {layer_dims!r}") from None
-    if len(layer_dims) < 2:
-        raise ValueError(f"layer_dims must hold at least 2 sizes, got {layer_dims!r}")
-    return _draw(layer_dims, None, rng, 3, scale, dtype)
+    return _draw(_sizes(layer_dims, "layer_dims"), "layer_dims", rng, 3, scale, dtype)
+
+
+def initialize_parameters_zeros(
+    layers_dims: Sequence[int], *, dtype: DTypeLike = float
+) -> dict[str, Array]:
+    """Make parameters that are all 0, of which the units of a layer never come to differ.
+
+    Parameters
+    ----------
+    layers_dims : sequence of int
+        Units of each layer, the input's features first.
+    dtype : {float64, float32}
+        Element type.
+
+    Returns
+    -------
+    parameters : dict of ndarray
+        ``Wl (layers_dims[l], layers_dims[l-1])`` and ``bl (layers_dims[l], 1)`` for l = 1 .. L.
+
+    Raises
+    ------
+    TypeError
+        If a size is no integer.
+    ValueError
+        If there are fewer than two sizes, one is below 1, or dtype is unknown.
+    """
+    return _draw(_sizes(layers_dims, "layers_dims"), "layers_dims", None, 3, 1.0, dtype, np.zeros)
+
+
+def initialize_parameters_random(
+    layers_dims: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = float
+) -> dict[str, Array]:
+    """Draw weights of standard deviation 10, which are far too large, as the course shows.
+
+    Parameters
+    ----------
+    layers_dims : sequence of int
+        Units of each layer, the input's features first.
+    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 3, for the
+        course's digits. NumPy's global generator is never touched.
+    dtype : {float64, float32}
+        Element type. The digits are drawn in float64 and then rounded.
+
+    Returns
+    -------
+    parameters : dict of ndarray
+        ``Wl (layers_dims[l], layers_dims[l-1])`` and ``bl (layers_dims[l], 1)`` for l = 1 .. L; the
+        biases are 0.
+
+    Raises
+    ------
+    TypeError
+        If a size is no integer, or rng is of another type.
+    ValueError
+        If there are fewer than two sizes, one is below 1, or dtype is unknown.
+    """
+    return _draw(_sizes(layers_dims, "layers_dims"), "layers_dims", rng, 3, 10.0, dtype)
+
+
+def initialize_parameters_he(
+    layers_dims: Sequence[int], *, rng: Rng = None, dtype: DTypeLike = float
+) -> dict[str, Array]:
+    """Draw weights of standard deviation sqrt(2 / n_prev), with which relu keeps the scale.
+
+    Parameters
+    ----------
+    layers_dims : sequence of int
+        Units of each layer, the input's features first.
+    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 3, for the
+        course's digits. NumPy's global generator is never touched.
+    dtype : {float64, float32}
+        Element type. The digits are drawn in float64 and then rounded.
+
+    Returns
+    -------
+    parameters : dict of ndarray
+        ``Wl (layers_dims[l], layers_dims[l-1])`` and ``bl (layers_dims[l], 1)`` for l = 1 .. L; the
+        biases are 0.
+
+    Raises
+    ------
+    TypeError
+        If a size is no integer, or rng is of another type.
+    ValueError
+        If there are fewer than two sizes, one is below 1, or dtype is unknown.
+    """
+    return _draw(_sizes(layers_dims, "layers_dims"), "layers_dims", rng, 3, "he", dtype)
 
 
 def update_parameters(
@@ -158,14 +241,15 @@ def update_parameters(
     given: Any = params if parameters is None else parameters
     gradients: Any = grads
     learning_rate = number(learning_rate, "learning_rate")
-    L = depth(given, "params")
+    name = "params" if parameters is None else "parameters"
+    L = depth(given, name)
     updated = dict(given)
     for W_name, b_name, dW_name, db_name, _ in layer_names(L):
         for key, gradient in ((W_name, dW_name), (b_name, db_name)):
             try:
                 P, dP = given[key], gradients[gradient]
             except (KeyError, TypeError, IndexError):
-                P, dP = entry(given, key, "params"), entry(gradients, gradient, "grads")
+                P, dP = entry(given, key, name), entry(gradients, gradient, "grads")
             P_new = course.descend(learning_rate, P, dP)
             if P_new is None:
                 P, dP = broadcast(P, dP, key)
@@ -181,7 +265,47 @@ update_parameters.__signature__ = signature(  # type: ignore[attr-defined]
 )
 
 
+def update_parameters_with_gd(
+    parameters: Mapping[str, Any], grads: Mapping[str, Any], learning_rate: float
+) -> dict[str, Any]:
+    """Take one step of gradient descent, as `update_parameters` does.
+
+    Parameters
+    ----------
+    parameters : dict
+        ``W1, b1, ..., WL, bL``.
+    grads : dict
+        ``dW1, db1, ..., dWL, dbL``, from `L_model_backward`. Shapes broadcast.
+    learning_rate : float
+        Step size.
+
+    Returns
+    -------
+    parameters : dict
+        A new dict of new arrays.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array of real numbers, or is masked.
+    ValueError
+        If an array is missing or empty, or the shapes do not fit.
+    """
+    depth(parameters, "parameters")
+    return update_parameters(None, grads, learning_rate, parameters=parameters)
+
+
 # ----------------------------------------------------------------------------------------- helpers
+
+
+def _sizes(layer_dims: Any, name: str) -> tuple[Any, ...]:
+    try:
+        sizes = tuple(layer_dims)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of integers, got {layer_dims!r}") from None
+    if len(sizes) < 2:
+        raise ValueError(f"{name} must hold at least 2 sizes, got {sizes!r}")
+    return sizes
 
 
 @cache
@@ -214,15 +338,17 @@ def _floating(dtype: Any) -> np.dtype[Any]:
 
 def _draw(
     layer_dims: tuple[Any, ...],
-    names: Sequence[str] | None,
+    names: Sequence[str],
     rng: Rng,
     seed: int,
     scale: Any,
     dtype: Any,
+    draw: Callable[[tuple[int, int]], Array] | None = None,
 ) -> dict[str, Array]:
     for n in layer_dims:
         if n.__class__ is not int or not 0 < n <= LIMIT:
-            names = names or [f"layer_dims[{l}]" for l in range(len(layer_dims))]
+            if isinstance(names, str):
+                names = [f"{names}[{l}]" for l in range(len(layer_dims))]
             layer_dims = tuple(map(integer, layer_dims, names))
             break
     count = sum(n * n_prev for n_prev, n in pairwise(layer_dims))
@@ -242,14 +368,13 @@ def _draw(
         raise ValueError(f"scale must be a number, 'lecun' or 'he', got {scale!r}")
     if dtype is not float:
         dtype = _floating(dtype)
-    if rng is None and count <= _KEPT:
-        standard_normal = _again(seed)
-    else:
-        standard_normal = generator(rng, seed).standard_normal
+    if draw is None:
+        again = rng is None and count <= _KEPT
+        draw = _again(seed) if again else generator(rng, seed).standard_normal
     parameters = {}
     n_prev = layer_dims[0]
     for l, n in enumerate(layer_dims[1:], 1):
-        W = standard_normal((n, n_prev))
+        W = draw((n, n_prev))
         # scaled in place, and divided where the course divides, so that the last digit agrees
         if factor is not None:
             W *= factor

@@ -28,12 +28,13 @@ WINGS = {
     "application": {
         *("_arrays", "_course", "_fit", "functional", "parameters"),
     },
+    "course2": {"_course", "application", "functional", "parameters"},
     "_sklearn": {"_arrays", "_core", "_fit", "_sparse", "network"},
     "_runs": {"_sklearn"},
     "estimators": {"_arrays", "_fit", "_sklearn"},
     "__init__": {
-        *("_config", "_core", "_fit", "application", "functional", "images", "network"),
-        *("optimizers", "parameters"),
+        *("_config", "_core", "_fit", "application", "course2", "functional", "images"),
+        *("network", "optimizers", "parameters"),
     },
     "_demo": {"_arrays", "application", "images", "parameters"},
     "__main__": {"__init__", "_demo"},
@@ -70,6 +71,9 @@ ROOMS = {
     },
     "_course": {
         "generators": set(),
+        "batches": {"generators"},
+        "updates": set(),
+        "vectors": set(),
     },
     "_fit": {
         "names": set(),

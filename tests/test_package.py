@@ -37,6 +37,17 @@ COURSE = {
     "L_layer_model": (
         "X, Y, layers_dims, learning_rate=0.0075, num_iterations=3000, print_cost=False"
     ),
+    "initialize_parameters_he": "layers_dims",
+    "random_mini_batches": "X, Y, mini_batch_size=64, seed=0",
+    "initialize_velocity": "parameters",
+    "update_parameters_with_momentum": "parameters, grads, v, beta, learning_rate",
+    "initialize_adam": "parameters",
+    "update_parameters_with_adam": (
+        "parameters, grads, v, s, t, learning_rate=0.01, beta1=0.9, beta2=0.999, epsilon=1e-08"
+    ),
+    "update_lr": "learning_rate0, epoch_num, decay_rate",
+    "schedule_lr_decay": "learning_rate0, epoch_num, decay_rate, time_interval=1000",
+    "convert_to_one_hot": "Y, C",
     "predict": "X, y, parameters",
     "load_data": "",
     "plot_costs": "costs, learning_rate=0.0075",

@@ -6,6 +6,7 @@ _Array: TypeAlias = NDArray[Any]
 # A door returns None where its arguments are not what it computes on. Arrays that _arrays.py has
 # brought into form always are, and Any spares their callers the question.
 _MaybeNone: TypeAlias = Any
+_Names: TypeAlias = tuple[tuple[str, str, str, str, str], ...]
 
 ACTIVATIONS: Final[dict[str, int]]
 
@@ -20,6 +21,23 @@ def activate_backward(activation: int, dA: object, Z: object) -> _Array | _Maybe
 def cross_entropy(AL: object, Y: object) -> _Array | _MaybeNone: ...
 def cross_entropy_backward(AL: object, Y: object) -> _Array | _MaybeNone: ...
 def descend(learning_rate: float, P: object, dP: object) -> _Array | _MaybeNone: ...
+def momentum(
+    layers: _Names, beta: float, learning_rate: float, parameters: object, grads: object, v: object
+) -> tuple[dict[str, Any], ...] | _MaybeNone: ...
+def adam(
+    layers: _Names,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    correction1: float,
+    correction2: float,
+    epsilon: float,
+    corrected: bool,
+    parameters: object,
+    grads: object,
+    v: object,
+    s: object,
+) -> tuple[dict[str, Any], ...] | _MaybeNone: ...
 def multiply(
     A: _Array, trans_A: bool, B: _Array, trans_B: bool, C: _Array, ours: bool, steps: int = 1
 ) -> bool: ...

@@ -10,7 +10,7 @@ from fastdnn._core cimport levels
 from fastdnn._core.activations cimport IDENTITY, RELU, SIGMOID_Z, Activation
 from fastdnn._core.memory cimport LIMIT, look
 from fastdnn._core.spec cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, SHORT, TILED, Matrix, Pairing,
+    CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, SHORT, TILED, Descent, Matrix, Pairing,
 )
 from fastdnn._core.workers cimport get_threads
 
@@ -194,6 +194,66 @@ def cross_entropy_backward(AL, Y):
 def descend(double learning_rate, P, dP):
     """P - learning_rate * dP."""
     return _paired(DESCEND, IDENTITY, learning_rate, P, dP)
+
+
+# ------------------------------------------------------------------------- a step of all parameters
+
+def momentum(layers, double beta, double learning_rate, parameters, grads, v):
+    """New dicts of parameters and v, with v := beta v + (1 - beta) g, p := p - learning_rate v.
+
+    The layers are the names of W, b, dW, db and dA of each.
+    """
+    cdef Descent descent
+    descent.learning_rate, descent.beta1 = learning_rate, beta
+    return _stepped(&descent, layers, parameters, grads, v, None, (dict(parameters), {}))
+
+
+def adam(layers, double learning_rate, double beta1, double beta2, double correction1,
+         double correction2, double epsilon, bint corrected, parameters, grads, v, s):
+    """New dicts of parameters, v and s, and of the corrected moments if they are asked for."""
+    cdef Descent descent
+    descent.learning_rate, descent.epsilon = learning_rate, epsilon
+    descent.beta1, descent.correction1 = beta1, correction1
+    descent.beta2, descent.correction2 = beta2, correction2
+    made = (dict(parameters), {}, {}, {}, {}) if corrected else (dict(parameters), {}, {})
+    return _stepped(&descent, layers, parameters, grads, v, s, made)
+
+
+cdef object _stepped(const Descent *descent, layers, parameters, grads, v, s, tuple made):
+    # the dicts that were to be made, filled
+    for W_name, b_name, dW_name, db_name, _ in layers:
+        if not (_step(descent, W_name, dW_name, parameters, grads, v, s, made)
+                and _step(descent, b_name, db_name, parameters, grads, v, s, made)):
+            return None
+    return made
+
+
+cdef bint _step(const Descent *descent, name, gradient, parameters, grads, v, s,
+                tuple made) except -1:
+    cdef:
+        Matrix given[4]
+        Matrix new[5]
+        int i, results = <int> len(made)
+        Matrix *p = &given[0]
+    try:
+        P, dP, mean = parameters[name], grads[gradient], v[gradient]
+        square = None if s is None else s[gradient]
+    except (KeyError, TypeError, IndexError):
+        return False
+    if not (_look(P, p) and _look_like(dP, p, p.rows, p.cols, &given[1])
+            and _look_like(mean, p, p.rows, p.cols, &given[2])
+            and (s is None or _look_like(square, p, p.rows, p.cols, &given[3]))):
+        return False
+    P = _laid(P, p, p.trans)
+    dP = _laid(dP, &given[1], p.trans)
+    mean = _laid(mean, &given[2], p.trans)
+    if s is not None:
+        square = _laid(square, &given[3], p.trans)
+    for i in range(results):
+        (<dict> made[i])[gradient if i > 0 else name] = _new(p, p.rows, p.cols, p.trans, &new[i])
+    with nogil:
+        levels.verbs.step(descent, results, given, new)
+    return True
 
 
 # ---------------------------------------------------------------------------- two arrays, one shape

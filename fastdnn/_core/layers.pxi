@@ -190,12 +190,3 @@ cdef void cross_entropy_backward(
         Py_ssize_t i
     for i in range(size):
         dAL[i] = (one - Y[i]) / (one - AL[i]) - Y[i] / AL[i]
-
-
-cdef void descend(
-    Py_ssize_t size, floating learning_rate, const floating *P, const floating *dP, floating *P_new,
-) noexcept nogil:
-    # P_new := P - learning_rate * dP
-    cdef Py_ssize_t i
-    for i in range(size):
-        P_new[i] = P[i] - learning_rate * dP[i]

@@ -24,14 +24,15 @@ from fastdnn._core.activations cimport (
 )
 from fastdnn._core.blas cimport blas_int
 from fastdnn._core.costs cimport SOFTMAX_CROSS_ENTROPY, Cost, cost_terms
-from fastdnn._core.elementary cimport exp_of_any, log_, sqrt
+from fastdnn._core.elementary cimport exp_of_any, log_, sqrt, sqrt_
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
     BLOCK, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, FIRST, OUTPUT_EXP,
     OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, TILED, WHOLE, BitGenerator, Caches,
-    Job, Layer, Matrix, Net, Pairing, Share, Slot, Targets, Verbs, block_rows, reads_nonzeros,
+    Descent, Job, Layer, Matrix, Net, Pairing, Share, Slot, Targets, Verbs, block_rows,
+    reads_nonzeros,
 )
 from fastdnn._core.team cimport share, wait
 
@@ -58,6 +59,7 @@ cdef extern from *:
 
 include "layers.pxi"
 include "updates.pxi"
+include "descents.pxi"
 include "transposes.pxi"
 include "products.pxi"
 include "choice.pxi"

@@ -52,6 +52,16 @@ cdef enum Pairing:
     DESCEND
 
 
+cdef struct Descent:
+    # the numbers of a step of Adam, of which momentum reads the first two
+    double learning_rate
+    double beta1
+    double beta2
+    double correction1  # 1 / (1 - beta1^t): together the gradients of a moment weigh less than 1
+    double correction2
+    double epsilon
+
+
 cdef struct Caches:
     # the caches' sizes by which the products choose, in bytes
     Py_ssize_t first   # the first-level cache's part for B
@@ -248,6 +258,11 @@ cdef struct Verbs:
     double (*pair)(
         Pairing pairing, Activation act, double rate, const Matrix *X, const Matrix *Y,
         const Matrix *out,
+    ) noexcept nogil
+    # a step from P, dP and its moments to new arrays of P, its moments and, if there are five
+    # results, the corrected moments; of momentum if there are two. All are whole and laid as P.
+    void (*step)(
+        const Descent *descent, int results, const Matrix *given, const Matrix *made,
     ) noexcept nogil
     # a copy in another memory order
     void (*lay)(const Matrix *matrix, const Matrix *copy) noexcept nogil

@@ -90,6 +90,15 @@ cdef double _pair(
     return pair_laid(pairing, act, rate, X, Y, <double *> out.data)
 
 
+cdef void _step(
+    const Descent *descent, int results, const Matrix *given, const Matrix *made,
+) noexcept nogil:
+    if given.type == b'f':
+        step_laid(descent, results, given, made, <const float *> NULL)
+    else:
+        step_laid(descent, results, given, made, <const double *> NULL)
+
+
 cdef void _lay(const Matrix *matrix, const Matrix *copy) noexcept nogil:
     if copy.type == b'f':
         lay_as(matrix, copy, <float *> copy.data)
@@ -118,6 +127,7 @@ VERBS.layer_forward = _layer_forward
 VERBS.layer_backward = _layer_backward
 VERBS.activate = _activate
 VERBS.pair = _pair
+VERBS.step = _step
 VERBS.lay = _lay
 VERBS.multiply_often = _multiply_often
 VERBS.caches = &caches
