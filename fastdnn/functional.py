@@ -15,33 +15,46 @@ References
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import (
     Array,
-    as_matrix,
-    as_shaped,
     computed,
     depth,
-    elements,
     entry,
-    layer_arrays,
-    layer_gradient_arrays,
     layer_names,
     output_arrays,
 )
 from fastdnn._core import course
+from fastdnn._course.costs import NONE, cost_of, output_gradient, penalty
+from fastdnn._course.elementwise import relu as relu
+from fastdnn._course.elementwise import relu_backward as relu_backward
+from fastdnn._course.elementwise import sigmoid as sigmoid
+from fastdnn._course.elementwise import sigmoid_backward as sigmoid_backward
+from fastdnn._course.generators import Rng
+from fastdnn._course.layers import (
+    IDENTITY,
+    Activation,
+    Cache,
+    LinearCache,
+    act_of,
+    acts_of,
+    has_pair,
+    layer_backward,
+    layer_forward,
+    output_of,
+    plain_acts,
+    special_backward,
+    special_forward,
+)
+from fastdnn._course.masks import ALL, drawing
 
-Activation = Literal["sigmoid", "relu"]
-LinearCache = tuple[Array, Array, Array]
-Cache = tuple[LinearCache, Array]
-
-IDENTITY = course.ACTIVATIONS["identity"]
-_ACTIVATIONS = {name: code for name, code in course.ACTIVATIONS.items() if code != IDENTITY}
-RELU = _ACTIVATIONS["relu"]
-SIGMOID = _ACTIVATIONS["sigmoid"]
+# the course's own activations, as the functions' defaults known as themselves
+HIDDEN = "relu"
+OUTPUT = "sigmoid"
+MEAN = "mean"
 
 
 # ----------------------------------------------------------------------------------------- forward
@@ -74,14 +87,20 @@ def linear_forward(A: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    Z, (linear_cache, _) = layer_forward(IDENTITY, A, W, b)
-    return Z, linear_cache
+    Z, cache = layer_forward(IDENTITY, A, W, b)
+    return Z, cache[0]
 
 
 def linear_activation_forward(
-    A_prev: ArrayLike, W: ArrayLike, b: ArrayLike, activation: Activation
+    A_prev: ArrayLike,
+    W: ArrayLike,
+    b: ArrayLike,
+    activation: Activation,
+    keep_prob: float = ALL,
+    *,
+    rng: Rng = None,
 ) -> tuple[Array, Cache]:
-    """Compute a layer, A = act(W A_prev + b).
+    """Compute a layer, A = act(W A_prev + b), and drop some of its outputs if so asked.
 
     Parameters
     ----------
@@ -91,8 +110,18 @@ def linear_activation_forward(
         Weights.
     b : array_like, shape (n, 1), or a number
         Biases.
-    activation : {"sigmoid", "relu"}
-        The activation.
+    activation : str or tuple of callable
+        "sigmoid", "tanh", "relu", "leaky_relu" (0.01), "elu", "selu", "gelu", "silu", "softplus",
+        "mish", "linear" (or "identity") or "softmax", over the units of an example. Or a pair of
+        functions of arrays, ``(forward, backward)`` with ``A = forward(Z)`` and
+        ``dZ = backward(dA, Z)``: this layer's activation then runs in Python.
+    keep_prob : float
+        Dropout: the probability of an output to be kept, and then divided by it; above 0, at most
+        1.
+    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+        What draws the mask, ``rng.rand(n, m) < keep_prob``: a seed, as for ``numpy.random.seed``,
+        which gives the same mask at each call, or a generator, which goes on. By default a
+        generator of this module's own. NumPy's global generator is left alone.
 
     Returns
     -------
@@ -100,21 +129,33 @@ def linear_activation_forward(
         Of the type that NumPy promotes the arrays to, float32 or float64, and in the memory order
         of `A_prev`.
     cache : tuple
-        ``((A_prev, W, b), Z)``, for `linear_activation_backward`.
+        ``((A_prev, W, b), Z)``, for `linear_activation_backward`; with dropout ``((A_prev, W, b),
+        Z, D)``, of which D is the mask, an array of bool.
 
     Raises
     ------
     TypeError
         If an argument is no array of real numbers, or is masked.
     ValueError
-        If an argument is empty, the shapes do not fit, or the activation is unknown.
+        If an argument is empty, the shapes do not fit, the activation is unknown, or keep_prob is
+        out of range.
     """
-    code = _activation_code(activation)
-    return layer_forward(code, A_prev, W, b)
+    act = act_of(activation, keep_prob)
+    if type(act) is int:
+        return layer_forward(act, A_prev, W, b)
+    return special_forward(act, drawing(rng), A_prev, W, b)
 
 
-def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array, list[Cache]]:
-    """Compute the network's output: relu on the layers 1 to L-1, sigmoid on layer L.
+def L_model_forward(
+    X: ArrayLike,
+    parameters: Mapping[str, Any],
+    keep_prob: float | Sequence[float] = ALL,
+    *,
+    activation: Activation | Sequence[Activation] = HIDDEN,
+    output_activation: str = OUTPUT,
+    rng: Rng = None,
+) -> tuple[Array, list[Cache]]:
+    """Compute the network's output: relu on the layers 1 to L-1, sigmoid on layer L, or others.
 
     Parameters
     ----------
@@ -122,6 +163,15 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array,
         Input, one example a column.
     parameters : dict
         ``W1, b1, ..., WL, bL``, as `initialize_parameters_deep` returns them.
+    keep_prob : float or sequence of float
+        Dropout of the hidden layers: the probability of an output to be kept, for all of them or
+        one for each. The masks are drawn layer by layer, none where it is 1.
+    activation : str, tuple of callable, or sequence of them
+        The activation of all hidden layers or one for each, as in `linear_activation_forward`.
+    output_activation : {"sigmoid", "softmax", "identity", "linear"}
+        The activation of the output; "linear" is another name of "identity".
+    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+        What draws the masks, as in `linear_activation_forward`.
 
     Returns
     -------
@@ -135,23 +185,43 @@ def L_model_forward(X: ArrayLike, parameters: Mapping[str, Any]) -> tuple[Array,
     TypeError
         If an argument is no array of real numbers, or is masked.
     ValueError
-        If an array is missing or empty, or the shapes do not fit.
+        If an array is missing or empty, the shapes do not fit, an activation is unknown, or
+        keep_prob is out of range.
     """
     L = depth(parameters, "parameters")
+    acts: tuple[Any, ...]
+    draw: Any = None
+    if keep_prob is ALL and activation is HIDDEN and output_activation is OUTPUT:
+        acts = plain_acts(L)
+    else:
+        acts = acts_of(L, activation, output_activation, keep_prob)
+        draw = drawing(rng, alone=not any(map(has_pair, acts)))
     A: Any = X
     caches = []
-    for l, (W_name, b_name, *_) in enumerate(layer_names(L), 1):
+    for l, (W_name, b_name, _, _, _) in enumerate(layer_names(L), 1):
         try:
             W, b = parameters[W_name], parameters[b_name]
         except (KeyError, TypeError, IndexError):
             W, b = entry(parameters, W_name, "parameters"), entry(parameters, b_name, "parameters")
-        A, cache = layer_forward(RELU if l < L else SIGMOID, A, W, b, l)
+        act: Any = acts[l - 1]
+        if type(act) is int:
+            A, cache = layer_forward(act, A, W, b, l)
+        else:
+            A, cache = special_forward(act, draw, A, W, b, l)
         caches.append(cache)
     return A, caches
 
 
-def compute_cost(AL: ArrayLike, Y: ArrayLike) -> Array:
-    """Compute the cross-entropy cost, -mean(Y log(AL) + (1 - Y) log(1 - AL)).
+def compute_cost(
+    AL: ArrayLike,
+    Y: ArrayLike,
+    parameters: Mapping[str, Any] | None = None,
+    lambd: float = NONE,
+    *,
+    output_activation: str = OUTPUT,
+    reduction: str = MEAN,
+) -> Array:
+    """Compute the cross-entropy cost, -mean(Y log(AL) + (1 - Y) log(1 - AL)), or another.
 
     Parameters
     ----------
@@ -159,6 +229,15 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike) -> Array:
         Predicted probabilities. As the formula has it, 0 and 1 give an infinite cost or NaN.
     Y : array_like of as many elements
         Labels: 0 and 1, or probabilities; of any shape for one output unit, else of that of `AL`.
+    parameters : dict, optional
+        ``W1, b1, ..., WL, bL``, whose weights count with `lambd`.
+    lambd : float
+        L2: the cost has ``lambd / (2 m)`` times the sum of the squares of all weights too.
+    output_activation : {"sigmoid", "softmax", "identity", "linear"}
+        What the cost is of: for "softmax" it is ``-sum(Y log(AL)) / m``, in which 0 log 0 is 0 and
+        `Y` has one-hot columns or probabilities, for "identity" ``sum((AL - Y)^2) / (2 m)``.
+    reduction : {"mean", "sum"}
+        "sum" leaves out the 1 / m, of the weights' part too.
 
     Returns
     -------
@@ -170,8 +249,10 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike) -> Array:
     TypeError
         If an argument is no array of real numbers, or is masked.
     ValueError
-        If an argument is empty, or the sizes do not match.
+        If an argument is empty or out of range, the sizes do not match, or a name is unknown.
     """
+    if not (lambd is NONE and output_activation is OUTPUT and reduction is MEAN):
+        return cost_of(AL, Y, parameters, lambd, output_activation, reduction)
     cost = course.cross_entropy(AL, Y)
     if cost is None:
         cost = computed(course.cross_entropy, *output_arrays(AL, Y))
@@ -181,7 +262,9 @@ def compute_cost(AL: ArrayLike, Y: ArrayLike) -> Array:
 # ---------------------------------------------------------------------------------------- backward
 
 
-def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Array, Array, Array]:
+def linear_backward(
+    dZ: ArrayLike, cache: LinearCache, lambd: float = NONE
+) -> tuple[Array, Array, Array]:
     """Compute the gradients of the linear part of a layer.
 
     Parameters
@@ -190,6 +273,8 @@ def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Array, Array, Ar
         Gradient of the cost by Z, times m.
     cache : tuple
         ``(A_prev, W, b)``, from `linear_forward`.
+    lambd : float
+        L2: `dW` has ``lambd / m * W`` too.
 
     Returns
     -------
@@ -207,11 +292,16 @@ def linear_backward(dZ: ArrayLike, cache: LinearCache) -> tuple[Array, Array, Ar
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    return layer_backward(IDENTITY, dZ, (cache, dZ))
+    lambd = lambd if lambd is NONE else penalty(lambd)
+    return layer_backward(IDENTITY, dZ, (cache, dZ), lambd)
 
 
 def linear_activation_backward(
-    dA: ArrayLike, cache: Cache, activation: Activation
+    dA: ArrayLike,
+    cache: Cache,
+    activation: Activation,
+    lambd: float = NONE,
+    keep_prob: float = ALL,
 ) -> tuple[Array, Array, Array]:
     """Compute the gradients of a layer.
 
@@ -220,9 +310,14 @@ def linear_activation_backward(
     dA : array_like, shape (n, m)
         Gradient of the cost by A, times m.
     cache : tuple
-        ``((A_prev, W, b), Z)``, from `linear_activation_forward`.
-    activation : {"sigmoid", "relu"}
-        The activation.
+        ``((A_prev, W, b), Z)`` or ``((A_prev, W, b), Z, D)``, from `linear_activation_forward`.
+    activation : str or tuple of callable
+        The activation, as in `linear_activation_forward`. That of softmax is the product with its
+        Jacobian.
+    lambd : float
+        L2: `dW` has ``lambd / m * W`` too.
+    keep_prob : float
+        Dropout: the gradient of what was dropped is 0, that of the rest is divided by this.
 
     Returns
     -------
@@ -238,13 +333,26 @@ def linear_activation_backward(
     TypeError
         If an argument is no array of real numbers, or is masked.
     ValueError
-        If an argument is empty, the shapes do not fit, or the activation is unknown.
+        If an argument is empty, the shapes do not fit, the activation is unknown, a number is out
+        of range, or the cache has a mask without a keep_prob below 1, or the reverse.
     """
-    code = _activation_code(activation)
-    return layer_backward(code, dA, cache)
+    act = act_of(activation, keep_prob)
+    lambd = lambd if lambd is NONE else penalty(lambd)
+    if type(act) is int:
+        return layer_backward(act, dA, cache, lambd)
+    return special_backward(act, dA, cache, lambd)[:3]
 
 
-def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> dict[str, Array]:
+def L_model_backward(
+    AL: ArrayLike,
+    Y: ArrayLike,
+    caches: Sequence[Cache],
+    lambd: float = NONE,
+    keep_prob: float | Sequence[float] = ALL,
+    *,
+    activation: Activation | Sequence[Activation] = HIDDEN,
+    output_activation: str = OUTPUT,
+) -> dict[str, Array]:
     """Compute the gradients of the cost by every parameter and activation.
 
     Parameters
@@ -255,196 +363,55 @@ def L_model_backward(AL: ArrayLike, Y: ArrayLike, caches: Sequence[Cache]) -> di
         Labels: 0 and 1, or probabilities; of any shape for one output unit, else of that of `AL`.
     caches : list of tuple
         From `L_model_forward`.
+    lambd : float
+        L2: the gradients are those of the cost with `lambd`, ``dW`` with ``lambd / m * W``.
+    keep_prob : float or sequence of float
+        The forward pass's.
+    activation : str, tuple of callable, or sequence of them
+        The forward pass's.
+    output_activation : {"sigmoid", "softmax", "identity", "linear"}
+        The forward pass's. For all but "sigmoid" the gradient begins with ``dZL = AL - Y``.
 
     Returns
     -------
     grads : dict of ndarray
         ``dA0 .. dA(L-1)``, ``dW1 .. dWL`` and ``db1 .. dbL``. Each has the memory order of the
-        array in the caches that it belongs to.
+        array in the caches that it belongs to. Where outputs are dropped, ``dA`` is that of the
+        layer's output before: its mask and division are done.
 
     Raises
     ------
     TypeError
         If an argument is no array of real numbers, or is masked.
     ValueError
-        If an argument is empty, or the shapes do not fit.
+        If an argument is empty or out of range, the shapes do not fit, an activation is unknown, or
+        a cache has a mask without a keep_prob below 1, or the reverse.
     """
-    if not isinstance(caches, Sequence) or len(caches) == 0:
+    if (caches.__class__ is not list and not isinstance(caches, Sequence)) or len(caches) == 0:
         raise ValueError("caches must be the list of caches that L_model_forward returns")
     L = len(caches)
-    dA = course.cross_entropy_backward(AL, Y)
-    if dA is None:
-        dA = computed(course.cross_entropy_backward, *output_arrays(AL, Y))
+    acts: tuple[Any, ...]
+    if keep_prob is ALL and activation is HIDDEN and output_activation is OUTPUT:
+        acts = plain_acts(L)
+        dA = course.cross_entropy_backward(AL, Y)
+        if dA is None:
+            dA = computed(course.cross_entropy_backward, *output_arrays(AL, Y))
+    else:
+        acts = acts_of(L, activation, output_activation, keep_prob, backward=True)
+        dA = output_gradient(AL, Y, output_of(output_activation))
+    lambd = lambd if lambd is NONE else penalty(lambd)
     grads = {}
     names = layer_names(L)
     for l in range(L, 0, -1):
         _, _, dW_name, db_name, dA_name = names[l - 1]
-        dA, dW, db = layer_backward(SIGMOID if l == L else RELU, dA, caches[l - 1], l)
+        act: Any = acts[l - 1]
+        if type(act) is int:
+            dA, dW, db = layer_backward(act, dA, caches[l - 1], lambd, l)
+        else:
+            dA, dW, db, left = special_backward(act, dA, caches[l - 1], lambd, l)
+            if left is not None:
+                grads[names[l][4]] = left
         grads[dA_name] = dA
         grads[dW_name] = dW
         grads[db_name] = db
     return grads
-
-
-# ------------------------------------------------------------------------------------- elementwise
-
-
-def sigmoid(Z: ArrayLike) -> tuple[Array, Array]:
-    """Compute 1 / (1 + exp(-Z)), without overflow, to within 2 units in the last place.
-
-    Parameters
-    ----------
-    Z : array_like
-        Any shape. NaN passes through.
-
-    Returns
-    -------
-    A : ndarray
-        Of the shape of `Z`.
-    cache : ndarray
-        `Z`, for `sigmoid_backward`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If Z is no array of real numbers, is masked or is empty.
-    """
-    return _activate(SIGMOID, Z)
-
-
-def relu(Z: ArrayLike) -> tuple[Array, Array]:
-    """Compute max(0, Z).
-
-    Parameters
-    ----------
-    Z : array_like
-        Any shape. NaN passes through.
-
-    Returns
-    -------
-    A : ndarray
-        Of the shape of `Z`.
-    cache : ndarray
-        `Z`, for `relu_backward`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If Z is no array of real numbers, is masked or is empty.
-    """
-    return _activate(RELU, Z)
-
-
-def sigmoid_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
-    """Compute dZ = dA s (1 - s), with s = sigmoid(Z).
-
-    Parameters
-    ----------
-    dA : array_like
-        Gradient of the cost by A.
-    cache : array_like, of the shape of `dA`
-        Z, from `sigmoid`.
-
-    Returns
-    -------
-    dZ : ndarray
-        Of the shape of `Z`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no array of real numbers, is masked or empty, or the shapes differ.
-    """
-    return _activate_backward(SIGMOID, dA, cache)
-
-
-def relu_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
-    """Compute dZ = 0 where Z <= 0, else dA.
-
-    Parameters
-    ----------
-    dA : array_like
-        Gradient of the cost by A.
-    cache : array_like, of the shape of `dA`
-        Z, from `relu`.
-
-    Returns
-    -------
-    dZ : ndarray
-        Of the shape of `Z`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no array of real numbers, is masked or empty, or the shapes differ.
-    """
-    return _activate_backward(RELU, dA, cache)
-
-
-# ----------------------------------------------------------------------------------------- helpers
-
-
-def _activation_code(activation: object) -> int:
-    try:
-        return _ACTIVATIONS[activation]  # type: ignore[index]
-    except (KeyError, TypeError):
-        known = ", ".join(map(repr, sorted(_ACTIVATIONS)))
-        raise ValueError(f"activation must be one of {known}, got {activation!r}") from None
-
-
-def layer_forward(code: int, A_prev: Any, W: Any, b: Any, l: int = 0) -> tuple[Array, Cache]:
-    """Compute layer l of a model, or a layer on its own if l is 0."""
-    results = course.layer_forward(code, A_prev, W, b)
-    if results is None:
-        names = ("A" if code == IDENTITY else "A_prev", "W", "b")
-        if l:
-            names = (f"A{l - 1}" if l > 1 else "X", f"W{l}", f"b{l}")
-        A_prev, W, b = layer_arrays(A_prev, W, b, names)
-        results = computed(course.layer_forward, code, A_prev, W, b)
-    A, Z = results
-    return A, ((A_prev, W, b), Z)
-
-
-def layer_backward(code: int, dA: Any, cache: Any, l: int = 0) -> tuple[Array, Array, Array]:
-    """Compute the gradients of layer l of a model, or of a layer on its own if l is 0."""
-    try:
-        (A_prev, W, _), Z = cache
-    except (TypeError, ValueError):
-        raise _cache_error(code, cache, l) from None
-    results = course.layer_backward(code, dA, Z, A_prev, W)
-    if results is None:
-        of = f" of caches[{l - 1}]" if l else ""
-        gradient = f"dA{l}" if l else "dZ" if code == IDENTITY else "dA"
-        names = (gradient, "Z" + of, "A_prev" + of, "W" + of)
-        arrays = layer_gradient_arrays(dA, Z, A_prev, W, names)
-        results = computed(course.layer_backward, code, *arrays)
-    return results
-
-
-def _cache_error(code: int, cache: Any, l: int) -> ValueError:
-    name = f"caches[{l - 1}]" if l else "cache"
-    try:
-        _, _ = cache
-    except (TypeError, ValueError):
-        form = "((A_prev, W, b), Z), as linear_activation_forward returns it"
-    else:
-        name = name if code == IDENTITY else f"{name}[0]"
-        form = "(A_prev, W, b), as linear_forward returns it"
-    return ValueError(f"{name} must be {form}")
-
-
-def _activate(code: int, Z: Any) -> tuple[Array, Array]:
-    A = course.activate(code, Z)
-    if A is None:
-        (Z,) = elements(Z=Z)
-        A = as_shaped(computed(course.activate, code, as_matrix(Z)), Z)
-    return A, Z
-
-
-def _activate_backward(code: int, dA: Any, cache: Any) -> Array:
-    dZ = course.activate_backward(code, dA, cache)
-    if dZ is None:
-        dA, Z = elements(dA=dA, cache=cache)
-        matrices = as_matrix(dA), as_matrix(Z)
-        dZ = as_shaped(computed(course.activate_backward, code, *matrices), Z)
-    return dZ

@@ -74,6 +74,10 @@ ROOMS = {
         "batches": {"generators"},
         "updates": set(),
         "vectors": set(),
+        "elementwise": set(),
+        "masks": {"generators"},
+        "layers": {"masks"},
+        "costs": {"layers"},
     },
     "_fit": {
         "names": set(),

@@ -32,6 +32,12 @@ cdef enum Activation:
     SILU
     SOFTPLUS
     MISH
+    SOFTMAX    # over the units of an example, in the course's functions alone
+
+
+cdef inline bint keeps_output(Activation act) noexcept nogil:
+    # whether the derivative is a function of a, of which z does not tell it as well
+    return act == TANH or act == ELU or act == SELU or act == SOFTPLUS
 
 
 cdef inline floating relu_point(floating z) noexcept nogil:

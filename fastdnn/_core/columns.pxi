@@ -8,37 +8,51 @@ cdef inline bint one_unit_a_row(Py_ssize_t n, Py_ssize_t m, bint trans) noexcept
 
 
 cdef void layer_forward(
-    int threads, Activation act, const Matrix *A_prev, const Matrix *W, const floating *b,
-    const Matrix *Z, const Matrix *A,
+    int threads, Activation act, const Dropout *dropout, const Matrix *A_prev, const Matrix *W,
+    const floating *b, const Matrix *Z, const Matrix *A,
 ) noexcept nogil:
-    # Z := W A_prev + b, A := act(Z)
+    # Z := W A_prev + b, A := act(Z), and what dropout leaves of that
     cdef:
         Py_ssize_t n = Z.rows, m = Z.cols
         bint unit_rows = one_unit_a_row(n, m, Z.trans)
         floating *z = <floating *> Z.data
     multiply(threads, n, W.trans, A_prev.trans, Z.trans, n, m, W.cols, <floating> 1,
              <const floating *> W.data, <const floating *> A_prev.data, <floating> 0, z)
-    bias_activate(act, unit_rows, n if unit_rows else m, m if unit_rows else n, b, z,
-                  <floating *> A.data)
+    if dropout.kept == NULL and act != SOFTMAX:
+        bias_activate(act, unit_rows, n if unit_rows else m, m if unit_rows else n, b, z,
+                      <floating *> A.data)
+    else:
+        activate_kept(act, dropout, unit_rows, n if unit_rows else m, m if unit_rows else n, b, z,
+                      <floating *> A.data)
 
 
 cdef void layer_backward(
-    int threads, Activation act, const Matrix *dA, const Matrix *Z, const Matrix *dZ,
-    const Matrix *A_prev, const Matrix *W, const Matrix *dA_prev, const Matrix *dW, floating *db,
+    int threads, Activation act, double lambd, const Dropout *dropout, const Matrix *dA,
+    const Matrix *Z, const Matrix *dZ, const Matrix *A_prev, const Matrix *W,
+    const Matrix *dA_prev, const Matrix *dW, floating *db,
 ) noexcept nogil:
-    # dZ := dA * act'(Z), db := sum of dZ / m, dW := dZ A_prev^T / m, dA_prev := W^T dZ
-    # with IDENTITY dZ is dA, and neither Z nor memory for dZ is needed
+    # dA := what dropout leaves of it, dZ := dA * act'(Z), db := sum of dZ / m,
+    # dW := dZ A_prev^T / m + lambd / m W, dA_prev := W^T dZ
+    # with IDENTITY and no mask dZ is dA, and Z is not read
     cdef:
         Py_ssize_t n = W.rows, n_prev = W.cols, m = A_prev.cols
-        bint unit_rows = one_unit_a_row(n, m, dA.trans)
+        bint unit_rows = one_unit_a_row(n, m, dZ.trans)
         double scale = 1.0 / m
-        const floating *delta = <const floating *> (dA.data if act == IDENTITY else dZ.data)
+        const floating *dA_data = <const floating *> dA.data
+        const floating *delta = <const floating *> dZ.data
+    if dropout.kept != NULL or act == SOFTMAX or keeps_output(act):
+        derive_kept(act, dropout, unit_rows, n, m, dA_data, <const floating *> Z.data,
+                    <floating *> dZ.data)
+        act, dA_data = IDENTITY, delta
     bias_activate_backward(
         act, unit_rows, n if unit_rows else m, m if unit_rows else n, scale,
-        <const floating *> dA.data, <const floating *> Z.data, <floating *> dZ.data, db)
-    multiply(threads, n, dA.trans, not A_prev.trans, dW.trans, n, n_prev, m, <floating> scale,
+        dA_data, <const floating *> Z.data, <floating *> dZ.data, db)
+    multiply(threads, n, dZ.trans, not A_prev.trans, dW.trans, n, n_prev, m, <floating> scale,
              delta, <const floating *> A_prev.data, <floating> 0, <floating *> dW.data)
-    multiply(threads, n_prev, not W.trans, dA.trans, dA_prev.trans, n_prev, m, n, <floating> 1,
+    if lambd != 0:
+        add_scaled(n * n_prev, <floating> (lambd * scale), <const floating *> W.data,
+                   <floating *> dW.data)
+    multiply(threads, n_prev, not W.trans, dZ.trans, dA_prev.trans, n_prev, m, n, <floating> 1,
              <const floating *> W.data, delta, <floating> 0, <floating *> dA_prev.data)
 
 
@@ -85,6 +99,12 @@ cdef double pair(
         activate_backward(act, size, x, y, out)
     elif pairing == CROSS_ENTROPY:
         return cross_entropy(size, x, y)
+    elif pairing == CATEGORICAL:
+        return categorical(size, x, y)
+    elif pairing == SQUARED:
+        return squared(size, x, y)
+    elif pairing == DOT:
+        return dot(size, x, y)
     elif pairing == CROSS_ENTROPY_BACKWARD:
         cross_entropy_backward(size, x, y, out)
     else:

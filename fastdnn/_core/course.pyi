@@ -9,17 +9,36 @@ _MaybeNone: TypeAlias = Any
 _Names: TypeAlias = tuple[tuple[str, str, str, str, str], ...]
 
 ACTIVATIONS: Final[dict[str, int]]
+OVER_UNITS: Final[int]
+COSTS: Final[dict[str, int]]
+PRODUCTS: Final[int]
 
 def layer_forward(
     activation: int, A_prev: object, W: object, b: object
 ) -> tuple[_Array, _Array] | _MaybeNone: ...
+def dropped_layer_forward(
+    activation: int, A_prev: object, W: object, b: object, D: object, keep: float
+) -> tuple[_Array, _Array] | _MaybeNone: ...
 def layer_backward(
-    activation: int, dA: object, Z: object, A_prev: object, W: object
+    activation: int, dA: object, Z: object, A_prev: object, W: object, lambd: float = 0
 ) -> tuple[_Array, _Array, _Array] | _MaybeNone: ...
+def dropped_layer_backward(
+    activation: int,
+    dA: object,
+    Z: object,
+    A_prev: object,
+    W: object,
+    lambd: float,
+    D: object,
+    keep: float,
+    in_place: bool,
+) -> tuple[_Array, _Array, _Array, _Array | None] | _MaybeNone: ...
 def activate(activation: int, Z: object) -> _Array | _MaybeNone: ...
 def activate_backward(activation: int, dA: object, Z: object) -> _Array | _MaybeNone: ...
 def cross_entropy(AL: object, Y: object) -> _Array | _MaybeNone: ...
 def cross_entropy_backward(AL: object, Y: object) -> _Array | _MaybeNone: ...
+def total(summed: int, X: object, Y: object) -> float | _MaybeNone: ...
+def are_distributions(Y: object) -> bool | _MaybeNone: ...
 def descend(learning_rate: float, P: object, dP: object) -> _Array | _MaybeNone: ...
 def momentum(
     layers: _Names, beta: float, learning_rate: float, parameters: object, grads: object, v: object

@@ -4,24 +4,49 @@ from cpython.buffer cimport (
     PyBUF_STRIDES, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer,
 )
 
+from libc.math cimport fabs
+
 import numpy
 
 from fastdnn._core cimport levels
-from fastdnn._core.activations cimport IDENTITY, RELU, SIGMOID_Z, Activation
-from fastdnn._core.memory cimport LIMIT, look
+from fastdnn._core.activations cimport (
+    ELU, GELU, IDENTITY, LEAKY_RELU, MISH, RELU, SELU, SIGMOID_Z, SILU, SOFTMAX, SOFTPLUS, TANH,
+    Activation,
+)
+from fastdnn._core.memory cimport LIMIT, aligned, look
 from fastdnn._core.spec cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, SHORT, TILED, Descent, Matrix, Pairing,
+    CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, SHORT, SQUARED, TILED,
+    Descent, Dropout, Matrix, Pairing,
 )
 from fastdnn._core.workers cimport get_threads
 
 # the codes of the activations; the first one stands for no activation
-ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "sigmoid": SIGMOID_Z}
+ACTIVATIONS = {
+    "identity": IDENTITY,
+    "sigmoid": SIGMOID_Z,
+    "tanh": TANH,
+    "relu": RELU,
+    "leaky_relu": LEAKY_RELU,
+    "elu": ELU,
+    "selu": SELU,
+    "gelu": GELU,
+    "silu": SILU,
+    "softplus": SOFTPLUS,
+    "mish": MISH,
+}
+# not of elements, but of the units of an example
+OVER_UNITS = SOFTMAX
+# the codes of the sums that `total` makes
+COSTS = {"sigmoid": CROSS_ENTROPY, "softmax": CATEGORICAL, "identity": SQUARED}
+PRODUCTS = DOT
 
 cdef:
     object ndarray = numpy.ndarray
     object empty = numpy.empty
+    object as_array = numpy.array
     object float32 = numpy.dtype("float32")
     object float64 = numpy.dtype("float64")
+    object boolean = numpy.dtype("bool")
 
 
 # -------------------------------------------------------------------------------------------- doors
@@ -40,9 +65,17 @@ cdef bint _look(object array, Matrix *matrix) except -1:
     # a subclass may give its memory another meaning, as a masked array does
     if type(array) is not ndarray:
         return False
-    matrix.type = look(array, &buffer)
-    if matrix.type == 0:
-        return False
+    dtype = array.dtype
+    if dtype is float64 or dtype is float32:
+        # NumPy would write the format anew at each look
+        PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES)
+        matrix.type = b'd' if dtype is float64 else b'f'
+        if not aligned(&buffer):
+            matrix.type = 0
+    else:
+        matrix.type = look(array, &buffer)
+        if matrix.type == 0:
+            return False
     fits = (buffer.ndim == 2 and matrix.type in b"fd"
             and 0 < buffer.shape[0] <= LIMIT and 0 < buffer.shape[1] <= LIMIT)
     if fits:
@@ -107,9 +140,40 @@ cdef object _laid(object array, Matrix *matrix, bint trans):
     return array
 
 
+cdef object _mask(object D, const Matrix *like, bint trans, const unsigned char **kept):
+    # a mask of the matrix's shape, laid in this order: D itself or a copy; or None
+    cdef:
+        Py_buffer buffer
+        bint fits, laid
+    if type(D) is not ndarray or D.dtype is not boolean:
+        return None
+    PyObject_GetBuffer(D, &buffer, PyBUF_STRIDES)
+    fits = (buffer.ndim == 2 and buffer.shape[0] == like.rows and buffer.shape[1] == like.cols
+            and buffer.itemsize == 1)
+    laid = PyBuffer_IsContiguous(&buffer, b'F' if trans else b'C')
+    kept[0] = <const unsigned char *> buffer.buf
+    PyBuffer_Release(&buffer)
+    if fits and not laid:
+        return _mask(D.copy("F" if trans else "C"), like, trans, kept)
+    return D if fits else None
+
+
 def layer_forward(int activation, A_prev, W, b):
     """A, Z with Z = W A_prev + b, A = act(Z); with the identity A is Z."""
-    cdef Matrix a_prev, w, bias, z, a
+    return _layer_forward(activation, A_prev, W, b, None, 1)
+
+
+def dropped_layer_forward(int activation, A_prev, W, b, D, double keep):
+    """A, Z with A = act(Z) / keep where the mask D, a matrix of bool, is True, else 0."""
+    return _layer_forward(activation, A_prev, W, b, D, keep)
+
+
+cdef object _layer_forward(
+    int activation, object A_prev, object W, object b, object D, double keep,
+):
+    cdef:
+        Matrix a_prev, w, bias, z, a
+        Dropout dropout
     if not (_look(W, &w) and _look(A_prev, &a_prev)
             and a_prev.type == w.type and a_prev.rows == w.cols
             and _look_like(b, &w, w.rows, 1, &bias)):
@@ -118,24 +182,51 @@ def layer_forward(int activation, A_prev, W, b):
     W = _laid(W, &w, w.trans)
     b = _laid(b, &bias, False)
     Z = _new(&a_prev, w.rows, a_prev.cols, a_prev.trans, &z)
+    dropout.kept = NULL
+    if D is not None:
+        dropout.keep = keep
+        D = _mask(D, &z, z.trans, &dropout.kept)
+        if D is None:
+            return None
     A = Z
-    if activation == IDENTITY:
+    if activation == IDENTITY and D is None:
         a = z
     else:
         A = _new(&a_prev, w.rows, a_prev.cols, a_prev.trans, &a)
     cdef int threads = _threads()
     with nogil:
         levels.verbs.layer_forward(
-            threads, <Activation> activation, &a_prev, &w, &bias, &z, &a)
+            threads, <Activation> activation, &dropout, &a_prev, &w, &bias, &z, &a)
     return A, Z
 
 
-def layer_backward(int activation, dA, Z, A_prev, W):
-    """dA_prev, dW, db with dZ = dA * act'(Z), dA_prev = W^T dZ, dW = dZ A_prev^T / m, db = mean dZ.
+def layer_backward(int activation, dA, Z, A_prev, W, double lambd=0):
+    """dA_prev, dW, db with dZ = dA * act'(Z), dA_prev = W^T dZ, db = mean dZ and
+    dW = dZ A_prev^T / m + lambd / m W.
 
     With the identity dA is dZ, and Z is not read.
     """
-    cdef Matrix da, z, dz, a_prev, w, da_prev, dw, bias
+    return _layer_backward(activation, dA, Z, A_prev, W, lambd, None, 1, False)
+
+
+def dropped_layer_backward(
+    int activation, dA, Z, A_prev, W, double lambd, D, double keep, bint in_place,
+):
+    """What layer_backward returns of dA / keep where the mask D is True, else 0, and that.
+
+    In place dA itself becomes that, and dZ has its memory order; else it is not returned.
+    """
+    return _layer_backward(activation, dA, Z, A_prev, W, lambd, D, keep, in_place)
+
+
+cdef object _layer_backward(
+    int activation, object dA, object Z, object A_prev, object W, double lambd, object D,
+    double keep, bint in_place,
+):
+    cdef:
+        Matrix da, z, dz, a_prev, w, da_prev, dw, bias, left_of_dA
+        Dropout dropout
+        bint trans
     if not (_look(W, &w) and _look(A_prev, &a_prev)
             and a_prev.type == w.type and a_prev.rows == w.cols
             and _look_like(dA, &w, w.rows, a_prev.cols, &da)
@@ -143,24 +234,48 @@ def layer_backward(int activation, dA, Z, A_prev, W):
         return None
     A_prev = _laid(A_prev, &a_prev, a_prev.trans)
     W = _laid(W, &w, w.trans)
-    if activation == IDENTITY:
+    if activation == IDENTITY and D is None:
         dA = _laid(dA, &da, da.trans)
         dz = da
     else:
-        Z = _laid(Z, &z, z.trans)
-        _dZ = _new(&z, z.rows, z.cols, z.trans, &dz)
-        if not da.whole or da.trans != z.trans:
+        in_place = in_place and da.whole
+        trans = da.trans if in_place else z.trans
+        Z = _laid(Z, &z, trans)
+        _dZ = _new(&z, z.rows, z.cols, trans, &dz)
+        if da.whole and da.trans == trans:
+            pass
+        elif activation == SOFTMAX:
+            dA = _laid(dA, &da, trans)
+        else:
             # dA's copy lies in the memory of dZ, which is then computed in place
             with nogil:
                 levels.verbs.lay(&da, &dz)
             da = dz
+    dropout.kept = NULL
+    dropout.dA = da.data
+    left = None
+    if D is not None:
+        dropout.keep = keep
+        D = _mask(D, &dz, dz.trans, &dropout.kept)
+        if D is None:
+            return None
+        if in_place:
+            left = dA
+        elif activation == SOFTMAX:
+            _left = _new(&z, z.rows, z.cols, z.trans, &left_of_dA)
+            dropout.dA = left_of_dA.data
+        else:
+            dropout.dA = dz.data
     dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, a_prev.trans, &da_prev)
     dW = _new(&w, w.rows, w.cols, w.trans, &dw)
     db = _new(&w, w.rows, 1, False, &bias)
     cdef int threads = _threads()
     with nogil:
         levels.verbs.layer_backward(
-            threads, <Activation> activation, &da, &z, &dz, &a_prev, &w, &da_prev, &dw, &bias)
+            threads, <Activation> activation, lambd, &dropout, &da, &z, &dz, &a_prev, &w, &da_prev,
+            &dw, &bias)
+    if D is not None:
+        return dA_prev, dW, db, left
     return dA_prev, dW, db
 
 
@@ -183,12 +298,48 @@ def activate_backward(int activation, dA, Z):
 
 def cross_entropy(AL, Y):
     """Sum of -(Y log(AL) + (1 - Y) log(1 - AL)), divided by the number of columns."""
-    return _paired(CROSS_ENTROPY, IDENTITY, 0, AL, Y)
+    return _paired(CROSS_ENTROPY, IDENTITY, MEAN, AL, Y)
 
 
 def cross_entropy_backward(AL, Y):
     """dAL = -(Y / AL - (1 - Y) / (1 - AL))."""
     return _paired(CROSS_ENTROPY_BACKWARD, IDENTITY, 0, AL, Y)
+
+
+def total(int summed, X, Y):
+    """The sum of a cost, by its code in COSTS, over the elements of X and Y; or of X * Y."""
+    return _paired(<Pairing> summed, IDENTITY, 0, X, Y)
+
+
+def are_distributions(Y):
+    """Whether no element is below 0 and each column sums to 1, to within 1e-4."""
+    cdef:
+        Matrix y
+        bint fit
+    if not _look(Y, &y):
+        return None
+    with nogil:
+        fit = _sum_to_one(&y)
+    return fit
+
+
+cdef bint _sum_to_one(const Matrix *Y) noexcept nogil:
+    cdef:
+        Py_ssize_t j
+        double value, sum_
+        const char *data
+    for j in range(Y.cols):
+        data = <const char *> Y.data + j * Y.col
+        sum_ = 0
+        for _ in range(Y.rows):
+            value = (<const float *> data)[0] if Y.type == b'f' else (<const double *> data)[0]
+            if not value >= 0:
+                return False
+            sum_ += value
+            data += Y.row
+        if not fabs(sum_ - 1) <= 1e-4:
+            return False
+    return True
 
 
 def descend(double learning_rate, P, dP):
@@ -264,6 +415,10 @@ cdef inline bint _has_rows(const Matrix *matrix, bint trans) noexcept nogil:
             and (matrix.rows if trans else matrix.cols) >= SHORT)
 
 
+cdef enum:
+    MEAN = 1  # the rate of a sum that is divided by the number of columns, and an array
+
+
 cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
     # the pairing's result for X and Y, in the order of X
     cdef:
@@ -273,7 +428,8 @@ cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
         return None
     if not _has_rows(&x, x.trans):
         X = _laid(X, &x, x.trans)
-    if pairing == CROSS_ENTROPY:
+    cdef bint sums = pairing in (CROSS_ENTROPY, CATEGORICAL, SQUARED, DOT)
+    if sums:
         if x.rows * x.cols > TILED and not _has_rows(&y, x.trans):
             Y = _laid(Y, &y, x.trans)
         out.data = x.data  # never written to
@@ -281,8 +437,10 @@ cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
         made = _new(&x, x.rows, x.cols, x.trans, &out)
     with nogil:
         total = levels.verbs.pair(pairing, <Activation> activation, rate, &x, &y, &out)
-    if pairing == CROSS_ENTROPY:
-        return numpy.array(total / x.cols, float32 if x.type == b'f' else float64)
+    if sums and rate == MEAN:
+        return as_array(total / x.cols, float32 if x.type == b'f' else float64)
+    if sums:
+        return total
     return made
 
 

@@ -19,8 +19,8 @@ from libc.string cimport memcpy
 
 from fastdnn._core cimport blas
 from fastdnn._core.activations cimport (
-    IDENTITY, RELU, SIGMOID, Activation, activate, activate_backward, relu_backward_point,
-    relu_point,
+    IDENTITY, RELU, SIGMOID, SOFTMAX, Activation, activate, activate_backward, keeps_output,
+    relu_backward_point, relu_point,
 )
 from fastdnn._core.blas cimport blas_int
 from fastdnn._core.costs cimport SOFTMAX_CROSS_ENTROPY, Cost, cost_terms
@@ -29,10 +29,10 @@ from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
-    BLOCK, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, FIRST, OUTPUT_EXP,
-    OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, TILED, WHOLE, BitGenerator, Caches,
-    Descent, Job, Layer, Matrix, Net, Pairing, Share, Slot, Targets, Verbs, block_rows,
-    reads_nonzeros,
+    BLOCK, CATEGORICAL, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FIRST,
+    OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, SQUARED, TILED, WHOLE,
+    BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net, Pairing, Share, Slot, Targets,
+    Verbs, block_rows, reads_nonzeros,
 )
 from fastdnn._core.team cimport share, wait
 
@@ -65,6 +65,7 @@ include "products.pxi"
 include "choice.pxi"
 include "sparse.pxi"
 include "output.pxi"
+include "dropout.pxi"
 include "columns.pxi"
 include "step.pxi"
 include "gram.pxi"

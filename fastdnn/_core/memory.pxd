@@ -12,6 +12,18 @@ cdef enum:
     LIMIT = 0x7fffffff  # the largest dimension that a BLAS with 32-bit sizes can count
 
 
+cdef inline bint aligned(const Py_buffer *buffer) noexcept:
+    cdef:
+        size_t places = <size_t> buffer.buf
+        int i
+    for i in range(buffer.ndim):
+        # the stride of a dimension of 1 means nothing
+        if buffer.shape[i] > 1:
+            places |= <size_t> buffer.strides[i]
+    # element sizes are powers of 2
+    return places & <size_t> (buffer.itemsize - 1) == 0
+
+
 cdef inline char look(object array, Py_buffer *buffer) except? -1:
     # The element type of an array, whose buffer the caller then releases, or 0. The memory
     # outlives the buffer: the caller holds the array, as for any NumPy function.
@@ -40,17 +52,10 @@ cdef inline char _unusual(const Py_buffer *buffer) noexcept:
     cdef:
         const char *format = buffer.format
         char order = b'>'
-        size_t places = <size_t> buffer.buf
-        int i
     if PY_LITTLE_ENDIAN:
         order = b'<'
     if format[0] == order or format[0] == b'=':
-        for i in range(buffer.ndim):
-            # the stride of a dimension of 1 means nothing
-            if buffer.shape[i] > 1:
-                places |= <size_t> buffer.strides[i]
-        # element sizes are powers of 2
-        if places & <size_t> (buffer.itemsize - 1):
+        if not aligned(buffer):
             return 0
         format += 1
     if format[0] == 0 or format[1] != 0:

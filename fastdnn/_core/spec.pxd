@@ -45,11 +45,21 @@ cdef struct Matrix:
     void *data
 
 
+cdef struct Dropout:
+    # of a layer of the course
+    const unsigned char *kept  # a mask, laid as the layer's outputs; NULL: none is dropped
+    double keep                # the probability of an output to be kept
+    void *dA                   # dA as it is after the mask goes here, which may be dA itself
+
+
 cdef enum Pairing:
     DERIVE
     CROSS_ENTROPY
     CROSS_ENTROPY_BACKWARD
     DESCEND
+    CATEGORICAL   # the cost of softmax
+    SQUARED
+    DOT
 
 
 cdef struct Descent:
@@ -244,13 +254,13 @@ cdef struct Verbs:
     ) noexcept nogil
     # one layer, one example a column; BLAS has so many threads
     void (*layer_forward)(
-        int threads, Activation act, const Matrix *A_prev, const Matrix *W, const Matrix *b,
-        const Matrix *Z, const Matrix *A,
+        int threads, Activation act, const Dropout *dropout, const Matrix *A_prev,
+        const Matrix *W, const Matrix *b, const Matrix *Z, const Matrix *A,
     ) noexcept nogil
     void (*layer_backward)(
-        int threads, Activation act, const Matrix *dA, const Matrix *Z, const Matrix *dZ,
-        const Matrix *A_prev, const Matrix *W, const Matrix *dA_prev, const Matrix *dW,
-        const Matrix *db,
+        int threads, Activation act, double lambd, const Dropout *dropout, const Matrix *dA,
+        const Matrix *Z, const Matrix *dZ, const Matrix *A_prev, const Matrix *W,
+        const Matrix *dA_prev, const Matrix *dW, const Matrix *db,
     ) noexcept nogil
     # A := act(Z)
     void (*activate)(Activation act, const Matrix *Z, const Matrix *A) noexcept nogil

@@ -54,24 +54,26 @@ cdef void _span(
 
 
 cdef void _layer_forward(
-    int threads, Activation act, const Matrix *A_prev, const Matrix *W, const Matrix *b,
-    const Matrix *Z, const Matrix *A,
+    int threads, Activation act, const Dropout *dropout, const Matrix *A_prev, const Matrix *W,
+    const Matrix *b, const Matrix *Z, const Matrix *A,
 ) noexcept nogil:
     if W.type == b'f':
-        layer_forward(threads, act, A_prev, W, <const float *> b.data, Z, A)
+        layer_forward(threads, act, dropout, A_prev, W, <const float *> b.data, Z, A)
     else:
-        layer_forward(threads, act, A_prev, W, <const double *> b.data, Z, A)
+        layer_forward(threads, act, dropout, A_prev, W, <const double *> b.data, Z, A)
 
 
 cdef void _layer_backward(
-    int threads, Activation act, const Matrix *dA, const Matrix *Z, const Matrix *dZ,
-    const Matrix *A_prev, const Matrix *W, const Matrix *dA_prev, const Matrix *dW,
-    const Matrix *db,
+    int threads, Activation act, double lambd, const Dropout *dropout, const Matrix *dA,
+    const Matrix *Z, const Matrix *dZ, const Matrix *A_prev, const Matrix *W,
+    const Matrix *dA_prev, const Matrix *dW, const Matrix *db,
 ) noexcept nogil:
     if W.type == b'f':
-        layer_backward(threads, act, dA, Z, dZ, A_prev, W, dA_prev, dW, <float *> db.data)
+        layer_backward(threads, act, lambd, dropout, dA, Z, dZ, A_prev, W, dA_prev, dW,
+                       <float *> db.data)
     else:
-        layer_backward(threads, act, dA, Z, dZ, A_prev, W, dA_prev, dW, <double *> db.data)
+        layer_backward(threads, act, lambd, dropout, dA, Z, dZ, A_prev, W, dA_prev, dW,
+                       <double *> db.data)
 
 
 cdef void _activate(Activation act, const Matrix *Z, const Matrix *A) noexcept nogil:
