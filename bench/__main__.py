@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import fastdnn
-from bench import calls, estimators, lasting, orders, products, report, sparse, training
+from bench import calls, estimators, lasting, layers, orders, products, report, sparse, training
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -27,6 +27,7 @@ LEFT = 3  # columns of words, before those of numbers
 # the other tables, by the command's first word
 TABLES: dict[str, ModuleType] = {
     "estimators": estimators,
+    "layers": layers,
     "orders": orders,
     "lasting": lasting,
     "calls": calls,
@@ -145,9 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         "what",
         nargs="?",
         choices=tuple(TABLES),
-        help="the estimators beside scikit-learn's, the functions in every mix of memory orders, "
-        "a step early and late in a long fit, calls for one step, sparse matrices, or products "
-        "beside BLAS's",
+        help="the estimators beside scikit-learn's, layers with dropout and L2, the functions in "
+        "every mix of memory orders, a step early and late in a long fit, calls for one step, "
+        "sparse matrices, or products beside BLAS's",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

@@ -161,4 +161,6 @@ def agree(a: Any, b: Any) -> bool:
     if isinstance(a, (tuple, list)):
         return len(a) == len(b) and all(map(agree, a, b))
     same = a.shape == b.shape and a.dtype == b.dtype
+    if a.dtype == bool:
+        return same and bool(np.all(a == b))
     return same and bool(np.linalg.norm(a - b) <= 0.01 * np.linalg.norm(a))

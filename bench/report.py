@@ -185,6 +185,18 @@ def _functions(rows: Rows) -> list[str]:
     ]  # fmt: skip
 
 
+def _layers(rows: Rows) -> list[str]:
+    return table(
+        ["network", "", "function", "NumPy, µs", "fastdnn, µs", "times faster"],
+        [
+            [row["network"], row["dtype"], row["function"], _number(row["numpy_us"]),
+             _number(row["fastdnn_us"]), _number(row["ratio"])]
+            for row in rows
+        ],
+        3,
+    )  # fmt: skip
+
+
 def _orders(rows: Rows) -> list[str]:
     """Show the mix in which a function gains least, over all sizes."""
     worst: dict[tuple[str, str], dict[str, Any]] = {}
@@ -272,6 +284,14 @@ SECTIONS = (
         " order, middling [784, 256, 128, 1] with 128.",
         (),
         _functions,
+    ),
+    Section(
+        "Dropout and L2",
+        "The course's functions with `keep_prob` 0.8 on the hidden layers, `lambd` 0.7 and"
+        " mini-batches of 64, against NumPy as the course writes it; one output is sigmoid's,"
+        " ten are softmax's.",
+        ("layers",),
+        _layers,
     ),
     Section(
         "Mixed memory orders",

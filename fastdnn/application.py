@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, in_range, integer, label_row, matrices, native, number, real
+from fastdnn._course.costs import class_row
 from fastdnn._course.generators import Rng
+from fastdnn._course.layers import Activation
 from fastdnn._fit.data import Data, class_indices
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model
@@ -198,36 +200,53 @@ def L_layer_model(
     return _train(parameters, hidden, output, data, settings, print_cost, seed)
 
 
-def predict(X: ArrayLike, y: ArrayLike, parameters: Mapping[str, Any]) -> Array:
+def predict(
+    X: ArrayLike,
+    y: ArrayLike,
+    parameters: Mapping[str, Any],
+    *,
+    activation: Activation | Sequence[Activation] = "relu",
+    output_activation: str = "sigmoid",
+) -> Array:
     """Predict the class of each example, and print the share of them that is right.
 
     Parameters
     ----------
     X : array_like, shape (n_x, m)
         Input, one example a column.
-    y : array_like of m elements
-        Labels, 0 and 1.
+    y : array_like of m elements, or of shape (n_L, m)
+        Labels: 0 and 1, or of several output units the classes, as indices or one-hot columns.
     parameters : dict
-        ``W1, b1, ..., WL, bL`` of a network with one output unit.
+        ``W1, b1, ..., WL, bL``.
+    activation : str, tuple of callable, or sequence of them
+        The activation of all hidden layers or one for each, as in `L_model_forward`.
+    output_activation : {"sigmoid", "softmax", "identity", "linear"}
+        The activation of the output.
 
     Returns
     -------
-    p : ndarray of float64, shape (1, m)
-        1 where the output is above 0.5, else 0.
+    p : ndarray, shape (1, m)
+        Of one output unit in float64: 1 where it is above 0.5, else 0. Of several in int64: the
+        class of the largest.
 
     Raises
     ------
     TypeError
         If an argument is no array of real numbers, or is masked.
     ValueError
-        If an array is missing or empty, the shapes do not fit, or the network has several outputs.
+        If an array is missing or empty, the shapes do not fit, an activation is unknown, or a label
+        is of no class.
     """
-    AL, _ = L_model_forward(X, parameters)
+    AL, _ = L_model_forward(
+        X, parameters, activation=activation, output_activation=output_activation
+    )
     n_L, m = AL.shape
-    if n_L != 1:
-        raise ValueError(f"parameters are of a network with {n_L} output units: predict needs one")
-    p = (AL > 0.5).astype(np.float64)
-    print(f"Accuracy: {np.sum(p == label_row(y, m, 'y')) / m}")
+    p: Array
+    if n_L == 1:
+        p, labels = (AL > 0.5).astype(np.float64), label_row(y, m, "y")
+    else:
+        p, labels = np.argmax(AL, axis=0).reshape(1, m), class_row(y, n_L, m, "y")
+    print(f"Accuracy: {np.sum(p == labels) / m}")
     return p
 
 

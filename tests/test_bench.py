@@ -220,6 +220,14 @@ def test_estimators(document):
     assert bench("estimators", "--peers").returncode == 2
 
 
+def test_layers(document):
+    rows = document[1]["Dropout and L2"]["rows"]
+    assert {row["dtype"] for row in rows} == {"float64", "float32"}
+    assert {row["function"] for row in rows} >= {"L_model_backward", "forward, cost, backward"}
+    assert all(row["ratio"] > 0 for row in rows)
+    assert bench("layers", "--growth").returncode == 2
+
+
 def test_orders(document):
     rows = document[1]["Mixed memory orders"]["rows"]
     assert {"relu_backward", "compute_cost", "L_model_backward", "update_parameters"} <= {

@@ -1,4 +1,4 @@
-"""The costs of the course: of each activation of the output, and of large weights."""
+"""Outputs of the course: the costs of each activation, with that of large weights, and classes."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from fastdnn._arrays import (
     layer_names,
     matrices,
     output_arrays,
+    real,
 )
 from fastdnn._core import course
 from fastdnn._course.layers import output_of
@@ -77,3 +78,21 @@ def _check_columns(Y: Array) -> None:
         raise ValueError(
             "Y must hold one-hot columns for softmax, or probabilities: at least 0, of sum 1"
         )
+
+
+def class_row(value: Any, n_L: int, m: int, name: str) -> Any:
+    """Take the classes of m examples, as indices or one-hot columns, as a row of indices."""
+    labels = real(value, name)
+    if labels.shape == (n_L, m):
+        ones = np.asarray(labels == 1)
+        if not (np.all(ones | (labels == 0)) and np.all(np.sum(ones, axis=0) == 1)):
+            raise ValueError(f"{name} must have one-hot columns, or be of class indices")
+        return np.argmax(ones, axis=0).reshape(1, m)
+    if labels.size != m:
+        raise ValueError(
+            f"{name} has shape {labels.shape}, but X has {m} columns: it must hold as many class "
+            f"indices, or have shape {(n_L, m)}"
+        )
+    if not np.all(np.isin(labels, np.arange(n_L))):
+        raise ValueError(f"{name} must hold classes from 0 to {n_L - 1}")
+    return labels.reshape(1, m)

@@ -89,7 +89,7 @@ def test_a_model_is_plain_numpy(activation, output, dtype):
         )
         in_64 = {key: array.astype(float) for key, array in parameters.items()}
         expected_AL, expected_caches = reference_layers.L_model_forward(
-            X.astype(float), in_64, keep_prob, random=np.random.RandomState(1), **options
+            X.astype(float), in_64, keep_prob, rng=np.random.RandomState(1), **options
         )
         assert_close(AL, expected_AL, dtype, 10)
         for cache, expected in zip(caches, expected_caches, strict=True):
@@ -100,7 +100,9 @@ def test_a_model_is_plain_numpy(activation, output, dtype):
                 assert cache[2].dtype == bool
                 np.testing.assert_array_equal(cache[2], expected[2])
         cost = fastdnn.compute_cost(AL, Y, parameters, lambd, output_activation=output)
-        expected = reference_layers.compute_cost(expected_AL, Y, in_64, lambd, output)
+        expected = reference_layers.compute_cost(
+            expected_AL, Y, in_64, lambd, output_activation=output
+        )
         assert type(cost) is np.ndarray
         assert_close(cost, expected, dtype, 20)
         grads = fastdnn.L_model_backward(AL, Y, caches, lambd, keep_prob, **options)
