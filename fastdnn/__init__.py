@@ -125,4 +125,4 @@ def _compiled() -> None:
     Never called: a processor may lack the instructions of some. It is for the tools that make an
     executable of a program.
     """
-    from fastdnn._core import level_base, level_v3, level_v4  # noqa: F401
+    from fastdnn._core import level_base, level_v3, level_v4, pool  # noqa: F401

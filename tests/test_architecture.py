@@ -58,7 +58,8 @@ ROOMS = {
             *("spec", "team"),
         },
         "workers": set(),
-        "course": {"activations", "levels", "memory", "spec", "workers"},
+        "pool": set(),
+        "course": {"activations", "levels", "memory", "pool", "spec", "workers"},
         "plan": {
             *("activations", "costs", "csr", "levels", "memory", "source", "spec", "workers"),
         },

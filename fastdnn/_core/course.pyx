@@ -14,6 +14,7 @@ from fastdnn._core.activations cimport (
     Activation,
 )
 from fastdnn._core.memory cimport LIMIT, aligned, look
+from fastdnn._core.pool cimport LARGE, new_large
 from fastdnn._core.spec cimport (
     CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, SHORT, SQUARED, TILED,
     Descent, Dropout, Matrix, Pairing,
@@ -111,7 +112,10 @@ cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint tran
         bint fits
     shape = (rows, cols)
     dtype = float32 if like.type == b'f' else float64
-    array = empty(shape, dtype, "F") if trans else empty(shape, dtype)
+    if rows * cols >= (LARGE // 4 if like.type == b'f' else LARGE // 8):
+        array = new_large(shape, dtype, trans)
+    else:
+        array = empty(shape, dtype, "F") if trans else empty(shape, dtype)
     # the element type is known, and NumPy would write its format anew for each array
     PyObject_GetBuffer(array, &buffer, PyBUF_STRIDES)
     fits = (buffer.ndim == 2 and buffer.shape[0] == rows and buffer.shape[1] == cols
