@@ -14,7 +14,18 @@ from types import ModuleType
 from typing import Any
 
 import fastdnn
-from bench import calls, estimators, lasting, layers, orders, products, report, sparse, training
+from bench import (
+    calls,
+    course2,
+    estimators,
+    lasting,
+    layers,
+    orders,
+    products,
+    report,
+    sparse,
+    training,
+)
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
 from bench.peers import CASES, CONTENDERS
 from bench.timing import Comparison, compare
@@ -28,6 +39,7 @@ LEFT = 3  # columns of words, before those of numbers
 TABLES: dict[str, ModuleType] = {
     "estimators": estimators,
     "layers": layers,
+    "course2": course2,
     "orders": orders,
     "lasting": lasting,
     "calls": calls,
@@ -146,9 +158,9 @@ def _parser() -> argparse.ArgumentParser:
         "what",
         nargs="?",
         choices=tuple(TABLES),
-        help="the estimators beside scikit-learn's, layers with dropout and L2, the functions in "
-        "every mix of memory orders, a step early and late in a long fit, calls for one step, "
-        "sparse matrices, or products beside BLAS's",
+        help="layers with dropout and L2, the course's second part, the estimators beside "
+        "scikit-learn's, the functions in every mix of memory orders, a step early and late in a "
+        "long fit, calls for one step, sparse matrices, or products beside BLAS's",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

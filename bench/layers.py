@@ -31,7 +31,7 @@ def run(
     for layer_dims, output in NETWORKS.items():
         for dtype in ("float64", "float32"):
             numpy_calls, calls = (
-                dict(_calls(side, layer_dims, output, dtype)) for side in (_numpy(), fastdnn)
+                dict(_calls(side, layer_dims, output, dtype)) for side in (load_layers(), fastdnn)
             )
             for name, call in calls.items():
                 if not agree(numpy_calls[name](_seeded()), call(_seeded())):
@@ -59,7 +59,7 @@ def run(
     return rows
 
 
-def _numpy() -> Any:
+def load_layers() -> Any:
     """Load the tests' reference: NumPy as the course writes it."""
     folder = str(ROOT / "tests")
     sys.path.insert(0, folder)

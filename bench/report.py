@@ -197,6 +197,19 @@ def _layers(rows: Rows) -> list[str]:
     )  # fmt: skip
 
 
+def _course2(rows: Rows) -> list[str]:
+    return table(
+        ["function", "", "of", "NumPy, µs", "fastdnn, µs", "times faster", "quartiles"],
+        [
+            [row["function"], row["dtype"], row["of"], _number(row["numpy_us"]),
+             _number(row["fastdnn_us"]), f"**{_number(row['ratio'])}**",
+             f"{_number(row['ratio_low'])} - {_number(row['ratio_high'])}"]
+            for row in rows
+        ],
+        3,
+    )  # fmt: skip
+
+
 def _orders(rows: Rows) -> list[str]:
     """Show the mix in which a function gains least, over all sizes."""
     worst: dict[tuple[str, str], dict[str, Any]] = {}
@@ -292,6 +305,14 @@ SECTIONS = (
         " ten are softmax's.",
         ("layers",),
         _layers,
+    ),
+    Section(
+        "The course's second part",
+        "Against NumPy as the course writes it: updates of dicts whose results are the next call's"
+        " arguments, mini-batches of 64, and a step of one with dropout, L2 and Adam. The last rows"
+        " are `L_layer_model` with Adam and mini-batches; NumPy's column there is `Network.fit`.",
+        ("course2",),
+        _course2,
     ),
     Section(
         "Mixed memory orders",

@@ -228,6 +228,15 @@ def test_layers(document):
     assert bench("layers", "--growth").returncode == 2
 
 
+def test_course2(document):
+    rows = document[1]["The course's second part"]["rows"]
+    assert {row["dtype"] for row in rows} == {"float64", "float32"}
+    assert {row["function"] for row in rows} >= {
+        *("momentum", "Adam", "random_mini_batches", "step", "L_layer_model")
+    }
+    assert all(math.isfinite(row["ratio"]) and row["ratio"] > 0 for row in rows)
+
+
 def test_orders(document):
     rows = document[1]["Mixed memory orders"]["rows"]
     assert {"relu_backward", "compute_cost", "L_model_backward", "update_parameters"} <= {

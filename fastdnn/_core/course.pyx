@@ -41,6 +41,9 @@ OVER_UNITS = SOFTMAX
 COSTS = {"sigmoid": CROSS_ENTROPY, "softmax": CATEGORICAL, "identity": SQUARED}
 PRODUCTS = DOT
 
+cdef enum:
+    SMALL = 4096  # bytes of an array that is not worth memory of its own
+
 cdef:
     object ndarray = numpy.ndarray
     object empty = numpy.empty
@@ -130,6 +133,30 @@ cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint tran
     if not fits:
         raise SystemError("numpy.empty returned another array than it was asked for")
     return array
+
+
+cdef object _new_block(const Matrix *like, int count, Matrix *matrices):
+    # Some new arrays of the other array's shape, in one that holds them all: small ones, which cost
+    # more to ask for than to compute, and keep each other's memory. None if they are not small.
+    cdef:
+        Py_buffer buffer
+        bint fits
+        size_t itemsize = 4 if like.type == b'f' else 8, size = like.rows * like.cols * itemsize
+        int i
+    if like.trans or size > SMALL or count < 3:
+        return None
+    dtype = float32 if like.type == b'f' else float64
+    block = empty((count, like.rows, like.cols), dtype)
+    PyObject_GetBuffer(block, &buffer, PyBUF_STRIDES)
+    fits = (buffer.ndim == 3 and buffer.itemsize == <Py_ssize_t> itemsize
+            and buffer.len == <Py_ssize_t> size * count)
+    for i in range(count):
+        matrices[i] = like[0]
+        matrices[i].data = <char *> buffer.buf + i * size
+    PyBuffer_Release(&buffer)
+    if not fits:
+        raise SystemError("numpy.empty returned another array than it was asked for")
+    return block
 
 
 cdef object _laid(object array, Matrix *matrix, bint trans):
@@ -404,8 +431,10 @@ cdef bint _step(const Descent *descent, name, gradient, parameters, grads, v, s,
     mean = _laid(mean, &given[2], p.trans)
     if s is not None:
         square = _laid(square, &given[3], p.trans)
+    block = _new_block(p, results, new)
     for i in range(results):
-        (<dict> made[i])[gradient if i > 0 else name] = _new(p, p.rows, p.cols, p.trans, &new[i])
+        array = _new(p, p.rows, p.cols, p.trans, &new[i]) if block is None else block[i]
+        (<dict> made[i])[gradient if i > 0 else name] = array
     with nogil:
         levels.verbs.step(descent, results, given, new)
     return True

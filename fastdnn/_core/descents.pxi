@@ -66,7 +66,10 @@ cdef void descend_adam(
         floating squares[256]
         floating *vc = &means[0]
         floating *sc = &squares[0]
-        Py_ssize_t i, i0 = 0, n = to_line(P_new, 256)
+        Py_ssize_t i, i0 = 0, n = 256
+    if size > 4 * n:
+        # up to a cache line: NumPy's large arrays all begin 16 bytes into one
+        n -= <Py_ssize_t> (<size_t> P_new % 64 // sizeof(floating))
     while i0 < size:
         n = min(n, size - i0)
         if v_corrected != NULL:
@@ -83,9 +86,3 @@ cdef void descend_adam(
             P_new[i0 + i] = P[i0 + i] - learning_rate * vc[i] / (sqrt_(sc[i]) + epsilon)
         i0 += n
         n = 256
-
-
-cdef inline Py_ssize_t to_line(const floating *x, Py_ssize_t else_) noexcept nogil:
-    # Elements before the next cache line. NumPy's large arrays all begin 16 bytes into one.
-    cdef Py_ssize_t n = <Py_ssize_t> (-<size_t> x % 64 // sizeof(floating))
-    return n if n > 0 else else_
