@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from fastdnn._arrays import Array, in_range, integer, label_row, matrices, native, number, real
 from fastdnn._course.costs import class_row
 from fastdnn._course.generators import Rng
-from fastdnn._course.layers import Activation
+from fastdnn._course.layers import Activation, output_of
 from fastdnn._fit.data import Data, class_indices
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model
@@ -38,9 +38,8 @@ _INITIALIZATIONS: dict[str, tuple[Scale, int]] = {
     "random": (10.0, 3),
     "zeros": (0.0, 3),
 }
-_OUTPUTS = ("sigmoid", "softmax", "identity")
 # how far from 1 the sum of a column of probabilities may be
-_ROUNDING = 1e-5
+_ROUNDING = 1e-4
 
 # ------------------------------------------------------------------------------------------ models
 
@@ -116,7 +115,7 @@ def L_layer_model(
     decay: Callable[[float, int, float], float] | None = None,
     decay_rate: float = 1,
     activation: str | Sequence[str] = "relu",
-    output_activation: Literal["sigmoid", "softmax", "identity"] = "sigmoid",
+    output_activation: Literal["sigmoid", "softmax", "identity", "linear"] = "sigmoid",
     seed: int = 10,
 ) -> tuple[dict[str, Array], list[Array]]:
     """Train a network of any depth by gradient descent: relu on all layers, sigmoid on the last.
@@ -166,8 +165,8 @@ def L_layer_model(
     decay_rate : float
         What `decay` is given.
     activation : str, or sequence of a str for each hidden layer
-        Of the hidden layers, one of those of `Network`.
-    output_activation : {"sigmoid", "softmax", "identity"}
+        Of the hidden layers, one of those of `Network`, of which "linear" is the identity.
+    output_activation : {"sigmoid", "softmax", "identity", "linear"}
         Of the output. The cost is the cross-entropy, of identity half the squared error.
     seed : int
         Of the mini-batches: the order of an iteration is a permutation drawn from
@@ -189,12 +188,16 @@ def L_layer_model(
         If an argument is empty, unknown or out of range, or the shapes do not fit.
     """
     scale, first_seed = _INITIALIZATIONS[known(initialization, "initialization", _INITIALIZATIONS)]
-    output = known(output_activation, "output_activation", _OUTPUTS)
+    output = output_of(output_activation)
     sizes, data = _judged(X, Y, layers_dims, None, output)
     settings = _settings(
         *(data.m, sizes, learning_rate, num_iterations, optimizer, mini_batch_size, lambd),
         *(keep_prob, beta, beta1, beta2, epsilon, decay, decay_rate, seed),
     )
+    if activation == "linear":
+        activation = "identity"
+    elif isinstance(activation, Sequence) and not isinstance(activation, str):
+        activation = ["identity" if name == "linear" else name for name in activation]
     hidden = hidden_activations(activation, len(sizes) - 2)
     parameters = _drawn(sizes, first_seed if rng is None else rng, scale, data.X.dtype)
     return _train(parameters, hidden, output, data, settings, print_cost, seed)

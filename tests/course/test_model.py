@@ -101,6 +101,15 @@ def test_activations_and_outputs(hidden, output, data):
     assert_same(ours, theirs)
 
 
+def test_linear_is_the_identity(data):
+    X, Y = data
+    for hidden in ("linear", ["linear", "identity"]):
+        given = {"activation": hidden, "output_activation": "linear"}
+        ours = L_layer_model(X, Y, [6, 4, 3, 1], 0.01, 3, **given)
+        given = {"activation": "identity", "output_activation": "identity"}
+        assert_same(ours, L_layer_model(X, Y, [6, 4, 3, 1], 0.01, 3, **given), 0)
+
+
 def test_class_indices_are_one_hot_columns(data):
     X = data[0]
     classes = np.random.RandomState(2).randint(0, 3, X.shape[1])
@@ -203,7 +212,7 @@ def test_dropout_keeps_the_mean():
         ({"initialization": None}, ValueError, "initialization must be one of"),
         ({"activation": "swish"}, ValueError, "activation must be one of identity"),
         ({"activation": ["relu"]}, ValueError, "activation must be one name, or one for each of 2"),
-        ({"output_activation": "relu"}, ValueError, "output_activation must be one of sigmoid"),
+        ({"output_activation": "relu"}, ValueError, "output_activation must be one of 'sigmoid'"),
         ({"output_activation": "softmax"}, ValueError, "at least 2 output units"),
         ({"mini_batch_size": 0}, ValueError, "mini_batch_size must be at least 1"),
         ({"mini_batch_size": 2.5}, TypeError, "mini_batch_size must be an integer"),
