@@ -30,6 +30,7 @@ from fastdnn.application import (
 )
 from fastdnn.course2 import (
     convert_to_one_hot,
+    gradient_check,
     initialize_adam,
     initialize_parameters_he,
     initialize_velocity,
@@ -75,6 +76,7 @@ __all__ = [
     "__version__",
     "compute_cost",
     "convert_to_one_hot",
+    "gradient_check",
     "initialize_adam",
     "initialize_parameters",
     "initialize_parameters_deep",

@@ -28,7 +28,7 @@ WINGS = {
     "application": {
         *("_arrays", "_course", "_fit", "functional", "parameters"),
     },
-    "course2": {"_course", "application", "functional", "parameters"},
+    "course2": {"_arrays", "_course", "application", "functional", "parameters"},
     "_sklearn": {"_arrays", "_core", "_fit", "_sparse", "network"},
     "_runs": {"_sklearn"},
     "estimators": {"_arrays", "_fit", "_sklearn"},
@@ -79,6 +79,8 @@ ROOMS = {
         "masks": {"generators"},
         "layers": {"masks"},
         "costs": {"layers"},
+        "propagation": {"costs", "generators", "layers", "masks"},
+        "checks": {"costs", "layers", "masks"},
     },
     "_fit": {
         "names": set(),

@@ -32,7 +32,7 @@ cdef void layer_backward(
     const Matrix *dA_prev, const Matrix *dW, floating *db,
 ) noexcept nogil:
     # dA := what dropout leaves of it, dZ := dA * act'(Z), db := sum of dZ / m,
-    # dW := dZ A_prev^T / m + lambd / m W, dA_prev := W^T dZ
+    # dW := dZ A_prev^T / m + lambd / m W, dA_prev := W^T dZ where there is memory for it
     # with IDENTITY and no mask dZ is dA, and Z is not read
     cdef:
         Py_ssize_t n = W.rows, n_prev = W.cols, m = A_prev.cols
@@ -52,6 +52,8 @@ cdef void layer_backward(
     if lambd != 0:
         add_scaled(n * n_prev, <floating> (lambd * scale), <const floating *> W.data,
                    <floating *> dW.data)
+    if dA_prev.data == NULL:
+        return
     multiply(threads, n_prev, not W.trans, dZ.trans, dA_prev.trans, n_prev, m, n, <floating> 1,
              <const floating *> W.data, delta, <floating> 0, <floating *> dA_prev.data)
 
@@ -98,7 +100,9 @@ cdef double pair(
     if pairing == DERIVE:
         activate_backward(act, size, x, y, out)
     elif pairing == CROSS_ENTROPY:
-        return cross_entropy(size, x, y)
+        return cross_entropy(size, x, y, False)
+    elif pairing == SKIPPING_NAN:
+        return cross_entropy(size, x, y, True)
     elif pairing == CATEGORICAL:
         return categorical(size, x, y)
     elif pairing == SQUARED:

@@ -12,6 +12,7 @@ ACTIVATIONS: Final[dict[str, int]]
 OVER_UNITS: Final[int]
 COSTS: Final[dict[str, int]]
 PRODUCTS: Final[int]
+SKIPPING: Final[int]
 
 def layer_forward(
     activation: int, A_prev: object, W: object, b: object
@@ -20,7 +21,13 @@ def dropped_layer_forward(
     activation: int, A_prev: object, W: object, b: object, D: object, keep: float
 ) -> tuple[_Array, _Array] | _MaybeNone: ...
 def layer_backward(
-    activation: int, dA: object, Z: object, A_prev: object, W: object, lambd: float = 0
+    activation: int,
+    dA: object,
+    Z: object,
+    A_prev: object,
+    W: object,
+    lambd: float = 0,
+    passes: bool = True,
 ) -> tuple[_Array, _Array, _Array] | _MaybeNone: ...
 def dropped_layer_backward(
     activation: int,
@@ -32,6 +39,7 @@ def dropped_layer_backward(
     D: object,
     keep: float,
     in_place: bool,
+    passes: bool = True,
 ) -> tuple[_Array, _Array, _Array, _Array | None] | _MaybeNone: ...
 def activate(activation: int, Z: object) -> _Array | _MaybeNone: ...
 def activate_backward(activation: int, dA: object, Z: object) -> _Array | _MaybeNone: ...

@@ -16,8 +16,8 @@ from fastdnn._core.activations cimport (
 from fastdnn._core.memory cimport LIMIT, aligned, look
 from fastdnn._core.pool cimport LARGE, new_large
 from fastdnn._core.spec cimport (
-    CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, SHORT, SQUARED, TILED,
-    Descent, Dropout, Matrix, Pairing,
+    CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, SHORT, SKIPPING_NAN,
+    SQUARED, TILED, Descent, Dropout, Matrix, Pairing,
 )
 from fastdnn._core.workers cimport get_threads
 
@@ -40,6 +40,7 @@ OVER_UNITS = SOFTMAX
 # the codes of the sums that `total` makes
 COSTS = {"sigmoid": CROSS_ENTROPY, "softmax": CATEGORICAL, "identity": SQUARED}
 PRODUCTS = DOT
+SKIPPING = SKIPPING_NAN
 
 cdef enum:
     SMALL = 4096  # bytes of an array that is not worth memory of its own
@@ -231,28 +232,28 @@ cdef object _layer_forward(
     return A, Z
 
 
-def layer_backward(int activation, dA, Z, A_prev, W, double lambd=0):
+def layer_backward(int activation, dA, Z, A_prev, W, double lambd=0, bint passes=True):
     """dA_prev, dW, db with dZ = dA * act'(Z), dA_prev = W^T dZ, db = mean dZ and
     dW = dZ A_prev^T / m + lambd / m W.
 
-    With the identity dA is dZ, and Z is not read.
+    With the identity dA is dZ, and Z is not read. Where nothing passes on, dA_prev is None.
     """
-    return _layer_backward(activation, dA, Z, A_prev, W, lambd, None, 1, False)
+    return _layer_backward(activation, dA, Z, A_prev, W, lambd, None, 1, False, passes)
 
 
 def dropped_layer_backward(
-    int activation, dA, Z, A_prev, W, double lambd, D, double keep, bint in_place,
+    int activation, dA, Z, A_prev, W, double lambd, D, double keep, bint in_place, bint passes=True,
 ):
     """What layer_backward returns of dA / keep where the mask D is True, else 0, and that.
 
     In place dA itself becomes that, and dZ has its memory order; else it is not returned.
     """
-    return _layer_backward(activation, dA, Z, A_prev, W, lambd, D, keep, in_place)
+    return _layer_backward(activation, dA, Z, A_prev, W, lambd, D, keep, in_place, passes)
 
 
 cdef object _layer_backward(
     int activation, object dA, object Z, object A_prev, object W, double lambd, object D,
-    double keep, bint in_place,
+    double keep, bint in_place, bint passes,
 ):
     cdef:
         Matrix da, z, dz, a_prev, w, da_prev, dw, bias, left_of_dA
@@ -297,7 +298,9 @@ cdef object _layer_backward(
             dropout.dA = left_of_dA.data
         else:
             dropout.dA = dz.data
-    dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, a_prev.trans, &da_prev)
+    dA_prev, da_prev.data = None, NULL
+    if passes:
+        dA_prev = _new(&a_prev, a_prev.rows, a_prev.cols, a_prev.trans, &da_prev)
     dW = _new(&w, w.rows, w.cols, w.trans, &dw)
     db = _new(&w, w.rows, 1, False, &bias)
     cdef int threads = _threads()
@@ -461,7 +464,7 @@ cdef object _paired(Pairing pairing, int activation, double rate, X, Y):
         return None
     if not _has_rows(&x, x.trans):
         X = _laid(X, &x, x.trans)
-    cdef bint sums = pairing in (CROSS_ENTROPY, CATEGORICAL, SQUARED, DOT)
+    cdef bint sums = pairing in (CROSS_ENTROPY, SKIPPING_NAN, CATEGORICAL, SQUARED, DOT)
     if sums:
         if x.rows * x.cols > TILED and not _has_rows(&y, x.trans):
             Y = _laid(Y, &y, x.trans)

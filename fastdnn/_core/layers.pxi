@@ -165,10 +165,12 @@ cdef void bias_activate_backward(
             j0 += w
 
 
-cdef double cross_entropy(Py_ssize_t size, const floating *AL, const floating *Y) noexcept nogil:
-    # sum of -(Y log(AL) + (1 - Y) log(1 - AL))
+cdef double cross_entropy(
+    Py_ssize_t size, const floating *AL, const floating *Y, bint skips,
+) noexcept nogil:
+    # sum of -(Y log(AL) + (1 - Y) log(1 - AL)), without terms that are NaN where it skips them
     cdef:
-        floating one = 1
+        floating zero = 0, one = 1
         floating term[256]
         Py_ssize_t i, i0 = 0, n
         double total = 0
@@ -176,6 +178,9 @@ cdef double cross_entropy(Py_ssize_t size, const floating *AL, const floating *Y
         n = min(256, size - i0)
         for i in range(n):
             term[i] = Y[i0 + i] * log_(AL[i0 + i]) + (one - Y[i0 + i]) * log_(one - AL[i0 + i])
+        if skips:
+            for i in range(n):
+                term[i] = term[i] if term[i] == term[i] else zero
         total -= sum_(n, <const floating *> term)
         i0 += n
     return total

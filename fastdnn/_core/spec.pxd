@@ -55,6 +55,7 @@ cdef struct Dropout:
 cdef enum Pairing:
     DERIVE
     CROSS_ENTROPY
+    SKIPPING_NAN  # the cross-entropy without terms that are NaN
     CROSS_ENTROPY_BACKWARD
     DESCEND
     CATEGORICAL   # the cost of softmax

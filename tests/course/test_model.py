@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import reference_model
 
-from fastdnn import L_layer_model, two_layer_model
+from fastdnn import L_layer_model, course2, two_layer_model
+from fastdnn.course2 import schedule_lr_decay, update_lr
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CATVNONCAT = Path(os.environ.get("FASTDNN_DATA", ROOT.parent / "shared" / "data" / "catvnoncat"))
@@ -19,14 +20,6 @@ SCALES = {
     "random": lambda n_prev: 10,
     "zeros": lambda n_prev: 0,
 }
-
-
-def update_lr(learning_rate0, epoch_num, decay_rate):
-    return learning_rate0 / (1 + decay_rate * epoch_num)
-
-
-def schedule_lr_decay(learning_rate0, epoch_num, decay_rate, time_interval=1000):
-    return learning_rate0 / (1 + decay_rate * np.floor(epoch_num / time_interval))
 
 
 @pytest.fixture
@@ -137,6 +130,28 @@ def test_what_decay_is_called_with(data):
     parameters, _ = L_layer_model(*data, [6, 1], 0.25, 4, decay=decay, decay_rate=7)
     assert calls == [(0.25, i, 7) for i in range(3)]
     assert_same((parameters, []), (L_layer_model(*data, [6, 1], 0.25, 1)[0], []), 0)
+
+
+@pytest.mark.parametrize("lambd", [0.0, 0.7])
+def test_the_functions_train_as_the_model_does(lambd, data):
+    X, Y = data
+    parameters = course2.initialize_parameters_he([6, 5, 3, 1])
+    v, s = course2.initialize_adam(parameters)
+    t, seed, costs = 0, 10, []
+    for _ in range(30):
+        seed, total = seed + 1, 0
+        for X_b, Y_b in course2.random_mini_batches(X, Y, 8, seed):
+            AL, cache = course2.forward_propagation(X_b, parameters)
+            total += course2.compute_cost(AL, Y_b, parameters, lambd, reduction="sum")
+            grads = course2.backward_propagation_with_regularization(X_b, Y_b, cache, lambd)
+            t += 1
+            parameters, v, s, _, _ = course2.update_parameters_with_adam(
+                parameters, grads, v, s, t, 0.01
+            )
+        costs.append(total / X.shape[1])
+    given = {"optimizer": "adam", "mini_batch_size": 8, "initialization": "he", "lambd": lambd}
+    ours = L_layer_model(X, Y, [6, 5, 3, 1], 0.01, 30, **given)
+    assert_same(ours, (parameters, costs[::100]))
 
 
 # ---------------------------------------------------------------------------------- initialization
