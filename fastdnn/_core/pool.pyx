@@ -46,6 +46,8 @@ cdef extern from *:
 
 cdef enum:
     LINE = 64        # bytes of a cache line, with which an array begins
+    PAGE = 64        # and cache lines of a page
+    BESIDE = LINE * (PAGE + 2)  # bytes of a block beside an array's
     MOST = 1 << 26   # bytes that are kept at most, as much as glibc keeps of what is freed
     BLOCKS = 128     # and in how many blocks
 
@@ -116,11 +118,16 @@ cdef Block *_make(size_t size) noexcept:
     cdef:
         char *memory = NULL
         Block *block
-    if size < <size_t> -1 - 2 * LINE:
-        memory = <char *> source.malloc(source.context, size + 2 * LINE)
+        unsigned int line
+    if size < <size_t> -1 - BESIDE:
+        memory = <char *> source.malloc(source.context, size + BESIDE)
     if memory == NULL:
         return NULL
-    block = <Block *> (memory + LINE - <size_t> memory % LINE)
+    # Where several arrays begin at the same place of a page, a load of one may wait for a store to
+    # another: a processor compares but twelve bits of their addresses. So the number of the page,
+    # mixed by the golden ratio, decides which of its 64 lines is the first.
+    line = <unsigned int> (<size_t> memory // (PAGE * LINE)) * <unsigned int> 2654435769 >> 26
+    block = <Block *> (memory + (line + 1) * LINE - <size_t> memory % LINE)
     block.memory = memory
     block.size = size
     return block
@@ -128,7 +135,7 @@ cdef Block *_make(size_t size) noexcept:
 
 cdef void _end(Block *block) noexcept:
     allow(<char *> block + LINE, block.size)
-    source.free(source.context, block.memory, block.size + 2 * LINE)
+    source.free(source.context, block.memory, block.size + BESIDE)
 
 
 cdef Block *_remove(int i) noexcept:
