@@ -377,6 +377,8 @@ def _orders(m: int, seed: int) -> Callable[[int], Array]:
 
 def _kept(keep_prob: Any, hidden: int) -> tuple[float, ...]:
     """Take one probability, or one for each hidden layer, for the engine: the input's first."""
+    if keep_prob.__class__ is float and keep_prob == 1:
+        return ()
     array = real(keep_prob, "keep_prob")
     if array.ndim and array.shape != (hidden,):
         raise ValueError(

@@ -179,8 +179,9 @@ class _Network:
             array[at] = below
             cost -= self._cost(l)
             array[at] = value
-            # of the weights' cost only that of this one changes
-            out[at] = (cost + lambd / 2 * (above**2 - below**2)) / (2 * epsilon * self._m)
+            # of the weights' cost only that of this one changes, by its square
+            squares = (above - below) * (above + below)
+            out[at] = (cost + lambd / 2 * squares) / (2 * epsilon * self._m)
         return out
 
     def _cost(self, l: int) -> float:

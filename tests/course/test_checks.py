@@ -124,6 +124,8 @@ def test_what_is_not_finite_is_no_match():
     parameters["W3"] = parameters["W3"] * 1e4
     with np.errstate(all="ignore"):
         assert not gradient_check(parameters, X, Y) < 1e-7
+        parameters["W3"] = parameters["W3"] * 1e300
+        assert not gradient_check(parameters, X, Y, lambd=0.7) < 1e-7
 
 
 def test_the_course_s_numbers():
