@@ -35,6 +35,7 @@ from fastdnn._course.elementwise import sigmoid as sigmoid
 from fastdnn._course.elementwise import sigmoid_backward as sigmoid_backward
 from fastdnn._course.generators import Rng
 from fastdnn._course.layers import (
+    CODES,
     IDENTITY,
     Activation,
     Cache,
@@ -140,6 +141,8 @@ def linear_activation_forward(
         If an argument is empty, the shapes do not fit, the activation is unknown, or keep_prob is
         out of range.
     """
+    if keep_prob is ALL and type(activation) is str and activation in CODES:
+        return layer_forward(CODES[activation], A_prev, W, b)
     act = act_of(activation, keep_prob)
     if type(act) is int:
         return layer_forward(act, A_prev, W, b)
@@ -292,7 +295,8 @@ def linear_backward(
     ValueError
         If an argument is empty, or the shapes do not fit.
     """
-    lambd = lambd if lambd is NONE else penalty(lambd)
+    if lambd is not NONE:
+        lambd = penalty(lambd)
     return layer_backward(IDENTITY, dZ, (cache, dZ), lambd)
 
 
@@ -336,8 +340,11 @@ def linear_activation_backward(
         If an argument is empty, the shapes do not fit, the activation is unknown, a number is out
         of range, or the cache has a mask without a keep_prob below 1, or the reverse.
     """
+    if lambd is not NONE:
+        lambd = penalty(lambd)
+    if keep_prob is ALL and type(activation) is str and activation in CODES:
+        return layer_backward(CODES[activation], dA, cache, lambd)
     act = act_of(activation, keep_prob)
-    lambd = lambd if lambd is NONE else penalty(lambd)
     if type(act) is int:
         return layer_backward(act, dA, cache, lambd)
     return special_backward(act, dA, cache, lambd)[:3]
@@ -399,7 +406,8 @@ def L_model_backward(
     else:
         acts = acts_of(L, activation, output_activation, keep_prob, backward=True)
         dA = output_gradient(AL, Y, output_of(output_activation))
-    lambd = lambd if lambd is NONE else penalty(lambd)
+    if lambd is not NONE:
+        lambd = penalty(lambd)
     grads = {}
     names = layer_names(L)
     for l in range(L, 0, -1):

@@ -162,7 +162,8 @@ def place(name):
         return package, ""
     wing, room = (*rest, "", "")[:2]
     if wing == "_core" and (room.startswith("level_") or (SOURCE / f"_core/{room}.pxi").exists()):
-        room = "blas" if room == "blas_int" else "levels"  # a level's files are parts of this room
+        # a level's files are parts of this room
+        room = {"blas_int": "blas", "kept": "course"}.get(room, "levels")
     return (wing if wing in WINGS else "__init__"), (room if room in ROOMS.get(wing, ()) else "")
 
 

@@ -5,6 +5,7 @@ from cpython.buffer cimport (
 )
 
 from libc.math cimport fabs
+from libc.stdint cimport uint64_t
 
 import numpy
 
@@ -172,36 +173,24 @@ cdef object _laid(object array, Matrix *matrix, bint trans):
     return array
 
 
-cdef object _mask(object D, const Matrix *like, bint trans, const unsigned char **kept):
-    # a mask of the matrix's shape, laid in this order: D itself or a copy; or None
-    cdef:
-        Py_buffer buffer
-        bint fits, laid
-    if type(D) is not ndarray or D.dtype is not boolean:
-        return None
-    PyObject_GetBuffer(D, &buffer, PyBUF_STRIDES)
-    fits = (buffer.ndim == 2 and buffer.shape[0] == like.rows and buffer.shape[1] == like.cols
-            and buffer.itemsize == 1)
-    laid = PyBuffer_IsContiguous(&buffer, b'F' if trans else b'C')
-    kept[0] = <const unsigned char *> buffer.buf
-    PyBuffer_Release(&buffer)
-    if fits and not laid:
-        return _mask(D.copy("F" if trans else "C"), like, trans, kept)
-    return D if fits else None
+include "kept.pxi"
 
 
 def layer_forward(int activation, A_prev, W, b):
     """A, Z with Z = W A_prev + b, A = act(Z); with the identity A is Z."""
-    return _layer_forward(activation, A_prev, W, b, None, 1)
+    return _layer_forward(activation, A_prev, W, b, False, None, 1)
 
 
 def dropped_layer_forward(int activation, A_prev, W, b, D, double keep):
-    """A, Z with A = act(Z) / keep where the mask D, a matrix of bool, is True, else 0."""
-    return _layer_forward(activation, A_prev, W, b, D, keep)
+    """A, Z, D with A = act(Z) / keep where the mask D, a matrix of bool, is True, else 0.
+
+    For None D is a new mask of our own.
+    """
+    return _layer_forward(activation, A_prev, W, b, True, D, keep)
 
 
 cdef object _layer_forward(
-    int activation, object A_prev, object W, object b, object D, double keep,
+    int activation, object A_prev, object W, object b, bint drops, object D, double keep,
 ):
     cdef:
         Matrix a_prev, w, bias, z, a
@@ -215,13 +204,17 @@ cdef object _layer_forward(
     b = _laid(b, &bias, False)
     Z = _new(&a_prev, w.rows, a_prev.cols, a_prev.trans, &z)
     dropout.kept = NULL
-    if D is not None:
+    given = D
+    if drops:
         dropout.keep = keep
-        D = _mask(D, &z, z.trans, &dropout.kept)
         if D is None:
-            return None
+            given = D = _new_mask(z.rows, z.cols, z.trans, keep, &dropout.kept)
+        else:
+            D = _mask(D, &z, z.trans, &dropout.kept)
+            if D is None:
+                return None
     A = Z
-    if activation == IDENTITY and D is None:
+    if activation == IDENTITY and not drops:
         a = z
     else:
         A = _new(&a_prev, w.rows, a_prev.cols, a_prev.trans, &a)
@@ -229,6 +222,8 @@ cdef object _layer_forward(
     with nogil:
         levels.verbs.layer_forward(
             threads, <Activation> activation, &dropout, &a_prev, &w, &bias, &z, &a)
+    if drops:
+        return A, Z, given
     return A, Z
 
 
@@ -338,42 +333,6 @@ def cross_entropy(AL, Y):
 def cross_entropy_backward(AL, Y):
     """dAL = -(Y / AL - (1 - Y) / (1 - AL))."""
     return _paired(CROSS_ENTROPY_BACKWARD, IDENTITY, 0, AL, Y)
-
-
-def total(int summed, X, Y):
-    """The sum of a cost, by its code in COSTS, over the elements of X and Y; or of X * Y."""
-    return _paired(<Pairing> summed, IDENTITY, 0, X, Y)
-
-
-def are_distributions(Y):
-    """Whether no element is below 0 and each column sums to 1, to within 1e-4."""
-    cdef:
-        Matrix y
-        bint fit
-    if not _look(Y, &y):
-        return None
-    with nogil:
-        fit = _sum_to_one(&y)
-    return fit
-
-
-cdef bint _sum_to_one(const Matrix *Y) noexcept nogil:
-    cdef:
-        Py_ssize_t j
-        double value, sum_
-        const char *data
-    for j in range(Y.cols):
-        data = <const char *> Y.data + j * Y.col
-        sum_ = 0
-        for _ in range(Y.rows):
-            value = (<const float *> data)[0] if Y.type == b'f' else (<const double *> data)[0]
-            if not value >= 0:
-                return False
-            sum_ += value
-            data += Y.row
-        if not fabs(sum_ - 1) <= 1e-4:
-            return False
-    return True
 
 
 def descend(double learning_rate, P, dP):

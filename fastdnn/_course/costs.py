@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import (
+    FLOAT32,
+    FLOAT64,
     Array,
     computed,
     depth,
@@ -54,15 +56,18 @@ def cost_of(
     if lambd:
         if parameters is None:
             raise ValueError(f"lambd is {lambd}: parameters must be given too")
-        for W_name, *_ in layer_names(depth(parameters, "parameters")):
+        for W_name, _, _, _, _ in layer_names(depth(parameters, "parameters")):
             W = entry(parameters, W_name, "parameters")
             squares = course.total(course.PRODUCTS, W, W)
             if squares is None:
                 (W,) = matrices(**{W_name: W})
                 squares = computed(course.total, course.PRODUCTS, W, W)
             total += lambd / 2 * squares
+    cost = np.array(total if reduction == "sum" else total / AL.shape[1])
+    if AL.dtype == FLOAT64:
+        return cost
     with np.errstate(over="ignore"):
-        return np.array(total if reduction == "sum" else total / AL.shape[1], AL.dtype)
+        return cost.astype(FLOAT32)
 
 
 def output_gradient(AL: Any, Y: Any, output: str) -> Array:

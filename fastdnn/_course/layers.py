@@ -5,7 +5,7 @@ An act says what a layer does after its linear part: the code of an activation, 
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,16 +25,16 @@ Activation = str | Pair
 LinearCache = tuple[Array, Array, Array]
 Cache = tuple[LinearCache, Array] | tuple[LinearCache, Array, Array]
 
-_CODES = {
+CODES = {
     **course.ACTIVATIONS,
     "linear": course.ACTIVATIONS["identity"],
     "softmax": course.OVER_UNITS,
 }
 _OUTPUTS = {"sigmoid": "sigmoid", "softmax": "softmax", "identity": "identity"}
 _OUTPUTS["linear"] = "identity"
-IDENTITY = _CODES["identity"]
-RELU = _CODES["relu"]
-SIGMOID = _CODES["sigmoid"]
+IDENTITY = CODES["identity"]
+RELU = CODES["relu"]
+SIGMOID = CODES["sigmoid"]
 
 
 class Special(NamedTuple):
@@ -65,7 +65,7 @@ Act = Any
 def act_of(activation: Any, keep_prob: Any, name: str = "activation") -> Act:
     """Take the activation of a layer, and its dropout."""
     try:
-        code = _CODES[activation]
+        code = CODES[activation]
     except (KeyError, TypeError):
         return Special(IDENTITY, _pair(activation, name), kept_share(keep_prob))
     if keep_prob is ALL:
@@ -81,13 +81,24 @@ def acts_of(
 
     Backward from a cost an output other than sigmoid has the gradient by its linear part already.
     """
-    output = _CODES[output_of(output_activation)]
+    if type(activation) is type(output_activation) is str and type(keep_prob) is float:
+        return _equal_acts(L, activation, output_activation, keep_prob, backward)
+    return _acts(L, activation, output_activation, keep_prob, backward)
+
+
+def _acts(
+    L: int, activation: Any, output_activation: Any, keep_prob: Any, backward: bool
+) -> tuple[Act, ...]:
+    output = CODES[output_of(output_activation)]
     if backward and output != SIGMOID:
         output = IDENTITY
-    hidden = L - 1
-    activations = _each(activation, hidden, "activation", lambda a: isinstance(a, str) or _pairs(a))
-    keeps = _each(keep_prob, hidden, "keep_prob", np.isscalar)
+    activations = _each(activation, L - 1, "activation", lambda a: isinstance(a, str) or _pairs(a))
+    keeps = _each(keep_prob, L - 1, "keep_prob", np.isscalar)
     return (*map(act_of, activations, keeps), output)
+
+
+# programs ask for the same layers at each step
+_equal_acts = lru_cache(_acts)
 
 
 @lru_cache
@@ -132,7 +143,7 @@ def _pair(activation: Any, name: str) -> Pair:
     if _pairs(activation):
         pair: Pair = activation
         return pair
-    known = ", ".join(map(repr, sorted(_CODES)))
+    known = ", ".join(map(repr, sorted(CODES)))
     raise ValueError(
         f"{name} must be one of {known}, or a pair of functions (forward, backward), "
         f"got {activation!r}"
@@ -153,29 +164,31 @@ def layer_forward(code: int, A_prev: Any, W: Any, b: Any, l: int = 0) -> tuple[A
 
 
 def special_forward(
-    act: Special, draw: Draw, A_prev: Any, W: Any, b: Any, l: int = 0
+    act: Special, draw: Draw | None, A_prev: Any, W: Any, b: Any, l: int = 0
 ) -> tuple[Array, Cache]:
     """Compute a layer with a mask, or with an activation of the caller's."""
     code, pair, keep = act
-    D = None
-    if pair is not None or not hasattr(W, "ndim") or not hasattr(A_prev, "ndim"):
-        A_prev, W, b = layer_arrays(A_prev, W, b, _names(code, l))
-    if keep < 1 and W.ndim == A_prev.ndim == 2:
-        D = draw(W.shape[0], A_prev.shape[1], keep)
     if pair is not None:
         Z, cache = layer_forward(IDENTITY, A_prev, W, b, l)
         A = _result(pair[0](Z), Z, "forward")
-        if D is not None:
-            A = dropped(A, D, keep)
-        return A, cache if D is None else (*cache, D)
-    results = None if D is None else course.dropped_layer_forward(code, A_prev, W, b, D, keep)
+        if keep == 1:
+            return A, cache
+        D = (draw or course.new_mask)(Z.shape[0], Z.shape[1], keep)
+        return dropped(A, D, keep), (*cache, D)
+    mask = None
+    if draw is not None:
+        try:
+            n, m = W.shape[0], A_prev.shape[1]
+        except (AttributeError, IndexError, TypeError):
+            A_prev, W, b = layer_arrays(A_prev, W, b, _names(code, l))
+            n, m = W.shape[0], A_prev.shape[1]
+        mask = draw(n, m, keep)
+    results = course.dropped_layer_forward(code, A_prev, W, b, mask, keep)
     if results is None:
         A_prev, W, b = layer_arrays(A_prev, W, b, _names(code, l))
-        if D is None:
-            D = draw(W.shape[0], A_prev.shape[1], keep)
-        results = computed(course.dropped_layer_forward, code, A_prev, W, b, D, keep)
-    A, Z = results
-    return A, ((A_prev, W, b), Z, cast(Array, D))
+        results = computed(course.dropped_layer_forward, code, A_prev, W, b, mask, keep)
+    A, Z, D = results
+    return A, ((A_prev, W, b), Z, D)
 
 
 def dropped(array: Array, D: Array, keep: float) -> Array:

@@ -1,7 +1,6 @@
 """Dropout in the course's functions: the masks that a forward pass draws, and their probability."""
 
 import os
-import threading
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -9,43 +8,37 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array, number, real
+from fastdnn._core import course
 from fastdnn._course.generators import Rng, generator
 
 # the default of keep_prob, which is known as itself: no mask, and nothing to check
 ALL = 1.0
 
+# what gives a mask (n, m) of bool, True with the probability to keep
 Draw = Callable[[int, int, float], Array]
 
 
-class _Own(threading.local):
-    """A thread's generator for masks that nobody asks to have again."""
-
-    def __init__(self) -> None:
-        self.random = np.random.Generator(np.random.SFC64())
-
-
-_own = _Own()
-
-
 def _renew() -> None:
-    # or processes that were forked would all draw the same masks
-    global _own
-    _own = _Own()
+    course.seed_masks(int.from_bytes(os.urandom(8), "little"))
 
 
+_renew()
 if hasattr(os, "register_at_fork"):
+    # or processes that were forked would all draw the same masks
     os.register_at_fork(after_in_child=_renew)
 
 
-def drawing(rng: Rng, *, alone: bool = True) -> Draw:
-    """Make what draws the masks of one call: (n, m) of bool, True with the probability to keep.
+def drawing(rng: Rng, *, alone: bool = True) -> Draw | None:
+    """Make what draws the masks of one call, or None, for masks of our own.
 
     From a RandomState they are ``rng.rand(n, m) < keep``, from a Generator its ``random``. Where
     functions of the caller's run between two layers, a seed gets a generator that it is not
     `alone` in using: of this call, not of the thread.
     """
-    random = _own.random if rng is None else generator(rng, 0)
-    if not alone and random is not rng and rng is not None:
+    if rng is None:
+        return None
+    random = generator(rng, 0)
+    if not alone and random is not rng:
         random = deepcopy(random)
     uniform: Any = random.random_sample if hasattr(random, "random_sample") else random.random
 

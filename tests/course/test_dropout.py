@@ -49,6 +49,26 @@ def test_a_seed_repeats_and_a_generator_goes_on():
     assert abs(mask(None).mean() - 0.5) < 3 / np.sqrt(mask(None).size)
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("activation", ["relu", "identity", "softmax"])
+def test_masks_of_our_own(activation, order, dtype):
+    W, b = draw(1, 6, 5).astype(dtype), draw(2, 6, 1).astype(dtype)
+    for m in (1, 7, 2000):
+        A_prev = np.asarray(draw(0, 5, m), dtype, order=order)
+        A, (_, _, D) = fastdnn.linear_activation_forward(A_prev, W, b, activation, 0.75)
+        whole, _ = fastdnn.linear_activation_forward(A_prev, W, b, activation)
+        assert D.dtype == bool
+        assert D.flags.fnc == A.flags.fnc
+        np.testing.assert_allclose(A, whole * D / dtype(0.75), rtol=4 * np.finfo(dtype).eps)
+    # unit by unit, and of all, to within six standard deviations
+    assert np.all(np.abs(D.mean(axis=1) - 0.75) < 6 * np.sqrt(0.75 * 0.25 / 2000))
+    assert abs(D.mean() - 0.75) < 6 * np.sqrt(0.75 * 0.25 / D.size)
+    assert (
+        fastdnn.linear_activation_forward(A_prev, W, b, activation, 1 - 1e-12)[1][2].mean() > 0.99
+    )
+
+
 def test_a_seed_holds_whatever_a_function_of_the_callers_draws():
     X, _, parameters = problem((5, 6, 4, 1), 7)
 
