@@ -38,10 +38,6 @@ ACTIVATIONS = {
 }
 # not of elements, but of the units of an example
 OVER_UNITS = SOFTMAX
-# the codes of the sums that `total` makes
-COSTS = {"sigmoid": CROSS_ENTROPY, "softmax": CATEGORICAL, "identity": SQUARED}
-PRODUCTS = DOT
-SKIPPING = SKIPPING_NAN
 
 cdef enum:
     SMALL = 4096  # bytes of an array that is not worth memory of its own

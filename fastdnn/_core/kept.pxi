@@ -1,6 +1,12 @@
 # A part of course.pyx: what else its functions ask of labels and weights, and masks: a caller's,
 # and those that nobody asks to have again, drawn from a counter by the mixing of splitmix64.
 
+# the codes of the sums that `total` makes
+COSTS = {"sigmoid": CROSS_ENTROPY, "softmax": CATEGORICAL, "identity": SQUARED}
+PRODUCTS = DOT
+SKIPPING = SKIPPING_NAN
+
+
 def total(int summed, X, Y):
     """The sum of a cost, by its code in COSTS, over the elements of X and Y; or of X * Y."""
     return _paired(<Pairing> summed, IDENTITY, 0, X, Y)
