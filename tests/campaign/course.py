@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import numpy as np
 import reference
+import reference_layers
 from arrays import given
 from oracle import FaultError, Inputs, Outcome, close, finite, no_none
 from scipy.special import expit
@@ -13,6 +14,8 @@ from scipy.special import expit
 import fastdnn
 
 SIZES = (1, 1, 2, 3, 5, 8, 16, 17, 33)
+# None is the linear part alone
+ACTIVATIONS = (None, "relu", "sigmoid", "tanh", "linear", "elu", "mish", "softmax")
 
 
 def _forward_names(l):
@@ -73,45 +76,55 @@ def _layer(draw):
     n, n_prev, m = (draw.pick(SIZES) for _ in range(3))
     inputs = _draw_all(draw, {"A_prev": (n_prev, m), "W": (n, n_prev), "b": (n, 1)})
     A, W, b = (g.value for g in inputs.arguments.values())
-    act = draw.pick(("linear", "relu", "sigmoid"))
-    if act == "linear":
+    act = draw.pick(ACTIVATIONS)
+    keep = draw.pick((1.0, 1.0, 0.7))
+    if act is None:
         outcome = Outcome(lambda: fastdnn.linear_forward(A, W, b))
     else:
-        outcome = Outcome(lambda: fastdnn.linear_activation_forward(A, W, b, act))
+        outcome = Outcome(lambda: fastdnn.linear_activation_forward(A, W, b, act, keep, rng=3))
     result = _judge(outcome, inputs, ("A",))
     if result is None or not inputs.ordinary:
         return
     A, W, b = (g.plain for g in inputs.arguments.values())
     Z = W @ A + b
-    right = {"linear": lambda Z: Z, "relu": lambda Z: np.maximum(Z, 0), "sigmoid": expit}[act](Z)
+    if act is None:
+        close(result[0], Z, "Z")
+        return
+    right = reference_layers.activate(act, Z)
+    if keep < 1:
+        right = right * (np.random.RandomState(3).rand(n, m) < keep) / keep
     close(result[0], right, "A")
-    if act != "linear":
-        close(result[1][1], Z, "the cached Z")
+    close(result[1][1], Z, "the cached Z")
 
 
 def _layer_backward(draw):
     n, n_prev, m = (draw.pick(SIZES) for _ in range(3))
     shapes = {"dA": (n, m), "A_prev": (n_prev, m), "W": (n, n_prev), "Z": (n, m)}
-    act = draw.pick(("linear", "relu", "sigmoid"))
-    if act == "linear":
+    act = draw.pick(ACTIVATIONS)
+    if act is None:
         del shapes["Z"]
     inputs = _draw_all(draw, shapes)
     dA, A, W = (inputs.arguments[name].value for name in ("dA", "A_prev", "W"))
     b = np.zeros((n, 1))
-    if act == "linear":
-        outcome = Outcome(lambda: fastdnn.linear_backward(dA, (A, W, b)))
+    lambd, keep, masks = draw.pick((0.0, 0.3)), 1.0, ()
+    if act is not None and draw.chance(0.4):
+        D = draw.rng.random((n, m)) < 0.7
+        keep, masks = 0.7, (D.astype(draw.pick(("?", "i8", "f4")), order=draw.pick("CF")),)
+    if act is None:
+        outcome = Outcome(lambda: fastdnn.linear_backward(dA, (A, W, b), lambd))
     else:
         Z = inputs.arguments["Z"].value
-        outcome = Outcome(lambda: fastdnn.linear_activation_backward(dA, ((A, W, b), Z), act))
-    result = _judge(outcome, inputs, ("dZ", "cache"))
+        cache = ((A, W, b), Z, *masks)
+        outcome = Outcome(lambda: fastdnn.linear_activation_backward(dA, cache, act, lambd, keep))
+    result = _judge(outcome, inputs, ("dZ", "cache", "D"))
     if result is None or not inputs.ordinary:
         return
     dA, A, W = (inputs.arguments[name].plain for name in ("dA", "A_prev", "W"))
-    if act == "linear":
-        right = reference.linear_backward(dA, (A, W, b))
+    if act is None:
+        right = reference_layers.linear_backward(dA, (A, W, b), lambd)
     else:
-        Z = inputs.arguments["Z"].plain
-        right = reference.linear_activation_backward(dA, ((A, W, b), Z), act)
+        cache = ((A, W, b), inputs.arguments["Z"].plain, *masks)
+        right = reference_layers.linear_activation_backward(dA, cache, act, lambd, keep)
     for ours, theirs, name in zip(result, right, ("dA_prev", "dW", "db"), strict=True):
         close(ours, theirs, name)
 
