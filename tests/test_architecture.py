@@ -163,7 +163,7 @@ def place(name):
     wing, room = (*rest, "", "")[:2]
     if wing == "_core" and (room.startswith("level_") or (SOURCE / f"_core/{room}.pxi").exists()):
         # a level's files are parts of this room
-        room = {"blas_int": "blas", "kept": "course"}.get(room, "levels")
+        room = {"blas_int": "blas", "kept": "course", "repeated": "course"}.get(room, "levels")
     return (wing if wing in WINGS else "__init__"), (room if room in ROOMS.get(wing, ()) else "")
 
 
