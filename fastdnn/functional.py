@@ -146,7 +146,8 @@ def linear_activation_forward(
     act = act_of(activation, keep_prob)
     if type(act) is int:
         return layer_forward(act, A_prev, W, b)
-    return special_forward(act, drawing(rng), A_prev, W, b)
+    draw = None if rng is None else drawing(rng)
+    return special_forward(act, draw, A_prev, W, b)
 
 
 def L_model_forward(
@@ -198,7 +199,8 @@ def L_model_forward(
         acts = plain_acts(L)
     else:
         acts = acts_of(L, activation, output_activation, keep_prob)
-        draw = drawing(rng, alone=not any(map(has_pair, acts)))
+        if rng is not None:
+            draw = drawing(rng, alone=not any(map(has_pair, acts)))
     A: Any = X
     caches = []
     for l, (W_name, b_name, _, _, _) in enumerate(layer_names(L), 1):

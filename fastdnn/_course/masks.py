@@ -28,15 +28,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
-def drawing(rng: Rng, *, alone: bool = True) -> Draw | None:
-    """Make what draws the masks of one call, or None, for masks of our own.
+def drawing(rng: Rng, *, alone: bool = True) -> Draw:
+    """Make what draws the masks of one call; None draws masks of our own.
 
     From a RandomState they are ``rng.rand(n, m) < keep``, from a Generator its ``random``. Where
     functions of the caller's run between two layers, a seed gets a generator that it is not
     `alone` in using: of this call, not of the thread.
     """
     if rng is None:
-        return None
+        return course.new_mask
     random = generator(rng, 0)
     if not alone and random is not rng:
         random = deepcopy(random)
