@@ -167,15 +167,16 @@ def _step(side: Any, of: str, dtype: str) -> Call:
         AL, caches = layers.L_model_forward(X, now[0], KEEP_PROB, rng=rng, **output)
         cost = layers.compute_cost(AL, Y, now[0], LAMBD, **output)
         grads = layers.L_model_backward(AL, Y, caches, LAMBD, KEEP_PROB, **output)
-        now[:], corrected = _moved(side, now, grads)
-        return cost, tuple(now), corrected
+        now[:] = _moved(side, now, grads)
+        return cost, tuple(now)
 
     return step
 
 
-def _moved(side: Any, now: list[Arrays], grads: Arrays) -> tuple[list[Arrays], Any]:
-    results = side.update_parameters_with_adam(now[0], grads, *now[1:], 2, LEARNING_RATE)
-    return list(results[:3]), results[3:]
+def _moved(side: Any, now: list[Arrays], grads: Arrays) -> list[Arrays]:
+    options = {"corrected": False} if side is course2 else {}
+    results = side.update_parameters_with_adam(now[0], grads, *now[1:], 2, LEARNING_RATE, **options)
+    return list(results[:3])
 
 
 def _fit(side: Any, of: str, dtype: str) -> Call:

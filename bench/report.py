@@ -309,8 +309,9 @@ SECTIONS = (
     Section(
         "The course's second part",
         "Against NumPy as the course writes it: updates of dicts whose results are the next call's"
-        " arguments, mini-batches of 64, and a step of one with dropout, L2 and Adam. The last rows"
-        " are `L_layer_model` with Adam and mini-batches; NumPy's column there is `Network.fit`.",
+        " arguments, mini-batches of 64, and a step of one with dropout, L2 and Adam, of which"
+        " fastdnn returns no corrected moments. The last rows are `L_layer_model` with Adam and"
+        " mini-batches; NumPy's column there is `Network.fit`.",
         ("course2",),
         _course2,
     ),

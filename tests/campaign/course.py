@@ -244,7 +244,7 @@ def fresh(value):
 def parameters(draw):
     """Call what makes parameters, and their update."""
     if draw.chance(0.5):
-        _update(draw)
+        draw.pick((_update, _update, _step))(draw)
         return
     dims = [draw.pick(SIZES) for _ in range(3)]
     odd = draw.chance(0.4)
@@ -299,6 +299,41 @@ def _update(draw):
         return
     for key in arrays:
         close(result[key], givens[key].plain - rate * grads["d" + key].plain, key)
+
+
+def _step(draw):
+    """Take a step of momentum or Adam, from moments that may be odd too."""
+    adam, t = draw.chance(0.5), draw.pick((1, 2, 100, 10**9))
+    shape = (draw.pick(SIZES), draw.pick(SIZES))
+    arrays = {"W1": draw.normal(*shape), "b1": draw.normal(shape[0], 1)}
+    dicts = [_dict(draw, arrays)]
+    for name in ("d{}", "v['d{}']", "s['d{}']")[: 3 if adam else 2]:
+        moment = {name.format(key): abs(draw.normal(*P.shape)) for key, P in arrays.items()}
+        dicts.append(_dict(draw, moment))
+    inputs = _inputs({name: g for givens in dicts for name, g in givens.items()})
+    # a gradient or a parameter may broadcast, but not always to the shape of the moments
+    inputs.fits = inputs.ordinary
+    for g in inputs.arguments.values():
+        of_any_shape(g)
+    P, g, v, *s = (
+        dict(zip(keys, (given.value for given in givens.values()), strict=True))
+        for keys, givens in zip((("W1", "b1"), *[("dW1", "db1")] * 3), dicts, strict=False)
+    )
+    if adam:
+        outcome = Outcome(lambda: fastdnn.update_parameters_with_adam(P, g, v, s[0], t))
+    else:
+        outcome = Outcome(lambda: fastdnn.update_parameters_with_momentum(P, g, v, 0.9, 0.01))
+    result = _judge(outcome, inputs)
+    if result is None or not inputs.ordinary:
+        return
+    for key, *plain in zip(arrays, *([g.plain for g in d.values()] for d in dicts), strict=True):
+        P, g, v, *s = plain
+        v = 0.9 * v + 0.1 * g
+        close(result[1]["d" + key], v, f"v of {key}")
+        if adam:
+            s = 0.999 * s[0] + 0.001 * g**2
+            v = v / (1 - 0.9**t) / (np.sqrt(s / (1 - 0.999**t)) + 1e-8)
+        close(result[0][key], P - 0.01 * v, key)
 
 
 # ------------------------------------------------------------------------------------- application
