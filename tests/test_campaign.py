@@ -13,8 +13,8 @@ import fastdnn
 
 CAMPAIGN = Path(__file__).with_name("campaign") / "campaign.py"
 KINDS = (
-    "functions,parameters,application,network,settings,states,writes,callbacks,interrupts,teams,"
-    "estimators,hyperparameters,assigned,sparse_matrices,scorers"
+    "functions,parameters,application,passes,network,settings,states,writes,callbacks,interrupts,"
+    "teams,estimators,hyperparameters,assigned,sparse_matrices,scorers"
 )
 
 

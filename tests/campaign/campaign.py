@@ -34,6 +34,7 @@ KINDS = {
     "functions": ("course", 1, ()),
     "parameters": ("course", 1, ()),
     "application": ("course", 0.5, ()),
+    "passes": ("passes", 1, ()),
     "network": ("networks", 1, ()),
     "settings": ("networks", 1, ()),
     "states": ("networks", 0.5, ()),
