@@ -28,13 +28,20 @@ ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 if MSVC:
     # /fp:precise, the default, does not reassociate, nor contract since Visual Studio 2022
-    compile_args = ["/Od", "/Zi"] if DEBUG else ["/O2"]
+    compile_args = ["/Od", "/Zi"] if DEBUG else []
+    fast = plain = small = [] if DEBUG else ["/O2"]
     link_args = ["/DEBUG"] if DEBUG else []
-    levels = {"base": [], "v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}
+    levels = {"base": plain, "v3": [*fast, "/arch:AVX2"], "v4": [*fast, "/arch:AVX512"]}
 else:
     compile_args = ["-fno-trapping-math", "-fno-math-errno", "-ffp-contract=off"]
-    compile_args += ["-O0", "-g"] if DEBUG else ["-O3", "-g0"]
+    # nothing is unwound through these modules
+    compile_args += ["-O0", "-g"] if DEBUG else ["-g0", "-fno-asynchronous-unwind-tables"]
     link_args = []
+    # A long loop, as of an optimiser, is a call where it is used, and not written out again. What
+    # serves processors without AVX2, and what runs once a fit, may take a little longer.
+    fast = [] if DEBUG else ["-O3", "--param=max-inline-insns-single=150"]
+    plain = [] if DEBUG else ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
+    small = [] if DEBUG else ["-Os"]
     if SANITIZE:
         sanitize = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined", "-g"]
         compile_args += [*sanitize, "-fno-omit-frame-pointer"]
@@ -42,15 +49,17 @@ else:
     elif platform.system() == "Linux" and not DEBUG:
         link_args += ["-Wl,-s"]
     levels = {
-        "base": [],
-        "v3": ["-mavx2", "-mfma"],
-        "v4": ["-mfma", *(f"-mavx512{feature}" for feature in ("f", "bw", "cd", "dq", "vl"))],
+        "base": plain,
+        "v3": [*fast, "-mavx2", "-mfma"],
+        "v4": [*fast, "-mfma", *(f"-mavx512{part}" for part in ("f", "bw", "cd", "dq", "vl"))],
     }
 if not X86_64:
-    levels = {"base": []}
+    levels = {"base": fast}
 
 
 CORE = Path("fastdnn/_core")
+# modules that run at import or once a fit
+RARE = {"levels", "pool", "workers"}
 
 
 def probe_blas_int():
@@ -71,7 +80,7 @@ probe_blas_int()
 SHARED = sorted(str(path) for pattern in ("*.pxd", "*.pxi") for path in CORE.glob(pattern))
 
 
-def extension(name, flags=()):
+def extension(name, flags):
     return Extension(
         f"fastdnn._core.{name}",
         [str(CORE / f"{name}.pyx")],
@@ -98,7 +107,7 @@ setup(
         [
             *(extension(f"level_{level}", flags) for level, flags in levels.items()),
             *(
-                extension(path.stem)
+                extension(path.stem, small if path.stem in RARE else fast)
                 for path in sorted(CORE.glob("*.pyx"))
                 if not path.stem.startswith("level_")
             ),
