@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_apart
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -31,7 +32,9 @@ def test_examples(path, capsys):
     assert np.isfinite([float(word) for word in re.findall(r"\d\.\d+", printed)]).all()
     if path.stem == "course":
         assert names["fastdnn"].compute_cost(names["AL"], names["Y"]) < 0.15
-    if path.stem in ("course", "estimators"):
+    if path.stem == "course2":
+        assert names["difference"] < 1e-7
+    if path.stem in ("course", "course2", "estimators"):
         assert float(re.search(r"Accuracy: (\S+)", printed)[1]) > 0.98
     if path.stem == "README":
         assert names["model"].score(names["X"], names["y"]) > 0.98
@@ -50,3 +53,12 @@ def test_links(path):
 def test_lines_are_short(path):
     for line in path.read_text(encoding="utf-8").splitlines():
         assert len(line) <= 120 or line.startswith("|"), line
+
+
+def test_graduate():
+    pytest.importorskip("sklearn")
+    script = (ROOT / "docs" / "graduate.py").read_text(encoding="utf-8")
+    lines = run_apart(script, "--epochs=8").splitlines()[1:]
+    assert len(lines) == 4
+    for line in lines:
+        assert float(line.split()[-1]) > 0.85, line
