@@ -40,6 +40,8 @@ else:
     # A long loop, as of an optimiser, is a call where it is used, and not written out again. What
     # serves processors without AVX2, and what runs once a fit, may take a little longer.
     fast = [] if DEBUG else ["-O3", "--param=max-inline-insns-single=150"]
+    # the course's Adam is one loop over nine arrays, none of which overlaps another
+    fast += [] if DEBUG else ["--param=vect-max-version-for-alias-checks=40"]
     plain = [] if DEBUG else ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
     small = [] if DEBUG else ["-Os"]
     if SANITIZE:

@@ -53,8 +53,7 @@ cdef void descend_adam(
     # v_new := beta1 v + (1 - beta1) dP           v_corrected := v_new / (1 - beta1^t)
     # s_new := beta2 s + (1 - beta2) dP^2         s_corrected := s_new / (1 - beta2^t)
     # P_new := P - learning_rate v_corrected / (sqrt(s_corrected) + epsilon)
-    # The corrected moments may have no memory. By blocks that stay in the first-level cache: the
-    # compiler does not vectorise one loop over nine arrays of which any two might overlap.
+    # The corrected moments may have no memory.
     cdef:
         floating beta1 = <floating> descent.beta1, rest1 = <floating> (1.0 - descent.beta1)
         floating beta2 = <floating> descent.beta2, rest2 = <floating> (1.0 - descent.beta2)
@@ -62,27 +61,20 @@ cdef void descend_adam(
         floating correction2 = <floating> descent.correction2
         floating learning_rate = <floating> descent.learning_rate
         floating epsilon = <floating> descent.epsilon
-        floating means[256]
-        floating squares[256]
-        floating *vc = &means[0]
-        floating *sc = &squares[0]
-        Py_ssize_t i, i0 = 0, n = 256
-    if size > 4 * n:
-        # up to a cache line: NumPy's large arrays all begin 16 bytes into one
-        n -= <Py_ssize_t> (<size_t> P_new % 64 // sizeof(floating))
-    while i0 < size:
-        n = min(n, size - i0)
-        if v_corrected != NULL:
-            vc, sc = v_corrected + i0, s_corrected + i0
-        for i in range(n):
-            v_new[i0 + i] = beta1 * v[i0 + i] + rest1 * dP[i0 + i]
-        for i in range(n):
-            s_new[i0 + i] = beta2 * s[i0 + i] + rest2 * (dP[i0 + i] * dP[i0 + i])
-        for i in range(n):
-            vc[i] = correction1 * v_new[i0 + i]
-        for i in range(n):
-            sc[i] = correction2 * s_new[i0 + i]
-        for i in range(n):
-            P_new[i0 + i] = P[i0 + i] - learning_rate * vc[i] / (sqrt_(sc[i]) + epsilon)
-        i0 += n
-        n = 256
+        floating mean, square
+        Py_ssize_t i
+    if v_corrected == NULL:
+        for i in range(size):
+            mean = beta1 * v[i] + rest1 * dP[i]
+            square = beta2 * s[i] + rest2 * (dP[i] * dP[i])
+            v_new[i], s_new[i] = mean, square
+            P_new[i] = P[i] - learning_rate * (correction1 * mean) / (
+                sqrt_(correction2 * square) + epsilon)
+    else:
+        for i in range(size):
+            mean = beta1 * v[i] + rest1 * dP[i]
+            square = beta2 * s[i] + rest2 * (dP[i] * dP[i])
+            v_new[i], s_new[i] = mean, square
+            mean, square = correction1 * mean, correction2 * square
+            v_corrected[i], s_corrected[i] = mean, square
+            P_new[i] = P[i] - learning_rate * mean / (sqrt_(square) + epsilon)
