@@ -153,7 +153,7 @@ def in_range(
     below: float = np.inf,
 ) -> float:
     """Take a value as a number, at least or above a bound, and below another."""
-    checked = number(value, name)
+    checked = value if value.__class__ is float else number(value, name)
     if not (checked < below and (checked >= least if above is None else checked > above)):
         bound = f"at least {least}" if above is None else f"above {above}"
         most = "finite" if below == np.inf else f"below {below}"

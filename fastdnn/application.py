@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, in_range, integer, label_row, matrices, native, number, real
 from fastdnn._course.costs import class_row
-from fastdnn._course.generators import Rng
+from fastdnn._course.generators import Rng, generator
 from fastdnn._course.layers import Activation, output_of
 from fastdnn._fit.data import Data, class_indices
 from fastdnn._fit.loop import epochs
@@ -364,12 +364,12 @@ def _settings(
 
 def _orders(m: int, seed: int) -> Callable[[int], Array]:
     """Draw the course's order of the examples, anew in each epoch."""
-    random, seeds, examples = np.random.RandomState(0), count(seed + 1), np.arange(m)
+    seeds, examples = count(seed + 1), np.arange(m)
 
     def order(_: int) -> Array:
-        random.seed(next(seeds))
         order = examples.copy()
-        random.shuffle(order)  # what its permutation does, in less time
+        # what a permutation does, in less time
+        generator(next(seeds), 0, "seed").shuffle(order)
         return order
 
     return order

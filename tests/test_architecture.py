@@ -59,7 +59,9 @@ ROOMS = {
         },
         "workers": set(),
         "pool": set(),
-        "course": {"activations", "levels", "memory", "pool", "spec", "workers"},
+        "course": {
+            *("activations", "elementary", "levels", "memory", "pool", "spec", "workers"),
+        },
         "plan": {
             *("activations", "costs", "csr", "levels", "memory", "source", "spec", "workers"),
         },

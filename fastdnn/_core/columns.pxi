@@ -108,7 +108,7 @@ cdef double pair(
     elif pairing == SQUARED:
         return squared(size, x, y)
     elif pairing == DOT:
-        return dot(size, x, y)
+        return products(size, x, y)
     elif pairing == CROSS_ENTROPY_BACKWARD:
         cross_entropy_backward(size, x, y, out)
     else:

@@ -14,6 +14,7 @@ from fastdnn._core.activations cimport (
     ELU, GELU, IDENTITY, LEAKY_RELU, MISH, RELU, SELU, SIGMOID_Z, SILU, SOFTMAX, SOFTPLUS, TANH,
     Activation,
 )
+from fastdnn._core.elementary cimport STRIDE, mixed
 from fastdnn._core.memory cimport LIMIT, aligned, look
 from fastdnn._core.pool cimport LARGE, new_large
 from fastdnn._core.spec cimport (

@@ -54,6 +54,21 @@ cdef void derive_kept(
                          <const floating *> left, Z, dZ)
 
 
+cdef void keep_some(
+    uint64_t counter, Py_ssize_t size, double keep, unsigned char *kept,
+) noexcept nogil:
+    # a mask of our own: each 64 bits decide on two elements
+    cdef:
+        Py_ssize_t i
+        uint64_t word, limit = <uint64_t> (keep * 4294967296.0)
+    for i in range(size // 2):
+        word = mixed(counter + <uint64_t> (i + 1) * STRIDE)
+        kept[2 * i] = (word & <uint64_t> 0xffffffff) < limit
+        kept[2 * i + 1] = (word >> 32) < limit
+    if size % 2 == 1:
+        kept[size - 1] = (mixed(counter + <uint64_t> (size // 2 + 1) * STRIDE) >> 32) < limit
+
+
 # ----------------------------------------------------------------- softmax, in either memory order
 
 cdef void softmax_laid(
@@ -150,3 +165,22 @@ cdef double squared(Py_ssize_t size, const floating *AL, const floating *Y) noex
         total += sum_(n, <const floating *> term)
         i0 += n
     return total
+
+
+cdef double products(Py_ssize_t size, const floating *x, const floating *y) noexcept nogil:
+    # sum of x y: a lane adds 16 of them in its own type, the lanes' sums are added in double
+    cdef:
+        floating lanes[64]
+        Py_ssize_t i = 0, j, k
+        double total = 0
+    while i + 1024 <= size:
+        for k in range(64):
+            lanes[k] = 0
+        for j in range(i, i + 1024, 64):
+            for k in range(64):
+                lanes[k] += x[j + k] * y[j + k]
+        total += sum_(64, <const floating *> lanes)
+        i += 1024
+    total += dot(size - i, x + i, y + i)
+    # a product may be too large for its own type alone
+    return total if total - total == 0 else dot(size, x, y)

@@ -244,3 +244,19 @@ cdef inline floating normal_point(floating z) noexcept nogil:
         h32 = h32 * y32 + <float> 0.4785531866
         h32 = h32 * exp_of_square(x32, <float> 49152.0) / (<float> 1.0 + x32)
         return <float> 1.0 - h32 if z > 0 else h32
+
+
+# ----------------------------------------------------------------------------------- random numbers
+
+cdef extern from *:
+    """
+    #define FASTDNN_STRIDE 0x9e3779b97f4a7c15ull
+    """
+    const uint64_t STRIDE "FASTDNN_STRIDE"  # of splitmix64's counter
+
+
+cdef inline uint64_t mixed(uint64_t z) noexcept nogil:
+    # the number of a counter, by splitmix64
+    z = (z ^ (z >> 30)) * <uint64_t> 0xbf58476d1ce4e5b9
+    z = (z ^ (z >> 27)) * <uint64_t> 0x94d049bb133111eb
+    return z ^ (z >> 31)

@@ -63,33 +63,6 @@ cdef object _mask(object D, const Matrix *like, bint trans, const unsigned char 
     return D if fits else None
 
 
-cdef inline uint64_t mixed(uint64_t z) noexcept nogil:
-    z = (z ^ (z >> 30)) * <uint64_t> 0xbf58476d1ce4e5b9
-    z = (z ^ (z >> 27)) * <uint64_t> 0x94d049bb133111eb
-    return z ^ (z >> 31)
-
-
-cdef inline uint64_t next_of(uint64_t *counter) noexcept nogil:
-    counter[0] += <uint64_t> 0x9e3779b97f4a7c15
-    return mixed(counter[0])
-
-
-cdef inline void keep_some(
-    uint64_t counter, Py_ssize_t size, double keep, unsigned char *kept,
-) noexcept nogil:
-    # each 64 bits decide on two elements
-    cdef:
-        Py_ssize_t i = 0
-        uint64_t word, limit = <uint64_t> (keep * 4294967296.0)
-    while i + 1 < size:
-        word = next_of(&counter)
-        kept[i] = (word & <uint64_t> 0xffffffff) < limit
-        kept[i + 1] = (word >> 32) < limit
-        i += 2
-    if i < size:
-        kept[i] = (next_of(&counter) >> 32) < limit
-
-
 # what masks of our own are drawn from
 cdef uint64_t _counter
 
@@ -111,9 +84,10 @@ cdef object _new_mask(
     D = empty((rows, cols), boolean, "F" if trans else "C")
     PyObject_GetBuffer(D, &buffer, PyBUF_STRIDES)
     kept[0] = <const unsigned char *> buffer.buf
-    counter = next_of(&_counter)
+    _counter += STRIDE
+    counter = mixed(_counter)
     with nogil:
-        keep_some(counter, rows * cols, keep, <unsigned char *> buffer.buf)
+        levels.verbs.keep(counter, rows * cols, keep, <unsigned char *> buffer.buf)
     PyBuffer_Release(&buffer)
     return D
 

@@ -24,7 +24,7 @@ from fastdnn._core.activations cimport (
 )
 from fastdnn._core.blas cimport blas_int
 from fastdnn._core.costs cimport SOFTMAX_CROSS_ENTROPY, Cost, cost_terms
-from fastdnn._core.elementary cimport exp_of_any, log_, sqrt, sqrt_
+from fastdnn._core.elementary cimport STRIDE, exp_of_any, log_, mixed, sqrt, sqrt_
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose

@@ -277,6 +277,8 @@ cdef struct Verbs:
     ) noexcept nogil
     # a copy in another memory order
     void (*lay)(const Matrix *matrix, const Matrix *copy) noexcept nogil
+    void (*keep)(
+        uint64_t counter, Py_ssize_t size, double keep, unsigned char *kept) noexcept nogil
     # C := A B so many times, by the loops if they are chosen, or by BLAS; whether by the loops
     bint (*multiply_often)(
         const Matrix *A, const Matrix *B, const Matrix *C, bint ours, Py_ssize_t steps,

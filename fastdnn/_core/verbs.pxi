@@ -131,6 +131,7 @@ VERBS.activate = _activate
 VERBS.pair = _pair
 VERBS.step = _step
 VERBS.lay = _lay
+VERBS.keep = keep_some
 VERBS.multiply_often = _multiply_often
 VERBS.caches = &caches
 VERBS.joint = FASTDNN_MOST > 0

@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 
 from fastdnn._arrays import (
     FLOAT32,
-    FLOAT64,
     Array,
     computed,
     depth,
@@ -24,6 +23,8 @@ from fastdnn._course.layers import output_of
 
 # the default of lambd, which is known as itself: no L2, and nothing to check
 NONE = 0.0
+# of float32: NumPy warns where a larger number becomes infinite
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def penalty(lambd: Any) -> float:
@@ -63,11 +64,10 @@ def cost_of(
                 (W,) = matrices(**{W_name: W})
                 squares = computed(course.total, course.PRODUCTS, W, W)
             total += lambd / 2 * squares
-    cost = np.array(total if reduction == "sum" else total / AL.shape[1])
-    if AL.dtype == FLOAT64:
-        return cost
-    with np.errstate(over="ignore"):
-        return cost.astype(FLOAT32)
+    cost = total if reduction == "sum" else total / AL.shape[1]
+    if AL.dtype == FLOAT32 and abs(cost) > _LARGEST:
+        cost = np.copysign(np.inf, cost)
+    return np.array(cost, AL.dtype)
 
 
 def output_gradient(AL: Any, Y: Any, output: str) -> Array:

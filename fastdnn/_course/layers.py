@@ -245,17 +245,16 @@ def special_backward(
         raise _cache_error(code, cache, l) from None
     if len(rest) != (keep < 1):
         raise _cache_error(code, cache, l, keep)
-    names = _gradient_names(code, l)
     D = rest[0] if rest else None
     if pair is None:
         given = (dA, Z, A_prev, W)
         results = course.dropped_layer_backward(code, *given, lambd, D, keep, l > 0)
         if results is None:
-            arrays = layer_gradient_arrays(*given, names)
+            arrays = layer_gradient_arrays(*given, _gradient_names(code, l))
             D = as_mask(D, arrays[1].shape, _of("D", l))
             results = computed(course.dropped_layer_backward, code, *arrays, lambd, D, keep, l > 0)
         return results
-    dA, Z, A_prev, W = layer_gradient_arrays(dA, Z, A_prev, W, names)
+    dA, Z, A_prev, W = layer_gradient_arrays(dA, Z, A_prev, W, _gradient_names(code, l))
     left = None
     if rest:
         dA = left = dropped(dA, as_mask(D, Z.shape, _of("D", l)), keep)

@@ -8,7 +8,7 @@ Formulas, with g the gradient of a parameter p, and t counted from 1::
                 p = p - learning_rate vc / (sqrt(sc) + epsilon)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import floor
 from typing import Any, Literal, overload
 
@@ -99,8 +99,13 @@ def update_parameters_with_momentum(
     """
     beta = in_range(beta, "beta", below=1)
     learning_rate = number(learning_rate, "learning_rate")
-    numbers = beta, learning_rate
-    made: tuple[Arrays, Arrays] = _stepped(course.momentum, numbers, parameters, grads, v=v)
+    layers = layer_names(depth(parameters, "parameters"))
+    made: tuple[Arrays, Arrays] | None = course.momentum(
+        layers, beta, learning_rate, parameters, grads, v
+    )
+    if made is None:
+        numbers = beta, learning_rate
+        made = _converted(course.momentum, layers, numbers, parameters, grads, v=v)
     return made
 
 
@@ -215,7 +220,10 @@ def update_parameters_with_adam(
         number(learning_rate, "learning_rate"), beta1, beta2, 1 / (1 - beta1**t),
         1 / (1 - beta2**t), in_range(epsilon, "epsilon"), bool(corrected),
     )  # fmt: skip
-    made: tuple[Arrays, ...] = _stepped(course.adam, numbers, parameters, grads, v=v, s=s)
+    layers = layer_names(depth(parameters, "parameters"))
+    made: tuple[Arrays, ...] | None = course.adam(layers, *numbers, parameters, grads, v, s)
+    if made is None:
+        made = _converted(course.adam, layers, numbers, parameters, grads, v=v, s=s)
     return made
 
 
@@ -299,29 +307,27 @@ def _zeros(parameters: Mapping[str, Any]) -> Arrays:
     return zeros
 
 
-def _stepped(
+def _converted(
     door: Callable[..., Any],
+    layers: Sequence[tuple[str, ...]],
     numbers: tuple[Any, ...],
     parameters: Mapping[str, Any],
     grads: Mapping[str, Any],
     **moments: Mapping[str, Any],
 ) -> Any:
-    """Take a step by a door: new dicts of new arrays."""
-    layers = layer_names(depth(parameters, "parameters"))
-    results = door(layers, *numbers, parameters, grads, *moments.values())
-    if results is None:
-        given: list[Arrays] = [{} for _ in range(2 + len(moments))]
-        shaped = {}
-        for W_name, b_name, dW_name, db_name, _ in layers:
-            for key, gradient in ((W_name, dW_name), (b_name, db_name)):
-                P, dP = entry(parameters, key, "parameters"), entry(grads, gradient, "grads")
-                of_dP = {name: entry(moment, gradient, name) for name, moment in moments.items()}
-                arrays = descended(key, P, dP, **of_dP)
-                shaped[key] = shaped[gradient] = arrays[0]
-                for at, array in zip(given, arrays, strict=True):
-                    at[key if at is given[0] else gradient] = as_matrix(array)
-        results = computed(door, layers, *numbers, *given)
-        for made in results:
-            made.update({key: as_shaped(made[key], shaped[key]) for key in made})
-        results[0].update({key: parameters[key] for key in parameters if key not in shaped})
+    """Take a step by a door that cannot read the arrays as they are."""
+    given: list[Arrays] = [{} for _ in range(2 + len(moments))]
+    shaped = {}
+    for W_name, b_name, dW_name, db_name, _ in layers:
+        for key, gradient in ((W_name, dW_name), (b_name, db_name)):
+            P, dP = entry(parameters, key, "parameters"), entry(grads, gradient, "grads")
+            of_dP = {name: entry(moment, gradient, name) for name, moment in moments.items()}
+            arrays = descended(key, P, dP, **of_dP)
+            shaped[key] = shaped[gradient] = arrays[0]
+            for at, array in zip(given, arrays, strict=True):
+                at[key if at is given[0] else gradient] = as_matrix(array)
+    results = computed(door, layers, *numbers, *given)
+    for made in results:
+        made.update({key: as_shaped(made[key], shaped[key]) for key in made})
+    results[0].update({key: parameters[key] for key in parameters if key not in shaped})
     return results
