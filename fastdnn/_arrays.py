@@ -341,6 +341,17 @@ def depth(parameters: Mapping[str, Any], name: str) -> int:
     return L
 
 
+def all_names(
+    parameters: Mapping[str, Any], name: str
+) -> tuple[tuple[str, str, str, str, str], ...]:
+    """Name what belongs to each layer of a dict of parameters that lacks none."""
+    L = depth(parameters, name)
+    for key in layer_names(L + 1)[-1][:2]:
+        if key in parameters:
+            raise ValueError(f"{name} has {key!r}, but not two arrays for each layer")
+    return layer_names(L)
+
+
 def arena(size: int, dtype: Any, values: ArrayLike = 0.0) -> Array:
     """Make an array that begins a cache line: a vector that lies across two lines costs twice.
 

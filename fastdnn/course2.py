@@ -21,9 +21,10 @@ Gradient checking
 The first part's functions
     `initialize_parameters`, `initialize_parameters_deep`, `linear_forward`,
     `linear_activation_forward`, `L_model_forward`, `linear_backward`,
-    `linear_activation_backward`, `L_model_backward`, `update_parameters`, `sigmoid`, `relu`,
-    `sigmoid_backward`, `relu_backward`, `L_layer_model`; but `compute_cost` and `predict` are those
-    of the second part, which skip NaN and return integers
+    `linear_activation_backward`, `L_model_backward`, `update_parameters`, `L_layer_model`; but
+    `compute_cost` and `predict` are those of the second part, which skip NaN and return integers.
+    `sigmoid` and `relu` return one array in the second part, and a cache too in the first: import
+    those from `fastdnn`
 
 They return new arrays in new dicts, and write to nothing that they are given. Where the course sets
 the seed of NumPy's global generator, a private one draws the same numbers.
@@ -80,10 +81,6 @@ from fastdnn.functional import (
     linear_activation_forward,
     linear_backward,
     linear_forward,
-    relu,
-    relu_backward,
-    sigmoid,
-    sigmoid_backward,
 )
 from fastdnn.parameters import (
     initialize_parameters,
@@ -126,11 +123,7 @@ __all__ = [
     "predict",
     "predict_dec",
     "random_mini_batches",
-    "relu",
-    "relu_backward",
     "schedule_lr_decay",
-    "sigmoid",
-    "sigmoid_backward",
     "update_lr",
     "update_parameters",
     "update_parameters_with_adam",

@@ -195,7 +195,7 @@ def L_model_forward(
     L = depth(parameters, "parameters")
     acts: tuple[Any, ...]
     draw: Any = None
-    if keep_prob is ALL and activation is HIDDEN and output_activation is OUTPUT:
+    if keep_prob is ALL and activation is HIDDEN and output_activation is OUTPUT and rng is None:
         acts = plain_acts(L)
     else:
         acts = acts_of(L, activation, output_activation, keep_prob)

@@ -383,17 +383,18 @@ cdef bint _step(const Descent *descent, name, gradient, parameters, grads, v, s,
         Matrix *p = &given[0]
     try:
         P, dP, mean = parameters[name], grads[gradient], v[gradient]
-        square = None if s is None else s[gradient]
+        # momentum has two results, and no second moment
+        square = None if results == 2 else s[gradient]
     except (KeyError, TypeError, IndexError):
         return False
     if not (_look(P, p) and _look_like(dP, p, p.rows, p.cols, &given[1])
             and _look_like(mean, p, p.rows, p.cols, &given[2])
-            and (s is None or _look_like(square, p, p.rows, p.cols, &given[3]))):
+            and (results == 2 or _look_like(square, p, p.rows, p.cols, &given[3]))):
         return False
     P = _laid(P, p, p.trans)
     dP = _laid(dP, &given[1], p.trans)
     mean = _laid(mean, &given[2], p.trans)
-    if s is not None:
+    if results > 2:
         square = _laid(square, &given[3], p.trans)
     block = _new_block(p, results, new)
     for i in range(results):

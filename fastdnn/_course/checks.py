@@ -8,11 +8,10 @@ from numpy.typing import ArrayLike
 
 from fastdnn._arrays import (
     Array,
+    all_names,
     computed,
-    depth,
     entry,
     in_range,
-    layer_names,
     matrices,
     output_arrays,
     real,
@@ -121,10 +120,9 @@ def relative_difference(
 
 def in_double(parameters: Mapping[str, Any], X: Any) -> tuple[dict[str, Array], Array]:
     """Copy the parameters of a network, W1, b1, ..., WL, bL, and take X, in double precision."""
-    L = depth(parameters, "parameters")
     own = {
         name: np.array(real(entry(parameters, name, "parameters"), name), np.float64, order="C")
-        for row in layer_names(L)
+        for row in all_names(parameters, "parameters")
         for name in row[:2]
     }
     (X,) = matrices(X=X)

@@ -9,11 +9,10 @@ from numpy.typing import ArrayLike
 from fastdnn._arrays import (
     FLOAT32,
     Array,
+    all_names,
     computed,
-    depth,
     entry,
     in_range,
-    layer_names,
     matrices,
     output_arrays,
     real,
@@ -57,7 +56,7 @@ def cost_of(
     if lambd:
         if parameters is None:
             raise ValueError(f"lambd is {lambd}: parameters must be given too")
-        for W_name, _, _, _, _ in layer_names(depth(parameters, "parameters")):
+        for W_name, _, _, _, _ in all_names(parameters, "parameters"):
             W = entry(parameters, W_name, "parameters")
             squares = course.total(course.PRODUCTS, W, W)
             if squares is None:

@@ -94,7 +94,7 @@ def _acts(
         output = IDENTITY
     activations = _each(activation, L - 1, "activation", lambda a: isinstance(a, str) or _pairs(a))
     keeps = _each(keep_prob, L - 1, "keep_prob", np.isscalar)
-    return (*map(act_of, activations, keeps), output)
+    return (*tuple(map(act_of, activations, keeps))[: L - 1], output)
 
 
 # programs ask for the same layers at each step
@@ -124,10 +124,13 @@ def has_pair(act: Act) -> bool:
 
 
 def _each(value: Any, count: int, name: str, is_one: Callable[[Any], bool]) -> Iterable[Any]:
-    """Take one value for all of so many hidden layers, or one for each."""
+    """Take one value for all of so many hidden layers, or one for each.
+
+    Where there is no hidden layer, one value is still there to be checked.
+    """
     many = value.ndim > 0 if isinstance(value, np.ndarray) else isinstance(value, Sequence)
     if is_one(value) or not many:
-        return [value] * count
+        return [value] * max(count, 1)
     if len(value) != count:
         raise ValueError(
             f"{name} must be one value, or one for each of {count} hidden layers, got {value!r}"
@@ -243,9 +246,9 @@ def special_backward(
         (A_prev, W, _), Z, *rest = cache
     except (TypeError, ValueError):
         raise _cache_error(code, cache, l) from None
-    if len(rest) != (keep < 1):
-        raise _cache_error(code, cache, l, keep)
     D = rest[0] if rest else None
+    if len(rest) != (keep < 1) or (D is None) != (keep == 1):
+        raise _cache_error(code, cache, l, keep)
     if pair is None:
         given = (dA, Z, A_prev, W)
         results = course.dropped_layer_backward(code, *given, lambd, D, keep, l > 0)
@@ -284,7 +287,7 @@ def _cache_error(code: int, cache: Any, l: int, keep: float = 1.0) -> ValueError
     else:
         if keep == 1:
             return ValueError(f"{name} holds a mask, but its layer's keep_prob is 1")
-    if keep < 1 and count == 2:
+    if keep < 1 and (count == 2 or (count == 3 and cache[2] is None)):
         return ValueError(f"{name} holds no mask, but its layer's keep_prob is {keep}")
     if count not in (2, 3):
         form = "((A_prev, W, b), Z), as linear_activation_forward returns it"

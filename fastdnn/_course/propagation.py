@@ -289,6 +289,9 @@ def _layers(cache: Any, dropped: bool) -> list[tuple[Any, Any, Any]]:
     if not dropped:
         return [(A, W, None) for _, A, W, _ in layers]
     _, A, W, _ = layers.pop()
+    for l, (_, D, *_) in enumerate(layers, 1):
+        if D is None:
+            raise ValueError(f"cache holds None in place of the mask D{l}")
     return [*((A, W, D) for _, D, A, W, _ in layers), (A, W, None)]
 
 

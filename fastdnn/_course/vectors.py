@@ -1,13 +1,13 @@
 """Dicts of parameters and gradients as one vector, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastdnn._arrays import Array, depth, entry, integer, layer_names, real
+from fastdnn._arrays import Array, all_names, entry, integer, layer_names, real
 
 
 def dictionary_to_vector(parameters: Mapping[str, Any]) -> tuple[Array, list[str]]:
@@ -32,7 +32,7 @@ def dictionary_to_vector(parameters: Mapping[str, Any]) -> tuple[Array, list[str
     ValueError
         If a parameter is missing or empty.
     """
-    names = [key for row in layer_names(depth(parameters, "parameters")) for key in row[:2]]
+    names = [key for row in all_names(parameters, "parameters") for key in row[:2]]
     arrays = [real(entry(parameters, key, "parameters"), key) for key in names]
     keys = [key for key, array in zip(names, arrays, strict=True) for _ in range(array.size)]
     return _column(arrays), keys
@@ -93,6 +93,8 @@ def vector_to_dictionary(
         If theta has another number of elements than the network, or a size is below 1.
     """
     vector = real(theta, "theta").reshape(-1)
+    if not isinstance(layer_dims, Iterable):
+        raise TypeError(f"layer_dims must be a sequence of integers, got {layer_dims!r}")
     dims = [integer(n, f"layer_dims[{l}]") for l, n in enumerate(layer_dims)]
     count = sum(n * (n_prev + 1) for n_prev, n in pairwise(dims))
     if vector.size != count:
