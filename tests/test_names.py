@@ -11,6 +11,7 @@ from inside import moments, params
 
 import fastdnn
 from fastdnn import Network, optimizers
+from fastdnn._course.layers import CODES
 from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
 from fastdnn.optimizers import OPTIMIZERS, SGD
 
@@ -36,6 +37,8 @@ def test_codes_are_those_of_the_enums():
     assert {name.upper(): row.code for name, row in ACTIVATIONS.items()} == {
         name: code for name, code in activations.items() if name not in OF_THE_COURSE
     }
+    of_the_course = {"SIGMOID_Z": CODES["sigmoid"], "SOFTMAX": CODES["softmax"]}
+    assert of_the_course == {name: activations[name] for name in OF_THE_COURSE}
     assert {f"OUTPUT_{name}".upper(): row.code for name, row in OUTPUTS.items()} == enum("Output")
     assert {name.upper(): row.code for name, row in RULES.items()} == enum("Optimizer")
     costs = {

@@ -8,6 +8,7 @@ import reference
 
 import fastdnn
 from fastdnn._core import course
+from fastdnn._course import layers
 
 DTYPES = ("float64", "float32")
 # n, n_prev, m
@@ -180,7 +181,7 @@ def test_no_mix_is_left_to_python(order, dtype):
     A_prev = laid(np.ones((n_prev, m), dtype), order[0])
     W = laid(np.ones((n, n_prev), dtype), order[1])
     b = laid(np.ones((n, 1), dtype), order[1])
-    for code in (course.ACTIVATIONS["sigmoid"], course.ACTIVATIONS["relu"]):
+    for code in (layers.SIGMOID, layers.RELU):
         assert course.activate(code, square[0]) is not None
         assert course.activate_backward(code, *square) is not None
         assert course.layer_forward(code, A_prev, W, b) is not None

@@ -8,7 +8,7 @@ _Array: TypeAlias = NDArray[Any]
 _MaybeNone: TypeAlias = Any
 _Names: TypeAlias = tuple[tuple[str, str, str, str, str], ...]
 
-ACTIVATIONS: Final[dict[str, int]]
+SIGMOID_OF_Z: Final[int]
 OVER_UNITS: Final[int]
 COSTS: Final[dict[str, int]]
 PRODUCTS: Final[int]
@@ -28,7 +28,7 @@ def layer_backward(
     Z: object,
     A_prev: object,
     W: object,
-    lambd: float = 0,
+    lambd: float = 0.0,
     passes: bool = True,
 ) -> tuple[_Array, _Array, _Array] | _MaybeNone: ...
 def dropped_layer_backward(

@@ -10,10 +10,7 @@ from libc.stdint cimport uint64_t
 import numpy
 
 from fastdnn._core cimport levels
-from fastdnn._core.activations cimport (
-    ELU, GELU, IDENTITY, LEAKY_RELU, MISH, RELU, SELU, SIGMOID_Z, SILU, SOFTMAX, SOFTPLUS, TANH,
-    Activation,
-)
+from fastdnn._core.activations cimport IDENTITY, SIGMOID_Z, SOFTMAX, Activation
 from fastdnn._core.elementary cimport STRIDE, mixed
 from fastdnn._core.memory cimport LIMIT, aligned, look
 from fastdnn._core.pool cimport LARGE, new_large
@@ -23,20 +20,8 @@ from fastdnn._core.spec cimport (
 )
 from fastdnn._core.workers cimport get_threads
 
-# the codes of the activations; the first one stands for no activation
-ACTIVATIONS = {
-    "identity": IDENTITY,
-    "sigmoid": SIGMOID_Z,
-    "tanh": TANH,
-    "relu": RELU,
-    "leaky_relu": LEAKY_RELU,
-    "elu": ELU,
-    "selu": SELU,
-    "gelu": GELU,
-    "silu": SILU,
-    "softplus": SOFTPLUS,
-    "mish": MISH,
-}
+# the activations that differ from the engine's: the caches hold Z
+SIGMOID_OF_Z = SIGMOID_Z
 # not of elements, but of the units of an example
 OVER_UNITS = SOFTMAX
 

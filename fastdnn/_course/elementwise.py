@@ -6,9 +6,7 @@ from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, as_matrix, as_shaped, computed, elements
 from fastdnn._core import course
-
-RELU = course.ACTIVATIONS["relu"]
-SIGMOID = course.ACTIVATIONS["sigmoid"]
+from fastdnn._course.layers import RELU, SIGMOID
 
 
 def sigmoid(Z: ArrayLike) -> tuple[Array, Array]:

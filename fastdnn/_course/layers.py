@@ -19,15 +19,17 @@ from fastdnn._arrays import (
 )
 from fastdnn._core import course
 from fastdnn._course.masks import ALL, Draw, as_mask, kept_share
+from fastdnn._fit.names import ACTIVATIONS
 
 Pair = tuple[Callable[[Array], Array], Callable[[Array, Array], Array]]
 Activation = str | Pair
 LinearCache = tuple[Array, Array, Array]
 Cache = tuple[LinearCache, Array] | tuple[LinearCache, Array, Array]
 
-CODES = {
-    **course.ACTIVATIONS,
-    "linear": course.ACTIVATIONS["identity"],
+CODES = {name: row.code for name, row in ACTIVATIONS.items()}
+CODES |= {
+    "linear": CODES["identity"],
+    "sigmoid": course.SIGMOID_OF_Z,
     "softmax": course.OVER_UNITS,
 }
 _OUTPUTS = {"sigmoid": "sigmoid", "softmax": "softmax", "identity": "identity"}
