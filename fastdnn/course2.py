@@ -148,7 +148,7 @@ def gradient_check(
 ) -> np.float64:
     """Compare the gradients of a network of any depth with central differences of its cost.
 
-    It is meant for an activation, a cost or a backward pass of one's own. All is computed in double
+    It is meant for an activation or a backward pass of one's own. All is computed in double
     precision, layer by layer: of 10 000 parameters with some 30 examples it takes about a second.
 
     Parameters

@@ -277,6 +277,7 @@ cdef struct Verbs:
     ) noexcept nogil
     # a copy in another memory order
     void (*lay)(const Matrix *matrix, const Matrix *copy) noexcept nogil
+    # a mask of dropout, from the numbers of a counter
     void (*keep)(
         uint64_t counter, Py_ssize_t size, double keep, unsigned char *kept) noexcept nogil
     # C := A B so many times, by the loops if they are chosen, or by BLAS; whether by the loops
