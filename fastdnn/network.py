@@ -1,27 +1,20 @@
 """A dense network that is trained by whole epochs below the Python line. One example is one row."""
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastdnn._arrays import Array, in_range, integer
-from fastdnn._core.plan import same
-from fastdnn._core.workers import Exclusive
+from fastdnn._arrays import Array, in_range
 from fastdnn._course.generators import Rng, own_generator
-from fastdnn._fit import loop
-from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
+from fastdnn._fit.fits import Fits
 from fastdnn._fit.model import Model
-from fastdnn._fit.names import ACTIVATIONS, COSTS, cost_of, hidden_activations, lists
-from fastdnn._fit.results import History, State, checked_callbacks
-from fastdnn._fit.settings import Settings
+from fastdnn._fit.names import ACTIVATIONS, COSTS, lists
+from fastdnn._fit.passes import cost, predicted
+from fastdnn._fit.results import History, State
 from fastdnn._fit.state import checked, load, pickled, unpickled, whole
-from fastdnn._fit.threads import CALL, Team, choose, piece
-from fastdnn._sparse import Csr, rows
 from fastdnn.optimizers import Adam, Optimizer
 from fastdnn.parameters import Scale, initialize_parameters_deep
 
@@ -104,45 +97,26 @@ class Network:
         if init not in ("he", "lecun"):
             init = in_range(init, "init")
         drawn = initialize_parameters_deep(layer_dims, rng=generator, scale=init, dtype=dtype)
-        arrays = list(drawn.values())
-        L, n_L = len(arrays) // 2, len(arrays[-1])
-        activations = hidden_activations(activation, L - 1)
-        chosen = cost_of(output_activation, cost, n_L)
-        numbers = {
-            "huber_delta": in_range(huber_delta, "huber_delta", above=0),
-            "quantile": in_range(quantile, "quantile", above=0, below=1),
-        }
-        self._model = Model.from_arrays(
-            [W.T for W in arrays[::2]],
-            arrays[1::2],
-            activations,
-            chosen.output,
-            chosen.name,
-            0.0 if chosen.parameter is None else numbers[chosen.parameter],
-            rng=generator,
-        )
-        self._model.training.optimizer = _DEFAULT
-        self._fitting = threading.Lock()
+        numbers = {"huber_delta": huber_delta, "quantile": quantile}
+        self._own(Model.asked(drawn, activation, output_activation, cost, numbers, generator))
 
     @classmethod
     def _of(cls, model: Model) -> "Network":
         """Make a network that owns a model."""
         net = cls.__new__(cls)
-        net._model, net._fitting = model, threading.Lock()
+        net._own(model)
+        return net
+
+    def _own(self, model: Model) -> None:
+        self._model, self._fits = model, Fits()
         if model.training.optimizer is None:
             model.training.optimizer = _DEFAULT
         if model.rng is None:
             model.rng = np.random.default_rng(0)
-        return net
 
     def __repr__(self) -> str:
         """Say the shape and what it computes."""
-        model = self._model
-        hidden = ", ".join(dict.fromkeys(model.activations)) or "no hidden layer"
-        return (
-            f"Network({list(self.layer_dims)}, {hidden}, {model.output}, "
-            f"{model.cost}, {self.dtype}, {self.epochs} epochs)"
-        )
+        return f"Network({self._model})"
 
     @property
     def layer_dims(self) -> tuple[int, ...]:
@@ -189,22 +163,12 @@ class Network:
         ValueError
             If X is empty or has another number of columns than the network has inputs.
         """
-        plan = self._model.plan
+        model = self._model
         if n_threads is None or (n_threads.__class__ is int and n_threads == 1):
-            outputs = plan.outputs(X, self._model.alone)
+            outputs = model.plan.outputs(X, model.alone)
             if outputs is not None:
                 return outputs
-        data: Any = X
-        m = plan.rows(data)
-        if not m:
-            data = rows(X, "X", self.layer_dims[0])
-            if isinstance(data, Csr):
-                data = data.astype(self.dtype)
-            m = len(data)
-        AL = np.empty((m, self.layer_dims[-1]), self.dtype)
-        with self._team(n_threads, data) as team:
-            team.share(m, lambda i, j: plan.predict(data, AL, i, j), piece(self._model.work))
-        return AL
+        return predicted(model, X, n_threads)
 
     def cost(
         self,
@@ -237,21 +201,7 @@ class Network:
         TypeError, ValueError
             As `fit`.
         """
-        data = self._data(X, Y, sample_weight)
-        with self._team(n_threads, data.X) as team:
-            return evaluate(self._model, data, team)
-
-    def _team(self, n_threads: int | None, X: Array | Csr) -> Team:
-        """Choose the threads of a pass over examples."""
-        if n_threads is not None:
-            n_threads = integer(n_threads, "n_threads")
-        work: float = self._model.work
-        if isinstance(X, Csr):
-            work += (X.per_row - self.layer_dims[0]) * self.layer_dims[1]
-        return Team(choose(n_threads, len(X), work * len(X), CALL))
-
-    def _data(self, X: Any, Y: Any, sample_weight: Any) -> Data:
-        return judged(self._model, X, Y, sample_weight, ("X", "Y", "sample_weight"))
+        return cost(self._model, X, Y, sample_weight, n_threads)
 
     # ----------------------------------------------------------------------------------------- fit
 
@@ -345,63 +295,12 @@ class Network:
         An epoch of which not every batch was taken is not counted in `epochs`. A network is pickled
         with its optimiser, so a learning rate that is a lambda keeps it from that.
         """
-        model = self._model
         asked = (
             optimizer, batch_size, accumulate, shuffle, l2, dropout, input_dropout, clip_norm,
             first_layer, n_threads,
         )  # fmt: skip
-        # the kept trainer serves one fit: another one, of a callback or a thread, finds none
-        before, kept = self.__dict__.pop("_kept", ((), None))
-        if sample_weight is not None or not same(asked, before) or not kept.takes(X, Y):
-            kept = None
-            data = kept_apart(model, self._data(X, Y, sample_weight))
-        validation = validation_of(model, validation_data)
-        epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
-        if kept is None:
-            if not np.isfinite(model.params).all():
-                raise ValueError("the network's parameters must be finite")
-            settings = Settings.asked(model, data.m, *asked)
-        history = History()
-        with self._exclusively():
-            if kept is not None:
-                training = loop.again(kept, epochs)
-            else:
-                training = loop.epochs(model, data, settings, epochs)
-            try:
-                last = self._follow(training, history, validation, callbacks)
-            finally:
-                training.close()
-            if last is not None and last.keep():
-                self._kept = asked, last
-        return history
-
-    def _follow(
-        self,
-        training: Iterator[loop.Epoch],
-        history: History,
-        validation: Data | None,
-        callbacks: tuple[Callable[[State], object], ...],
-    ) -> loop.Epoch | None:
-        """Record each epoch, let the callbacks see it, and return the last."""
-        start, epoch = perf_counter(), None
-        for epoch in training:
-            history.costs.append(epoch.cost)
-            if validation is not None or callbacks:
-                epoch.show(to_write=bool(callbacks))
-            if validation is not None:
-                history.validation_costs.append(evaluate(self._model, validation, epoch.team))
-            history.times.append(perf_counter() - start)
-            if callbacks:
-                state = State(self, self.epochs, epoch.learning_rate, history)
-                for callback in callbacks:
-                    callback(state)
-                if state.stopped:
-                    break
-        return epoch
-
-    def _exclusively(self) -> Exclusive:
-        return Exclusive(
-            self._fitting, "this network is being trained: let that end, or copy the network"
+        return self._fits.fit(
+            self, self._model, X, Y, sample_weight, asked, epochs, validation_data, callbacks
         )
 
     # --------------------------------------------------------------------------------------- state
@@ -413,7 +312,7 @@ class Network:
         -------
         state : dict
         """
-        return deepcopy(whole(self._model, self._fitting.locked()))
+        return deepcopy(whole(self._model, self._fits.running()))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` of a network of the same shape has given.
@@ -431,7 +330,7 @@ class Network:
             that is not what it must be.
         """
         kept = checked(self._model, state)
-        with self._exclusively():
+        with self._fits.alone():
             load(self._model, kept)
 
     def __copy__(self) -> "Network":
@@ -440,10 +339,10 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Write what version 0.1.0 wrote."""
-        state = {k: v for k, v in vars(self).items() if k not in ("_model", "_fitting", "_kept")}
-        return state | pickled(self._model, self._fitting.locked())
+        state = {k: v for k, v in vars(self).items() if k not in ("_model", "_fits")}
+        return state | pickled(self._model, self._fits.running())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Read it."""
         self._model, left = unpickled(state)
-        vars(self).update(left, _fitting=threading.Lock())
+        vars(self).update(left, _fits=Fits())

@@ -24,7 +24,7 @@ WINGS = {
     "functional": {"_arrays", "_core", "_course"},
     "parameters": {"_arrays", "_core", "_course"},
     "images": {"_arrays"},
-    "network": {"_arrays", "_core", "_course", "_fit", "_sparse", "optimizers", "parameters"},
+    "network": {"_arrays", "_course", "_fit", "optimizers", "parameters"},
     "application": {
         *("_arrays", "_course", "_fit", "functional", "parameters"),
     },
@@ -92,8 +92,10 @@ ROOMS = {
         "model": {"names", "threads"},
         "settings": {"model", "names"},
         "data": {"model", "names", "threads"},
+        "passes": {"data", "model", "threads"},
         "state": {"gram", "model", "names"},
         "loop": {"data", "gram", "model", "names", "settings", "threads"},
+        "fits": {"data", "loop", "model", "results", "settings"},
     },
     "_sklearn": {
         "declared": set(),

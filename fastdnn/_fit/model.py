@@ -15,10 +15,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastdnn._arrays import Array, arena
+from fastdnn._arrays import Array, arena, in_range
 from fastdnn._core.plan import Plan
 from fastdnn._core.training import Counts
-from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
+from fastdnn._fit.names import (
+    ACTIVATIONS,
+    COSTS,
+    OUTPUTS,
+    RULES,
+    cost_of,
+    hidden_activations,
+)
 from fastdnn._fit.threads import alone
 
 
@@ -176,6 +183,32 @@ class Model:
         params = packed(table(layer_dims), coefs, intercepts, dtype)
         return cls(layer_dims, activations, output, cost, cost_parameter, params, rng)
 
+    @classmethod
+    def asked(
+        cls, drawn: Mapping[str, Array], activation: Any, output_activation: Any, cost: Any,
+        numbers: Mapping[str, Any], rng: Any,
+    ) -> "Model":  # fmt: skip
+        """Judge what a user asks of a network with these first W1, b1, ...: see `Network`.
+
+        The numbers are those that a cost may depend on.
+        """
+        arrays = list(drawn.values())
+        activations = hidden_activations(activation, len(arrays) // 2 - 1)
+        chosen = cost_of(output_activation, cost, len(arrays[-1]))
+        judged = {
+            "huber_delta": in_range(numbers["huber_delta"], "huber_delta", above=0),
+            "quantile": in_range(numbers["quantile"], "quantile", above=0, below=1),
+        }
+        return cls.from_arrays(
+            [W.T for W in arrays[::2]],
+            arrays[1::2],
+            activations,
+            chosen.output,
+            chosen.name,
+            0.0 if chosen.parameter is None else judged[chosen.parameter],
+            rng=rng,
+        )
+
     def of(
         self, activations: tuple[str, ...], output: str, cost: str, cost_parameter: float = 0.0
     ) -> "Model":
@@ -183,6 +216,14 @@ class Model:
         model = copy(self)
         model._mean(activations, output, cost, cost_parameter)
         return model
+
+    def __str__(self) -> str:
+        """Say the shape, what it computes, and how far it was trained."""
+        hidden = ", ".join(dict.fromkeys(self.activations)) or "no hidden layer"
+        return (
+            f"{list(self.layer_dims)}, {hidden}, {self.output}, {self.cost}, {self.dtype}, "
+            f"{self.training.counts.epochs} epochs"
+        )
 
     @property
     def dtype(self) -> np.dtype[Any]:

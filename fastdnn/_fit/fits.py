@@ -1,0 +1,91 @@
+"""The fits of one network: one at a time, each with its history, validation and callbacks."""
+
+import threading
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from fastdnn._arrays import integer
+from fastdnn._core.plan import same
+from fastdnn._core.workers import Exclusive
+from fastdnn._fit import loop
+from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
+from fastdnn._fit.model import Model
+from fastdnn._fit.results import History, State, checked_callbacks
+from fastdnn._fit.settings import Settings
+
+_BUSY = "this network is being trained: let that end, or copy the network"
+
+
+class Fits:
+    """The lock of a network's training, and the trainer that one fit keeps for the next."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def running(self) -> bool:
+        """Whether the network is being trained."""
+        return self._lock.locked()
+
+    def alone(self) -> Exclusive:
+        """Hold the lock for the time of a with statement, or say that it is held already."""
+        return Exclusive(self._lock, _BUSY)
+
+    def fit(
+        self, network: Any, model: Model, X: Any, Y: Any, sample_weight: Any,
+        asked: tuple[Any, ...], epochs: Any, validation_data: Any, callbacks: Any,
+    ) -> History:  # fmt: skip
+        """Train a model; what is asked are the arguments of `Settings.asked`.
+
+        See `Network.fit`. The network is what callbacks see.
+        """
+        # the kept trainer serves one fit: another one, of a callback or a thread, finds none
+        before, kept = self.__dict__.pop("_kept", ((), None))
+        if sample_weight is not None or not same(asked, before) or not kept.takes(X, Y):
+            kept = None
+            data = judged(model, X, Y, sample_weight, ("X", "Y", "sample_weight"))
+            data = kept_apart(model, data)
+        validation = validation_of(model, validation_data)
+        epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
+        if kept is None:
+            if not np.isfinite(model.params).all():
+                raise ValueError("the network's parameters must be finite")
+            settings = Settings.asked(model, data.m, *asked)
+        history = History()
+        with Exclusive(self._lock, _BUSY):
+            if kept is not None:
+                training = loop.again(kept, epochs)
+            else:
+                training = loop.epochs(model, data, settings, epochs)
+            try:
+                # a call: Python 3.13 leaves a loop's jump back out of what it stands in
+                last = _follow(training, network, model, history, validation, callbacks)
+            finally:
+                training.close()
+            if last is not None and last.keep():
+                self._kept = asked, last
+        return history
+
+
+def _follow(
+    training: Iterator[loop.Epoch], network: Any, model: Model, history: History,
+    validation: Data | None, callbacks: tuple[Callable[[State], object], ...],
+) -> loop.Epoch | None:  # fmt: skip
+    """Record each epoch, let the callbacks see it, and return the last."""
+    start, epoch = perf_counter(), None
+    for epoch in training:
+        history.costs.append(epoch.cost)
+        if validation is not None or callbacks:
+            epoch.show(to_write=bool(callbacks))
+        if validation is not None:
+            history.validation_costs.append(evaluate(model, validation, epoch.team))
+        history.times.append(perf_counter() - start)
+        if callbacks:
+            state = State(network, model.training.counts.epochs, epoch.learning_rate, history)
+            for callback in callbacks:
+                callback(state)
+            if state.stopped:
+                break
+    return epoch
