@@ -40,6 +40,7 @@ from fastdnn.course2 import (
     update_parameters_with_adam,
     update_parameters_with_momentum,
 )
+from fastdnn.files import ModelFileError, load, save
 from fastdnn.functional import (
     L_model_backward,
     L_model_forward,
@@ -71,6 +72,7 @@ __all__ = [
     "L_layer_model",
     "L_model_backward",
     "L_model_forward",
+    "ModelFileError",
     "Network",
     "State",
     "__version__",
@@ -86,6 +88,7 @@ __all__ = [
     "linear_activation_forward",
     "linear_backward",
     "linear_forward",
+    "load",
     "load_data",
     "plot_costs",
     "predict",
@@ -93,6 +96,7 @@ __all__ = [
     "random_mini_batches",
     "relu",
     "relu_backward",
+    "save",
     "schedule_lr_decay",
     "show_config",
     "sigmoid",

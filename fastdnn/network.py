@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastdnn._arrays import Array, in_range
 from fastdnn._course.generators import Rng, own_generator
+from fastdnn._fit.document import load_network, save_network
 from fastdnn._fit.fits import Fits
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import ACTIVATIONS, COSTS, lists
@@ -332,6 +333,52 @@ class Network:
         kept = checked(self._model, state)
         with self._fits.alone():
             load(self._model, kept)
+
+    def save(
+        self, path: Any, *, training_state: bool = False, allow_nonfinite: bool = False
+    ) -> None:
+        """Write a model file, as `fastdnn.save` does.
+
+        Parameters
+        ----------
+        path : str, path-like or binary file
+            Where to.
+        training_state : bool
+            Also write what `fit` needs to go on to the last bit.
+        allow_nonfinite : bool
+            Whether weights may be NaN or infinite.
+
+        Raises
+        ------
+        TypeError, ValueError, RuntimeError, OSError
+            As `fastdnn.save`.
+        """
+        trained = self._fits.running()
+        save_network(self, path, self._model, trained, training_state, allow_nonfinite)
+
+    @staticmethod
+    def load(path: Any, *, mmap: bool = False, allow_nonfinite: bool = False) -> "Network":
+        """Read a model file that holds a network, as `fastdnn.load` does.
+
+        Parameters
+        ----------
+        path : str, path-like or binary file
+            Where from.
+        mmap : bool
+            Map the weights, so that processes share them.
+        allow_nonfinite : bool
+            Whether weights may be NaN or infinite.
+
+        Returns
+        -------
+        net : Network
+
+        Raises
+        ------
+        ModelFileError, OSError
+            As `fastdnn.load`; also if the file holds something else.
+        """
+        return Network._of(load_network(path, mmap, allow_nonfinite))
 
     def __copy__(self) -> "Network":
         """Copy the memory too: two networks on one would train each other."""

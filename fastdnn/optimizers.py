@@ -282,6 +282,9 @@ class OneCycle:
         )
 
 
+SCHEDULES = (StepDecay, Cosine, OneCycle)
+
+
 # ----------------------------------------------------------------------------------------- helpers
 
 

@@ -1,0 +1,145 @@
+"""Model files: a network, an estimator or the course's parameters as a safetensors file, and back.
+
+Nothing in a file is executed or imported: what it may name stands in fixed tables.
+"""
+
+import sys
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, BinaryIO
+
+from fastdnn._fit import document
+from fastdnn._fit.container import ModelFileError
+from fastdnn.network import Network
+
+__all__ = ["ModelFileError", "load", "save"]
+
+Target = str | bytes | PathLike[str] | PathLike[bytes] | BinaryIO
+
+
+def save(
+    model: Any, path: Target, *, training_state: bool = False, allow_nonfinite: bool = False
+) -> None:
+    """Write a model to a file, which any library for safetensors reads too.
+
+    A path is written by way of a new file beside it, which takes its name when all of it is on the
+    disk: whatever comes between, the old file or the new one is whole.
+
+    Parameters
+    ----------
+    model : Network, MLPClassifier, MLPRegressor or dict
+        A network, a fitted estimator, or the course's parameters ``W1, b1, ..., WL, bL``.
+    path : str, path-like or binary file
+        Where to; a file that is open is written to as it is.
+    training_state : bool
+        Also write moments, counts, optimiser and generator, so that training goes on to the last
+        bit.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite.
+
+    Raises
+    ------
+    TypeError
+        If the model is of another type, or holds what a file cannot: functions, say, or objects of
+        the user's own. The message names it.
+    ValueError
+        If the estimator is not fitted, or a number is not finite.
+    RuntimeError
+        If the model is in the middle of an epoch, in another thread.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import io, fastdnn
+    >>> net, file = fastdnn.Network([4, 8, 1], rng=0), io.BytesIO()
+    >>> fastdnn.save(net, file)
+    >>> _ = file.seek(0)
+    >>> fastdnn.load(file)
+    Network([4, 8, 1], relu, sigmoid, cross_entropy, float64, 0 epochs)
+    """
+    if isinstance(model, Network):
+        model.save(path, training_state=training_state, allow_nonfinite=allow_nonfinite)
+    elif isinstance(model, Mapping):
+        arrays = document.arrays_of_parameters(model)
+        said = {"kind": document.PARAMETERS}
+        document.save(path, arrays, said, allow_nonfinite, document.parameters_of)
+    elif _is_estimator(model):
+        _save_estimator(model, path, training_state, allow_nonfinite)
+    else:
+        raise TypeError(
+            "model must be a Network, an MLPClassifier, an MLPRegressor or a dict of parameters, "
+            f"got {type(model).__name__}"
+        )
+
+
+def load(path: Target, *, mmap: bool = False, allow_nonfinite: bool = False) -> Any:
+    """Read a model from a file that `save` wrote, or the course's parameters from any safetensors.
+
+    Parameters
+    ----------
+    path : str, path-like or binary file
+        Where from; a file that is open is read from where it is to its end.
+    mmap : bool
+        Map the weights of a network or estimator into memory: processes that load one file share
+        them, until one writes to its own, which never changes the file.
+    allow_nonfinite : bool
+        Whether weights may be NaN or infinite.
+
+    Returns
+    -------
+    model : Network, MLPClassifier, MLPRegressor or dict
+        As it was saved.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is not a whole and consistent model, a ValueError.
+    ImportError
+        If it holds an estimator, but scikit-learn is missing.
+    OSError
+        If it cannot be read.
+    """
+    file = document.opened(path, mmap, allow_nonfinite)
+    try:
+        if file.kind == document.PARAMETERS:
+            if mmap:
+                raise TypeError("mmap=True is for networks and estimators, not for parameters")
+            return document.parameters_of(file)
+        if file.kind == document.NETWORK:
+            return Network._of(document.network_of(file, mmap))
+        return _estimator_of(file, mmap)
+    except ModelFileError as error:
+        raise document.named(error, path) from None
+
+
+def _is_estimator(model: Any) -> bool:
+    """Whether it is one of the estimators, which nobody has whose program has not imported them."""
+    module = sys.modules.get("fastdnn.estimators")
+    return module is not None and isinstance(model, (module.MLPClassifier, module.MLPRegressor))
+
+
+def _save_estimator(model: Any, path: Target, training_state: bool, allow_nonfinite: bool) -> None:
+    from sklearn.utils.validation import check_is_fitted
+
+    from fastdnn._sklearn.stored import said_of_estimator
+
+    cls = type(model)
+    if cls.__module__ != "fastdnn.estimators":
+        raise TypeError(
+            f"a model file cannot hold the class {cls.__name__}: pickle it, or save an estimator "
+            "of fastdnn"
+        )
+    check_is_fitted(model)
+    model._validate_params()
+    seen, names = model._seen(), cls._get_param_names()
+    arrays, said = said_of_estimator(model, names, seen, training_state)
+    document.save(path, arrays, said, allow_nonfinite, lambda file: _estimator_of(file, False))
+
+
+def _estimator_of(file: document.Opened, mmap: bool) -> Any:
+    from fastdnn import estimators
+    from fastdnn._sklearn.stored import estimator_of
+
+    cls = getattr(estimators, file.kind)
+    return estimator_of(cls, cls._validate_params, file, mmap)
