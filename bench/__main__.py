@@ -23,6 +23,7 @@ from bench import (
     orders,
     products,
     report,
+    serve,
     sparse,
     training,
 )
@@ -43,6 +44,7 @@ TABLES: dict[str, ModuleType] = {
     "orders": orders,
     "lasting": lasting,
     "calls": calls,
+    "serve": serve,
     "sparse": sparse,
     "products": products,
 }
@@ -128,7 +130,7 @@ def _measure_table(
     caption["threads"] = str(options.threads)
     if table in (calls, estimators, sparse):
         caption["peers"] = f"scikit-learn {version('scikit-learn')}"
-    if table is lasting:
+    if table in (lasting, serve):
         caption["peers"] = training.versions()
     _print_head(table.TITLE, table.HEADER, table.WIDTHS, caption)
 
@@ -160,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=tuple(TABLES),
         help="layers with dropout and L2, the course's second part, the estimators beside "
         "scikit-learn's, the functions in every mix of memory orders, a step early and late in a "
-        "long fit, calls for one step, sparse matrices, or products beside BLAS's",
+        "long fit, calls for one step, predictions, sparse matrices, or products beside BLAS's",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)
@@ -294,7 +296,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(
         cell.ljust(width) if i < LEFT else cell.rjust(width)
         for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
+    ).rstrip()
 
 
 def _print_head(

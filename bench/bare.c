@@ -55,3 +55,27 @@ void products_##gemm(gemm *blas, const int *dims, int L, int m, long steps, int 
 
 PRODUCTS(float, sgemm_)
 PRODUCTS(double, dgemm_)
+
+#ifdef __AVX512F__
+#define WIDTH 64
+#else
+#define WIDTH 32
+#endif
+typedef float vector __attribute__((vector_size(WIDTH)));
+
+/* So many multiplications and additions of float32, in registers alone: no program takes less time
+ * for them. Ten sums keep the processor busy while each of them waits for its last result. */
+float multiply_and_add(long count, float a, float b) {
+    vector sum[10], all = {0};
+#pragma GCC unroll 10
+    for (int i = 0; i < 10; i++)
+        sum[i] = all + (float) i;
+    for (long k = 0; k < count; k += 10 * WIDTH / sizeof(float))
+#pragma GCC unroll 10
+        for (int i = 0; i < 10; i++)
+            sum[i] = sum[i] * a + b;
+#pragma GCC unroll 10
+    for (int i = 0; i < 10; i++)
+        all += sum[i];
+    return all[0];
+}

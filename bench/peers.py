@@ -103,11 +103,11 @@ def bare_(case: Case, threads: int) -> Call:
 
 
 def fastdnn_(case: Case, threads: int) -> Call:
-    """Train or predict with fastdnn.Network."""
+    """Train with fastdnn.Network, or predict by as many of BLAS's threads as pay."""
     X, y = case.data()
     net = fastdnn.Network(case.layer_dims, output_activation=case.output, dtype=case.dtype, rng=0)
     if not case.batches:
-        return lambda: net.predict(X, n_threads=threads)
+        return lambda: net.predict(X)
     optimizer = fastdnn.Adam(case.rate) if case.optimizer == "adam" else fastdnn.SGD(case.rate)
     return lambda: net.fit(
         X, y, optimizer=optimizer, batch_size=case.m, epochs=case.epochs, shuffle=False,
@@ -248,7 +248,7 @@ def _torch(case: Case, threads: int, compiled: bool) -> Call:
         modules += [t.nn.Linear(n_prev, n, dtype=dtype), t.nn.ReLU()]
     net = t.nn.Sequential(*modules[:-1])
     if not case.batches:
-        net.append(t.nn.Softmax(dim=1))
+        net.append(t.nn.Softmax(dim=1) if case.output == "softmax" else t.nn.Sigmoid())
         run = t.compile(net) if compiled else net
 
         def predict() -> object:
@@ -311,7 +311,8 @@ def jax(case: Case, threads: int) -> Call:
         return A @ W + b
 
     if not case.batches:
-        predict = j.jit(lambda layers, X: j.nn.softmax(logits(layers, X)))
+        output = getattr(j.nn, case.output)
+        predict = j.jit(lambda layers, X: output(logits(layers, X)))
         return lambda: np.asarray(predict(layers, X))
 
     def cost(layers: Any, X: Any, y: Any) -> Any:
@@ -369,9 +370,8 @@ def onnxruntime(case: Case, threads: int) -> Call | None:
     for l, (W, b) in enumerate(layers, 1):
         constants += [numpy_helper.from_array(W, f"W{l}"), numpy_helper.from_array(b, f"b{l}")]
         nodes.append(helper.make_node("Gemm", [value, f"W{l}", f"b{l}"], [f"Z{l}"]))
-        nodes.append(
-            helper.make_node("Relu" if l < len(layers) else "Softmax", [f"Z{l}"], [f"A{l}"])
-        )
+        act = "Relu" if l < len(layers) else case.output.capitalize()
+        nodes.append(helper.make_node(act, [f"Z{l}"], [f"A{l}"]))
         value = f"A{l}"
     graph = helper.make_graph(
         nodes,

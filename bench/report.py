@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import ROOT
+from bench import ROOT, serve
 from bench.peers import CASES
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -165,6 +165,15 @@ def _calls(rows: Rows) -> list[str]:
     )  # fmt: skip
 
 
+def _serve(rows: Rows) -> list[str]:
+    lines: list[str] = []
+    for name, part in serve.PARTS.items():
+        mine = [part.cells(row) for row in rows if row["part"] == name]
+        if mine:
+            lines += ["", *wrapped(part.TITLE), "", *table(part.HEADER, mine, 3)]
+    return lines[1:]
+
+
 def _functions(rows: Rows) -> list[str]:
     def lines(chosen: Rows) -> list[str]:
         return table(
@@ -285,6 +294,18 @@ SECTIONS = (
         _calls,
     ),
     Section(
+        "Predictions",
+        "A trained network answers.",
+        ("serve",),
+        _serve,
+    ),
+    Section(
+        "Predictions by two threads",
+        "The same, where two threads may share an answer.",
+        ("serve", "--threads=2"),
+        _serve,
+    ),
+    Section(
         "Long fits",
         "A step early in a fit and late in it, when numbers have become very small.",
         ("lasting",),
@@ -358,7 +379,7 @@ def write(path: Path, arguments: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for section in SECTIONS:
         print(f"{section.title} ...", file=sys.stderr, flush=True)
-        found[section.title] = _measure((*section.arguments, *arguments))
+        found[section.title] = _measure((*arguments, *section.arguments))
     captions = [part["caption"] for part in found.values()]
     lines = ["# Benchmarks", "", *wrapped(HEAD), ""]
     for key, value in captions[0].items():

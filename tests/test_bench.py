@@ -210,6 +210,16 @@ def test_calls(document):
         assert min(row["times_checks"], row["faster"]) > 0
 
 
+def test_serve(document):
+    for title, threads in (("Predictions", 1), ("Predictions by two threads", 2)):
+        rows = [row for row in document[1][title]["rows"] if row["part"] == "batches"]
+        assert {row["network"] for row in rows} == {"[784, 256, 128, 10]", "[54, 128, 64, 1]"}
+        for row in rows:
+            assert row["threads"] == threads
+            assert min(value for value in row.values() if isinstance(value, float)) > 0
+    assert bench("serve", "--peers").returncode == 2
+
+
 def test_estimators(document):
     rows = document[1]["Estimators beside scikit-learn"]["rows"]
     assert {row["dtype"] for row in rows} == {"float64", "float32"}
