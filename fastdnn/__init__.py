@@ -66,6 +66,7 @@ from fastdnn.parameters import (
 if TYPE_CHECKING:
     from fastdnn.estimators import MLPClassifier as MLPClassifier
     from fastdnn.estimators import MLPRegressor as MLPRegressor
+    from fastdnn.onnx import to_onnx as to_onnx
 
 __all__ = [
     "History",
@@ -110,18 +111,23 @@ __all__ = [
 __all__ += optimizers.__all__
 
 
-# importing scikit-learn takes a second, which only those pay who ask for the estimators
-_LATER = ("MLPClassifier", "MLPRegressor")
+# what is imported when it is asked for: scikit-learn, for the estimators, takes a second
+_LATER = {
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
+    "to_onnx": "onnx",
+}
 
 
 def __dir__() -> list[str]:
     # tools that ask for all that is listed find nothing that cannot be imported
-    return sorted({*globals(), *(_LATER if find_spec("sklearn") else ())})
+    found = (n for n, of in _LATER.items() if of != "estimators" or find_spec("sklearn"))
+    return sorted({*globals(), *found})
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        return getattr(import_module("fastdnn.estimators"), name)
+        return getattr(import_module(f"fastdnn.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -27,6 +27,7 @@ from fastdnn._fit.names import COSTS, lists
 from fastdnn._sklearn.assembled import NAMES, complete
 from fastdnn._sklearn.chunks import columns, plain, same
 from fastdnn._sklearn.declared import keep, only_if, trains
+from fastdnn._sklearn.exported import offer
 from fastdnn._sklearn.perceptron import Perceptron
 
 LOSSES = (*COSTS["identity"], *COSTS["exp"])
@@ -405,3 +406,6 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         if not incremental or reset or not plain(self, X, y):
             X, y = super()._validate_input(X, y, incremental, reset)
         return X, y
+
+
+offer(MLPClassifier, MLPRegressor)
