@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -119,8 +120,8 @@ def classify(
 def offer(classifier: type, regressor: type) -> None:
     """Tell skl2onnx how both classes are converted, now or as soon as it is imported.
 
-    In a pipeline it would ask an object for its converter, but ensembles, searches and calibrations
-    look for the class of what is in them in a table.
+    It would ask an object for its converter, but looks for the class of a classifier's options, and
+    of what is inside an ensemble, a search or a calibration, in a table.
     """
 
     def told() -> None:
@@ -133,7 +134,7 @@ def offer(classifier: type, regressor: type) -> None:
         )  # fmt: skip
         update_registered_converter(regressor, "FastdnnMLPRegressor", _shapes, _convert)
 
-    if "skl2onnx" in sys.modules:
+    if sys.modules.get("skl2onnx") is not None:
         told()
     else:
         sys.meta_path.insert(0, _Awaited("skl2onnx", told))
@@ -151,7 +152,8 @@ class _Awaited(MetaPathFinder):
         """Find the package as the others do, and let its loader call the function."""
         if fullname != self._package:
             return None
-        found = (f.find_spec(fullname, path, target) for f in sys.meta_path if f is not self)
+        others = (f for f in sys.meta_path if f is not self and hasattr(f, "find_spec"))
+        found = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
@@ -162,7 +164,9 @@ class _Awaited(MetaPathFinder):
                     sys.meta_path.remove(self)
                     self._then()
 
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+            # a loader of a type that takes no attribute imports the package all the same
+            with suppress(AttributeError):
+                spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
