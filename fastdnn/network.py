@@ -164,12 +164,11 @@ class Network:
         ValueError
             If X is empty or has another number of columns than the network has inputs.
         """
-        model = self._model
         if n_threads is None or (n_threads.__class__ is int and n_threads == 1):
-            outputs = model.plan.outputs(X, model.alone)
+            outputs = self._model.plan.outputs(X)
             if outputs is not None:
                 return outputs
-        return predicted(model, X, n_threads)
+        return predicted(self._model, X, n_threads)
 
     def cost(
         self,

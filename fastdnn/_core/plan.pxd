@@ -10,6 +10,8 @@ cdef class Plan:
         Layer *layers
         object params
         object dtype
+        Py_ssize_t alone      # examples that one thread predicts at once
+        tuple single          # what numpy.empty is asked for one example
 
     cdef int check(self, X, Source *x) except -1
     cdef tuple targets(self, Py_ssize_t m, T, labels, weights)

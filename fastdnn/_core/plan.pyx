@@ -5,7 +5,8 @@
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cython cimport auto_pickle
+from cpython.object cimport PyObject
+from cython cimport always_allow_keywords, auto_pickle, binding
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 
@@ -24,6 +25,9 @@ from fastdnn._core.csr import Csr
 cdef:
     object ndarray = numpy.ndarray
     object empty = numpy.empty
+
+cdef extern from "Python.h":
+    object PyObject_Call(object function, object args, PyObject *kwargs)
 
 cdef enum:
     ALIGNMENT = 64   # bytes of a cache line
@@ -123,10 +127,12 @@ cdef class Plan:
         The threshold of huber, or the quantile.
     params : ndarray, 1-d, of float32 or float64
         The arena.
+    alone : int
+        Examples that one thread predicts at once.
     """
 
     def __cinit__(self, layer_dims, offsets, activations, int output, int cost,
-                  double cost_parameter, params):
+                  double cost_parameter, params, Py_ssize_t alone):
         cdef:
             Net *net = &self.net
             Layer *layer
@@ -154,7 +160,8 @@ cdef class Plan:
             raise ValueError(f"params must hold {net.size} elements, got {params.size}")
         net.type = b'f' if params.dtype == numpy.float32 else b'd'
         net.params = address(params)
-        self.params, self.dtype = params, params.dtype
+        self.params, self.dtype, self.alone = params, params.dtype, alone
+        self.single = (1, layer_dims[net.L]), self.dtype
 
     def __dealloc__(self):
         free(self.layers)
@@ -166,7 +173,9 @@ cdef class Plan:
             return 0
         return x.rows
 
-    def outputs(self, X, Py_ssize_t most):
+    @binding(False)
+    @always_allow_keywords(False)
+    def outputs(self, X):
         """The activations of the output (m, n_L) of an array X that can be read as it is.
 
         Else None, or where there are more examples than one thread takes at once.
@@ -178,16 +187,19 @@ cdef class Plan:
             char small[8 * SMALL + ALIGNMENT]
             char *work
         if (type(X) is not ndarray or not read(X, &x) or x.cols != self.layers[0].n_prev
-                or not 0 < x.rows <= most):
+                or not 0 < x.rows <= self.alone):
             return None
-        AL = empty((x.rows, n_L), self.dtype)
+        work = small + (ALIGNMENT - <size_t> small % ALIGNMENT)
+        if x.rows == 1:
+            AL = PyObject_Call(empty, self.single, NULL)
+        else:
+            AL = empty((x.rows, n_L), self.dtype)
         # the element type is known, and NumPy would write its format anew for each array
         PyObject_GetBuffer(AL, &buffer, PyBUF_SIMPLE)
         PyBuffer_Release(&buffer)
         if buffer.len != x.rows * n_L * (4 if self.net.type == b'f' else 8):
             raise SystemError("numpy.empty returned another array than it was asked for")
         if x.rows * self.net.size <= TINY and work_size(&self.net, &x, x.rows) <= SMALL:
-            work = small + (ALIGNMENT - <size_t> small % ALIGNMENT)
             levels.verbs.predict(&self.net, &x, 0, x.rows, work, buffer.buf)
             return AL
         begin_call()

@@ -123,8 +123,6 @@ class Model:
         Of the last fit.
     work : int
         Multiplications of a prediction of one example.
-    alone : int
-        Examples that one thread predicts at once.
     whole : bool
         Whether parameters, moments and counts belong together: not within an epoch, nor before the
         Gram form has written W1.
@@ -147,7 +145,7 @@ class Model:
         self.coefs = tuple(row.of(params) for row in self.weights)
         self.intercepts = tuple(row.of(params) for row in self.biases)
         self.work = sum(row.size for row in self.weights)
-        self.alone, self.whole = alone(self.work), True
+        self.whole = True
         self._mean(activations, output, cost, cost_parameter)
 
     def _mean(
@@ -164,6 +162,7 @@ class Model:
             COSTS[output][cost].code,
             cost_parameter,
             self.params,
+            alone(self.work),
         )
 
     @classmethod

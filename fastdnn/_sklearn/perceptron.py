@@ -332,7 +332,7 @@ class Perceptron(Weights, CallbackSupportMixin):
     def _computed(self, model: Model, X: Any) -> Array:
         """Compute the output of a model on checked examples."""
         if self.n_threads in (None, 1):
-            found = model.plan.outputs(X, model.alone)
+            found = model.plan.outputs(X)
             if found is not None:
                 return found
         m, n_0 = X.shape[0], model.layer_dims[0]
