@@ -65,7 +65,8 @@ ROOMS = {
             *("activations", "elementary", "levels", "memory", "pool", "spec", "workers"),
         },
         "plan": {
-            *("activations", "costs", "csr", "levels", "memory", "source", "spec", "workers"),
+            *("activations", "costs", "csr", "levels", "memory", "source", "spec", "team"),
+            "workers",
         },
         "taken": set(),
         "workspace": {"optimizers", "spec"},

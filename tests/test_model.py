@@ -55,7 +55,7 @@ def test_another_meaning_has_the_same_memory():
     assert other.training is made.training
     X = np.ones((4, 2))
     Z = np.empty((4, 1))
-    made.of(("relu",), "identity", "squared_error").plan.predict(X, Z, 0, 4)
+    made.of(("relu",), "identity", "squared_error").plan.predict(X, Z)
     np.testing.assert_allclose(other.plan.outputs(X), np.exp(Z))
     assert made.output == "identity"
 

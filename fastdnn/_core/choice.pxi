@@ -88,9 +88,9 @@ cdef inline bint in_place(
 ) noexcept nogil:
     # whether B is read where it lies: from the first-level cache, or by tiles of four vectors
     cdef Py_ssize_t w = FASTDNN_WIDTH // size, B_size = K * N * size
-    return not trans_B and N >= w and (B_size <= caches.first or (
-        FASTDNN_VECTORS == 4 and N >= 4 * w and SHALLOW < K <= DEEP
-        and (B_size <= 4 * caches.second or (M <= FEW and size == 4))))
+    return not trans_B and N >= w and (B_size <= caches.first or (SHALLOW < K <= DEEP and (
+        N >= 4 * w and (B_size <= 4 * caches.second or (M <= FEW and size == 4))
+        if FASTDNN_VECTORS == 4 else FASTDNN_WIDTH == 32 and 4 <= M <= FEW)))
 
 
 cdef inline bint by_loops(

@@ -29,7 +29,7 @@ from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
-    BLOCK, CATEGORICAL, CHUNK, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FIRST,
+    BLOCK, CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FIRST,
     OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, SKIPPING_NAN, SQUARED,
     TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net, Pairing, Share,
     Slot, Targets, Verbs, block_rows, reads_nonzeros,

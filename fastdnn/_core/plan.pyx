@@ -6,6 +6,7 @@ from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.object cimport PyObject
+from cpython.pythread cimport PyThread_start_new_thread
 from cython cimport always_allow_keywords, auto_pickle, binding
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -17,10 +18,14 @@ from fastdnn._core.activations cimport IDENTITY, Activation
 from fastdnn._core.costs cimport Cost
 from fastdnn._core.memory cimport LIMIT, look
 from fastdnn._core.source cimport Source
-from fastdnn._core.spec cimport Layer, Net, Output, Targets, reads_nonzeros, work_size
+from fastdnn._core.spec cimport (
+    CHUNK, Layer, Net, Output, Targets, chunk_rows, reads_nonzeros, work_size,
+)
+from fastdnn._core.team cimport add, load, pass_time
 from fastdnn._core.workers cimport begin_call, end_call
 
 from fastdnn._core.csr import Csr
+
 
 cdef:
     object ndarray = numpy.ndarray
@@ -28,6 +33,7 @@ cdef:
 
 cdef extern from "Python.h":
     object PyObject_Call(object function, object args, PyObject *kwargs)
+    int PyErr_CheckSignals() except -1
 
 cdef enum:
     ALIGNMENT = 64   # bytes of a cache line
@@ -106,6 +112,9 @@ def first_nonfinite(X, bint single):
     return row
 
 
+include "shared.pxi"
+
+
 @auto_pickle(False)
 cdef class Plan:
     """The shapes of a network, and where each W (n_prev, n) and b (n) stands in its arena.
@@ -160,6 +169,7 @@ cdef class Plan:
             raise ValueError(f"params must hold {net.size} elements, got {params.size}")
         net.type = b'f' if params.dtype == numpy.float32 else b'd'
         net.params = address(params)
+        net.chunk = chunk_rows(net, levels.verbs)
         self.params, self.dtype, self.alone = params, params.dtype, alone
         self.single = (1, layer_dims[net.L]), self.dtype
 
@@ -209,16 +219,27 @@ cdef class Plan:
             end_call()
         return AL
 
-    def predict(self, X, AL, Py_ssize_t first, Py_ssize_t stop):
-        """AL (m, n_L) := the activations of the output, in rows first .. stop; X readable."""
+    def predict(self, X, AL, Py_ssize_t n_threads=1, Py_ssize_t between=LIMIT):
+        """AL (m, n_L) := the activations of the output, by so many threads; X readable.
+
+        Ctrl-C is heard each time that the first thread has made so many rows.
+        """
         cdef:
             Source x, al
+            Shared *shared
             Py_ssize_t n_L = self.layers[self.net.L - 1].n
         self.check(X, &x)
         if not (read(AL, &al) and al.type == self.net.type and al.rows == x.rows and al.cols == n_L
-                and al.col == 1 and al.row == n_L and 0 <= first <= stop <= x.rows):
+                and al.col == 1 and al.row == n_L and n_threads > 0):
             raise ValueError("AL must be of the plan's type, with a row for each of X")
-        self._run(&x, <void *> al.data, first, stop, NULL)
+        shared = new_shared(&self.net, &x, <void *> al.data, n_threads)
+        if shared == NULL:
+            raise MemoryError
+        begin_call()
+        try:
+            share_rows(shared, n_threads, between)
+        finally:
+            end_call()
 
     def evaluate(self, X, T, labels, weights, Py_ssize_t first, Py_ssize_t stop):
         """The sum of the weighted costs of rows first .. stop of X, and that of their weights.

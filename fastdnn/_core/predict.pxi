@@ -12,22 +12,19 @@ cdef void infer(
         const Layer *layer
         const floating *A_prev = X
         floating *A
-        bint trans_A_prev = False, unit_rows
     for l in range(L):
         layer = &layers[l]
         A = AL if l == L - 1 else work
-        unit_rows = unit_rows_pay(l, L, rows, layer.n) and not (l == 0 and sparse != NULL)
         if l == 0 and sparse != NULL:
             sparse_product(
                 rows, layer.n_prev, layer.n, sparse.starts, sparse.indices,
                 <const floating *> sparse.values, params + layer.at, False, A)
         else:
-            product(trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
+            product(False, False, False, rows, layer.n, layer.n_prev,
                     <floating> 1, A_prev, params + layer.at, <floating> 0, A)
         add_bias_and_activate(
-            act if l == L - 1 else layer.act, unit_rows, rows, layer.n,
+            act if l == L - 1 else layer.act, False, rows, layer.n,
             params + layer.at + layer.n_prev * layer.n, A, A)
-        trans_A_prev = unit_rows
         A_prev = A
         work, work_prev = work_prev, work
 
@@ -39,7 +36,7 @@ cdef double predict_rows(
     # the activations of the output, of the rows first .. stop of X, into those of AL; or with
     # targets, those of these rows, the sum of their costs
     cdef:
-        Py_ssize_t i = first, rows, chunk = min(stop - first, <Py_ssize_t> CHUNK)
+        Py_ssize_t i = first, rows, chunk = min(stop - first, net.chunk)
         Py_ssize_t n_L = net.layers[net.L - 1].n
         bint in_place = X.type == net.type and X.col == 1 and X.row == X.cols
         bint sparse = reads_nonzeros(X, net.layers[0].n, chunk, sizeof(floating))

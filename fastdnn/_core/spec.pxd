@@ -26,8 +26,9 @@ cdef enum Way:
 cdef enum:
     # elements of a block that stays in the first-level cache from one loop to the next
     BLOCK = 1024
-    # rows that are predicted at a time
+    # rows that are predicted at a time, at most and where there are fewer for the cache
     CHUNK = 1024
+    FEWEST = 48
     # elements that are copied at a time where two matrices lie in different orders
     TILED = 1024
     # elements of a row below which rows are not worth a loop each
@@ -99,6 +100,7 @@ cdef struct Net:
     double cost_parameter
     void *params
     Py_ssize_t size      # of params
+    Py_ssize_t chunk     # rows that are predicted at a time
 
 
 cdef struct Targets:
@@ -286,6 +288,7 @@ cdef struct Verbs:
     ) noexcept nogil
     Caches *caches
     bint joint           # whether there is a loop of relu and one output
+    bint wide            # whether products read large weights where they lie
 
 
 cdef inline Py_ssize_t block_rows(Py_ssize_t n) noexcept nogil:
@@ -307,10 +310,20 @@ cdef inline bint reads_nonzeros(
             or <double> batch * X.cols * itemsize > 2 * nonzeros * (itemsize + 4))
 
 
+cdef inline Py_ssize_t chunk_rows(const Net *net, const Verbs *verbs) noexcept nogil:
+    # As many rows as half the second-level cache holds, from the input to the output; but where
+    # those are few, or the weights are copied for them, it would be done too often.
+    cdef:
+        size_t itemsize = 4 if net.type == b'f' else 8
+        Py_ssize_t row = itemsize * (net.layers[0].n_prev + 2 * net.widest)
+        Py_ssize_t rows = verbs.caches.second // 2 // row // FEWEST * FEWEST
+    return rows if verbs.wide and FEWEST <= rows < CHUNK else CHUNK
+
+
 cdef inline Py_ssize_t work_size(const Net *net, const Source *X, Py_ssize_t rows) noexcept nogil:
     # elements of the workspace of predictions of so many rows
     cdef:
-        Py_ssize_t n_L = net.layers[net.L - 1].n, chunk = min(rows, <Py_ssize_t> CHUNK)
+        Py_ssize_t n_L = net.layers[net.L - 1].n, chunk = min(rows, net.chunk)
         size_t itemsize = 4 if net.type == b'f' else 8
         bint sparse = reads_nonzeros(X, net.layers[0].n, chunk, itemsize)
     return chunk * (2 * (net.widest + n_L) + (0 if sparse else X.cols))

@@ -23,6 +23,10 @@ cdef extern from *:
     #define FASTDNN_PAUSE() ((void) 0)
     #endif
 
+    /* the i-th look for a thread that computes beside this one comes soon; one without a processor
+       may need ours */
+    #define FASTDNN_PASS(i) do if ((i) < 3000) FASTDNN_PAUSE(); else FASTDNN_SLEEP(); while (0)
+
     typedef struct {
         long n_threads;
         long arrived;     /* threads that wait at the present meeting */
@@ -43,7 +47,7 @@ cdef extern from *:
         }
         for (long i = 0; FASTDNN_LOAD(&team->left) == left; i++) {
             if (FASTDNN_LOAD(&team->abandoned)) return 0;
-            if (i < 3000) FASTDNN_PAUSE(); else FASTDNN_SLEEP();
+            FASTDNN_PASS(i);
         }
         return 1;
     }
@@ -57,6 +61,9 @@ cdef extern from *:
         long arrived
         long left
         long abandoned
+    long load "FASTDNN_LOAD"(const long *at) noexcept nogil
+    long add "FASTDNN_ADD"(long *at, long x) noexcept nogil
+    void pass_time "FASTDNN_PASS"(long i) noexcept nogil
     bint wait "fastdnn_wait"(Team *team) noexcept nogil
     void abandon "fastdnn_abandon"(Team *team) noexcept nogil
 

@@ -135,6 +135,7 @@ VERBS.keep = keep_some
 VERBS.multiply_often = _multiply_often
 VERBS.caches = &caches
 VERBS.joint = FASTDNN_MOST > 0
+VERBS.wide = FASTDNN_VECTORS == 4
 
 
 def verbs():

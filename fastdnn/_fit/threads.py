@@ -12,9 +12,11 @@ from pathlib import Path
 from fastdnn._core.workers import Team as Team
 from fastdnn._core.workers import blas_threads
 
-# multiplications that repay a thread that is at work already, and one that must be started
+# multiplications that repay a thread that is at work already, one that must be started, and one
+# that helps out with predictions
 STEP = 400_000
 CALL = 4_000_000
+PREDICTION = 1_000_000
 # examples that do
 _ROWS = 16
 # examples that are predicted at a time
@@ -38,7 +40,7 @@ def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
 
 def alone(work: int) -> int:
     """Say up to how many examples, of so many multiplications, one thread takes at once."""
-    return max(2 * _ROWS, -(2 * CALL // -work)) - 1
+    return max(2 * _ROWS, -(2 * PREDICTION // -work)) - 1
 
 
 def piece(work: int) -> int:

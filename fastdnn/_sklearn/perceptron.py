@@ -21,7 +21,7 @@ from fastdnn._arrays import Array
 from fastdnn._fit.data import mean_cost, source
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model, Training
-from fastdnn._fit.threads import CALL, Team, choose
+from fastdnn._fit.threads import PREDICTION, choose, piece
 from fastdnn._sklearn.assembled import (
     activate_output,
     begin_records,
@@ -344,8 +344,8 @@ class Perceptron(Weights, CallbackSupportMixin):
             X = X.astype(model.dtype)
             work += m * (X.per_row - n_0) * model.layer_dims[1]
         AL = np.empty((m, model.layer_dims[-1]), model.dtype)
-        with Team(choose(self.n_threads, m, work, CALL)) as team:
-            team.share(m, partial(model.plan.predict, X, AL))
+        n_threads = choose(self.n_threads, m, work, PREDICTION)
+        model.plan.predict(X, AL, n_threads, piece(model.work))
         return AL
 
     # -------------------------------------------------------------------------------- conversions
