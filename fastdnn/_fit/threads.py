@@ -4,6 +4,7 @@ A call's threads share its examples, and each computes with a BLAS that has one 
 step is shared, not only its large products. BLAS has one number for the whole process.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -13,10 +14,10 @@ from fastdnn._core.workers import Team as Team
 from fastdnn._core.workers import blas_threads
 
 # multiplications that repay a thread that is at work already, one that must be started, and one
-# that helps out with predictions
+# without Python
 STEP = 400_000
 CALL = 4_000_000
-PREDICTION = 1_000_000
+BARE = 500_000
 # examples that do
 _ROWS = 16
 # examples that are predicted at a time
@@ -38,9 +39,17 @@ def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
     return min(current(), _processors(), int(work // least), rows // _ROWS)
 
 
+def helpers(n_threads: int | None, rows: int, work: float) -> int:
+    """Choose for predictions, whose threads start one after the other and then share what is left.
+
+    So their number grows with the root of the work.
+    """
+    return choose(n_threads, rows, math.sqrt(work * BARE), BARE)
+
+
 def alone(work: int) -> int:
     """Say up to how many examples, of so many multiplications, one thread takes at once."""
-    return max(2 * _ROWS, -(2 * PREDICTION // -work)) - 1
+    return max(2 * _ROWS, -(4 * BARE // -work)) - 1
 
 
 def piece(work: int) -> int:

@@ -21,7 +21,7 @@ from fastdnn._arrays import Array
 from fastdnn._fit.data import mean_cost, source
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model, Training
-from fastdnn._fit.threads import PREDICTION, choose, piece
+from fastdnn._fit.threads import helpers, piece
 from fastdnn._sklearn.assembled import (
     activate_output,
     begin_records,
@@ -344,7 +344,7 @@ class Perceptron(Weights, CallbackSupportMixin):
             X = X.astype(model.dtype)
             work += m * (X.per_row - n_0) * model.layer_dims[1]
         AL = np.empty((m, model.layer_dims[-1]), model.dtype)
-        n_threads = choose(self.n_threads, m, work, PREDICTION)
+        n_threads = helpers(self.n_threads, m, work)
         model.plan.predict(X, AL, n_threads, piece(model.work))
         return AL
 
