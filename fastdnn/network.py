@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastdnn._arrays import Array, in_range
 from fastdnn._course.generators import Rng, own_generator
+from fastdnn._fit.checks import check_grad
 from fastdnn._fit.document import load_network, save_network
 from fastdnn._fit.fits import Fits
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import ACTIVATIONS, COSTS, lists
-from fastdnn._fit.passes import cost, predicted
+from fastdnn._fit.passes import cost, gradient, predicted
 from fastdnn._fit.results import History, State
 from fastdnn._fit.state import checked, load, pickled, unpickled, whole
 from fastdnn.optimizers import Adam, Optimizer
@@ -189,8 +190,7 @@ class Network:
         sample_weight : array_like, shape (m,), optional
             Weights of the examples in the mean.
         n_threads : int, optional
-            By default as many as pay, of those that BLAS may use; at most four times as many as
-            there are processors.
+            As for `predict`.
 
         Returns
         -------
@@ -202,6 +202,61 @@ class Network:
             As `fit`.
         """
         return cost(self._model, X, Y, sample_weight, n_threads)
+
+    def gradient(
+        self, X: ArrayLike, output: int | None = None, *, n_threads: int | None = None
+    ) -> Array:
+        """Compute the derivatives of what `predict` returns by the input, of each example.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (m, n_0)
+            Input, one example a row, as for `fit`.
+        output : int, optional
+            Of which output, 0 .. n_L - 1; by default of all.
+        n_threads : int, optional
+            As for `predict`.
+
+        Returns
+        -------
+        dX : ndarray, shape (m, n_0), or (m, n_L, n_0) if no output is named, also where n_L is 1
+            In the network's element type, dense whatever X is; at a kink, as of relu at 0, the
+            derivative to the left.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict`; also if X is not finite, or there is no such output.
+        """
+        return gradient(self._model, X, output, n_threads)
+
+    def check_grad(
+        self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None, *, l2: float = 0
+    ) -> float:
+        """Compare the gradient that `fit` uses with finite differences, in double precision.
+
+        Each parameter p is moved to both sides by 6e-6 max(1, |p|), in a copy: two passes each.
+
+        Parameters
+        ----------
+        X, Y, sample_weight :
+            As for `cost`; a few examples will do.
+        l2 : float
+            As for `fit`.
+
+        Returns
+        -------
+        difference : float
+            The largest |g - d| / max(|g|, |d|, s) of a derivative g and a difference d, where s is
+            a hundredth of the largest |g|, |d| or the cost. Right gradients differ by 1e-6 or less,
+            unless a move crosses a kink, as of relu at 0 or of an absolute error.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit`.
+        """
+        return check_grad(self._model, X, Y, sample_weight, l2)
 
     # ----------------------------------------------------------------------------------------- fit
 
@@ -269,8 +324,7 @@ class Network:
             shapes, where it is less work in ten epochs. W1 then is written when a callback or the
             validation asks for it, and at the end: another thread sees it late. It needs a dense X.
         n_threads : int, optional
-            By default as many as pay, of those that BLAS may use; at most four times as many as
-            there are processors.
+            As for `predict`.
 
         Returns
         -------

@@ -130,6 +130,26 @@ def gradient(W, b, activations, output, cost, p, X, T, weights=None, l2=0.0, mas
     return total, dW, db
 
 
+# the derivatives of the outputs of each example by its logits, (m, n_L, n_L)
+SEEDS = {
+    "sigmoid": lambda z: np.eye(z.shape[1]) * (expit(z) * expit(-z))[:, None],
+    "softmax": lambda z: (
+        np.eye(z.shape[1]) * softmax(z)[:, None] - softmax(z)[:, :, None] * softmax(z)[:, None]
+    ),
+    "identity": lambda z: np.eye(z.shape[1]) * np.ones_like(z)[:, None],
+    "exp": lambda z: np.eye(z.shape[1]) * np.exp(z)[:, None],
+}
+
+
+def jacobian(W, b, activations, output, X):
+    """Return the derivatives of the outputs by the input, (m, n_L, n_0)."""
+    Z, _ = forward(W, b, activations, X)
+    G = SEEDS[output](Z[-1])
+    for l in reversed(range(1, len(W))):
+        G = (G @ W[l].T) * ACTIVATIONS[activations[l - 1]][1](Z[l - 1])[:, None]
+    return G @ W[0].T
+
+
 def clip(gradients, norm):
     size = np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients))
     return [g * min(1, norm / size) for g in gradients]

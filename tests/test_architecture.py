@@ -65,8 +65,8 @@ ROOMS = {
             *("activations", "elementary", "levels", "memory", "pool", "spec", "workers"),
         },
         "plan": {
-            *("activations", "costs", "csr", "levels", "memory", "source", "spec", "team"),
-            "workers",
+            *("activations", "costs", "csr", "elementary", "levels", "memory", "modes", "source"),
+            *("spec", "team", "workers"),
         },
         "taken": set(),
         "workspace": {"optimizers", "spec"},
@@ -107,6 +107,7 @@ ROOMS = {
         },
         "loop": {"data", "gram", "model", "names", "settings", "threads"},
         "fits": {"data", "loop", "model", "results", "settings"},
+        "checks": {"data", "loop", "model", "settings"},
     },
     "_sklearn": {
         "declared": set(),
@@ -138,6 +139,8 @@ OPTIONAL = {"PIL", "h5py", "matplotlib", "skl2onnx", "sklearn", "the library onn
 ASKED_FOR = {"_sklearn": {"sklearn"}, "_runs": {"sklearn"}, "estimators": {"sklearn"}}
 # faces that the package imports when they are asked for
 LATER = {"estimators", "onnx"}
+# what is included by a module that is no level
+PARTS = {"blas_int": "blas", "kept": "course", "repeated": "course", "jacobian": "plan"}
 COMPILER = {"cython", "cpython", "libc"}
 
 PYTHON = sorted(SOURCE.rglob("*.py"))
@@ -184,7 +187,7 @@ def place(name):
     wing, room = (*rest, "", "")[:2]
     if wing == "_core" and (room.startswith("level_") or (SOURCE / f"_core/{room}.pxi").exists()):
         # a level's files are parts of this room
-        room = {"blas_int": "blas", "kept": "course", "repeated": "course"}.get(room, "levels")
+        room = PARTS.get(room, "levels")
     return (wing if wing in WINGS else "__init__"), (room if room in ROOMS.get(wing, ()) else "")
 
 

@@ -7,19 +7,22 @@ from cpython.buffer cimport (
 )
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_start_new_thread
-from cython cimport always_allow_keywords, auto_pickle, binding
-from libc.stdint cimport int32_t, int64_t
+from cython cimport always_allow_keywords, auto_pickle, binding, floating
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 import numpy
 
 from fastdnn._core cimport levels
-from fastdnn._core.activations cimport IDENTITY, Activation
+from fastdnn._core.activations cimport IDENTITY, SOFTMAX, Activation, sigmoid_point
 from fastdnn._core.costs cimport Cost
+from fastdnn._core.elementary cimport exp_of_any
 from fastdnn._core.memory cimport LIMIT, look
-from fastdnn._core.source cimport Source
+from fastdnn._core.modes cimport flush_subnormals, restore_modes
+from fastdnn._core.source cimport Source, gather
 from fastdnn._core.spec cimport (
-    CHUNK, Layer, Net, Output, Targets, chunk_rows, reads_nonzeros, work_size,
+    CHUNK, DERIVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, Dropout, Layer, Matrix, Net, Output,
+    Targets, chunk_rows, reads_nonzeros, work_size,
 )
 from fastdnn._core.team cimport add, load, pass_time
 from fastdnn._core.workers cimport begin_call, end_call
@@ -265,6 +268,31 @@ cdef class Plan:
             weight = weights.sum(dtype=numpy.float64)
         return self._run(&x, NULL, first, stop, &Y), weight
 
+    def jacobian(self, X, dX, Py_ssize_t output, Py_ssize_t first, Py_ssize_t stop):
+        """dX := the derivatives of the outputs by X, in rows first .. stop; X readable.
+
+        dX is (m, 1, n_0) for one output, or (m, n_L, n_0) for all if that is below 0.
+        """
+        cdef:
+            Source x
+            Jacobian job
+            char *memory
+            char *out
+            Py_ssize_t n_L = self.layers[self.net.L - 1].n
+        self.check(X, &x)
+        job.net, job.outputs = &self.net, n_L if output < 0 else 1
+        if not (output < n_L and is_like(dX, self.params, (x.rows, job.outputs, x.cols))
+                and dX.flags.writeable and 0 <= first <= stop <= x.rows):
+            raise ValueError("dX must be of the plan's type, with a row for each of X")
+        out = <char *> address(dX)
+        memory = <char *> malloc(divide(&job, stop - first, NULL) + ALIGNMENT)
+        if memory == NULL:
+            raise MemoryError
+        divide(&job, stop - first, memory + (ALIGNMENT - <size_t> memory % ALIGNMENT))
+        with nogil:
+            derive_rows(&job, &x, first, stop, output, out)
+        free(memory)
+
     cdef int check(self, X, Source *x) except -1:
         if not read_any(X, x) or x.cols != self.layers[0].n_prev:
             raise ValueError(f"X must be readable, with {self.layers[0].n_prev} columns")
@@ -313,6 +341,9 @@ cdef class Plan:
                 total = levels.verbs.evaluate(&self.net, X, first, stop, work, Y)
         free(memory)
         return total
+
+
+include "jacobian.pxi"
 
 
 def multiply(A, B, C, double alpha, double beta):

@@ -42,14 +42,8 @@ class Data(NamedTuple):
 
 def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Data:
     """Check a user's examples, targets or class indices, and weights; errors say these names."""
-    m, n_L = 0, model.layer_dims[-1]
-    X = rows(X, names[0], model.layer_dims[0])
-    row = first_nonfinite(X, model.dtype == np.float32)
-    if row >= 0:
-        raise ValueError(f"{names[0]} must be finite in {model.dtype}, but row {row} is not")
-    if isinstance(X, Csr):
-        X = X.astype(model.dtype)
-    m = len(X)
+    X = finite(model, X, names[0])
+    m, n_L = len(X), model.layer_dims[-1]
     cost = COSTS[model.output][model.cost]
     T = w = None
     labels = _class_indices(Y, names[1], m, n_L) if cost.classes else None
@@ -58,6 +52,15 @@ def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, s
     if sample_weight is not None:
         w = _weights(sample_weight, names[2], m, model.dtype)
     return Data(X, T, labels, w)
+
+
+def finite(model: Model, X: Any, name: str) -> Array | Csr:
+    """Check a user's examples, which must be finite."""
+    X = rows(X, name, model.layer_dims[0])
+    row = first_nonfinite(X, model.dtype == np.float32)
+    if row >= 0:
+        raise ValueError(f"{name} must be finite in {model.dtype}, but row {row} is not")
+    return X.astype(model.dtype) if isinstance(X, Csr) else X
 
 
 def validation_of(model: Model, given: Any) -> Data | None:

@@ -1,11 +1,11 @@
-"""Passes over examples that read the weights and change nothing: predictions, costs."""
+"""Passes over examples that read the weights alone: predictions, costs, gradients by the input."""
 
 from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, integer
-from fastdnn._fit.data import evaluate, judged
+from fastdnn._arrays import COUNTABLE, Array, integer
+from fastdnn._fit.data import evaluate, finite, judged
 from fastdnn._fit.model import Model
 from fastdnn._fit.threads import CALL, Team, choose, helpers, piece
 from fastdnn._sparse import Csr, rows
@@ -32,11 +32,41 @@ def cost(model: Model, X: Any, Y: Any, sample_weight: Any, n_threads: int | None
         return evaluate(model, data, team)
 
 
-def _asked(model: Model, X: Array | Csr, n_threads: int | None) -> tuple[int | None, int, float]:
-    """Tell the threads that a pass over examples was given, its examples and multiplications."""
+def gradient(model: Model, X: Any, output: Any, n_threads: int | None) -> Array:
+    """Compute the derivatives of one output, (m, n_0), or of all, (m, n_L, n_0), by the input."""
+    n_0, n_L = model.layer_dims[0], model.layer_dims[-1]
+    outputs = n_L if output is None else 1
+    chosen = -1 if output is None else integer(output, "output", least=0)
+    if chosen >= n_L:
+        raise ValueError(f"output must be below the number of outputs, {n_L}, got {chosen}")
+    data = finite(model, X, "X")
+    m = len(data)
+    if m * outputs * n_0 > COUNTABLE:
+        raise ValueError(
+            f"the derivatives of {outputs} outputs by {n_0} inputs of {m} examples are more than "
+            "memory can have"
+        )
+    dX = np.empty((m, outputs, n_0), model.dtype)
+    # a pass forward, and one backward for each output
+    with Team(choose(*_asked(model, data, n_threads, 1 + outputs), CALL)) as team:
+        team.share(
+            m,
+            lambda i, j: model.plan.jacobian(data, dX, chosen, i, j),
+            piece(model.work * (1 + outputs)),
+        )
+    return dX if output is None else dX[:, 0]
+
+
+def _asked(
+    model: Model, X: Array | Csr, n_threads: int | None, passes: int = 1
+) -> tuple[int | None, int, float]:
+    """Tell the threads that some passes were given, their examples and multiplications.
+
+    The first of the passes over the examples reads X.
+    """
     if n_threads is not None:
         n_threads = integer(n_threads, "n_threads")
-    work: float = model.work
+    work: float = model.work * passes
     if isinstance(X, Csr):
         work += (X.per_row - model.layer_dims[0]) * model.layer_dims[1]
     return n_threads, len(X), work * len(X)
