@@ -127,9 +127,10 @@ ROOMS = {
         "weights": {"assembled", "declared", "rates"},
         "labels": set(),
         "stored": {"assembled", "declared", "labels", "rates"},
+        "gradients": {"assembled", "checked", "lbfgs", "losses", "weights"},
         "perceptron": {
-            *("assembled", "callbacks", "checked", "converted", "declared", "lbfgs", "losses"),
-            *("rates", "stochastic", "stopping", "weights"),
+            *("assembled", "callbacks", "checked", "converted", "declared", "gradients"),
+            *("lbfgs", "losses", "rates", "stochastic", "stopping"),
         },
     },
 }

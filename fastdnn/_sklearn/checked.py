@@ -85,35 +85,48 @@ def validation_data(estimator: Declared, X_val: Any, y_val: Any, weights: Any) -
         if weights is not None:
             raise ValueError("sample_weight_val needs X_val and y_val")
         return None
-    X_val = validate_data(
-        estimator, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
+    names = ("X_val", "y_val", "sample_weight_val")
+    return known_data(estimator, X_val, y_val, weights, names, "y")
+
+
+def known_data(
+    estimator: Declared, X: Any, y: Any, weights: Any, names: tuple[str, str, str], fitted: str
+) -> Validation:
+    """Take examples of what an estimator was fitted on: of these classes, so many outputs.
+
+    Errors say these names, and call that the other.
+    """
+    X = validate_data(
+        estimator, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
     )
-    y_val = y_val.toarray() if hasattr(y_val, "toarray") else np.asarray(y_val)
-    check_consistent_length(X_val, y_val)
-    outputs = y_val.shape[1] if y_val.ndim == 2 else 1
+    y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+    check_consistent_length(X, y)
+    outputs = y.shape[1] if y.ndim == 2 else 1
     if isinstance(estimator, ClassifierMixin):
         several = estimator._label_binarizer.y_type_.startswith("multilabel")
         try:
-            unknown = np.setdiff1d(y_val, [0, 1] if several else estimator.classes_)
+            unknown = np.setdiff1d(y, [0, 1] if several else estimator.classes_)
         except TypeError as error:  # labels that cannot be sorted
-            raise TypeError(f"y_val must hold classes of one type: {error}") from None
+            raise TypeError(f"{names[1]} must hold classes of one type: {error}") from None
         if len(unknown) and (several or outputs == 1):
-            raise ValueError(f"y_val has classes that y has not: {unknown}")
+            raise ValueError(f"{names[1]} has classes that {fitted} has not: {unknown}")
         fits = outputs == (estimator.n_outputs_ if several else 1)
     else:
-        if y_val.dtype == object:
+        if y.dtype == object:
             try:
-                y_val = y_val.astype(np.float64)
+                y = y.astype(np.float64)
             except (TypeError, ValueError) as error:
-                raise TypeError(f"y_val must hold numbers: {error}") from None
-        if y_val.dtype.kind not in "biuf":
-            raise TypeError(f"y_val must hold numbers, got element type {y_val.dtype}")
-        assert_all_finite(y_val, input_name="y_val")
+                raise TypeError(f"{names[1]} must hold numbers: {error}") from None
+        if y.dtype.kind not in "biuf":
+            raise TypeError(f"{names[1]} must hold numbers, got element type {y.dtype}")
+        assert_all_finite(y, input_name=names[1])
         fits = outputs == estimator.n_outputs_
     if not fits:
-        raise ValueError(f"y_val has {outputs} outputs, but y has {estimator.n_outputs_}")
+        raise ValueError(
+            f"{names[1]} has {outputs} outputs, but {fitted} has {estimator.n_outputs_}"
+        )
     if weights is not None:
-        weights = _check_sample_weight(weights, X_val)
+        weights = _check_sample_weight(weights, X)
         if (weights < 0).any() or not weights.any():
-            raise ValueError("sample_weight_val must be at least 0, and above 0 somewhere")
-    return Validation(as_csr(X_val), y_val, weights)
+            raise ValueError(f"{names[2]} must be at least 0, and above 0 somewhere")
+    return Validation(as_csr(X), y, weights)

@@ -51,17 +51,17 @@ from fastdnn._sklearn.converted import (
     take_fit,
     to_sklearn,
 )
+from fastdnn._sklearn.gradients import Gradients
 from fastdnn._sklearn.lbfgs import descended, keeps_float32, minimize
 from fastdnn._sklearn.losses import constant_of, constants, examples, scale
 from fastdnn._sklearn.rates import Rate, take_up
 from fastdnn._sklearn.stochastic import iterate, settings_of
 from fastdnn._sklearn.stopping import Judge, Validation, scorer_of, set_apart
-from fastdnn._sklearn.weights import Weights
 from fastdnn._sparse import Csr, as_csr
 from fastdnn.network import Network
 
 
-class Perceptron(Weights, CallbackSupportMixin):
+class Perceptron(Gradients, CallbackSupportMixin):
     """A mixin that comes before scikit-learn's class and replaces what it computes."""
 
     _seeded: np.random.RandomState
