@@ -13,10 +13,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from bench import batches
+from bench import batches, gradients
 
 TITLE = "predictions of a trained network"
-PARTS: dict[str, ModuleType] = {"batches": batches}
+PARTS: dict[str, ModuleType] = {"batches": batches, "gradients": gradients}
 WIDTHS = (20, 18, 12, 12, 12, 12, 12, 12, 12)
 HEADER = ("",) * len(WIDTHS)
 

@@ -371,9 +371,11 @@ def interrupts(draw):
     begun, before = net.state_dict(), Before()
     net = copy.copy(net)
     twin = copy.copy(net)
-    what = draw.pick(("fit", "fit", "fit", "predict", "cost"))
+    what = draw.pick(("fit", "fit", "fit", "predict", "gradient", "cost"))
     if what == "predict":
         _interrupted(draw, lambda: net.predict(X, n_threads=2), lambda: twin.predict(X))
+    elif what == "gradient":
+        _interrupted(draw, lambda: net.gradient(X, n_threads=2), lambda: twin.gradient(X))
     elif what == "cost":
         _interrupted(draw, lambda: net.cost(X, Y, n_threads=2), lambda: twin.cost(X, Y))
     else:

@@ -59,7 +59,7 @@ def copies(net):
 
 
 def network(draw):
-    """Fit, predict or ask for the cost."""
+    """Fit, predict, or ask for the cost or for derivatives."""
     net, activations, output, cost, parameter = draw_network(draw)
     m = draw.pick(ROWS)
     X = given(draw, draw.normal(m, net.layer_dims[0]))
@@ -67,7 +67,7 @@ def network(draw):
     Y = given(draw, Y)
     givens = {"X": X, "Y": Y}
     W_, b_ = copies(net)
-    what = draw.pick(("fit", "fit", "predict", "cost"))
+    what = draw.pick(("fit", "fit", "predict", "gradient", "cost"))
     options = {"n_threads": draw.pick((None, None, 1, 2))}
     if what == "predict":
         inputs = Inputs(X=X.value)
@@ -76,6 +76,15 @@ def network(draw):
         if result is not None and X.ordinary:
             Z, _ = reference.forward(W_, b_, activations, X.plain)
             close(result, reference.OUTPUTS[output](Z[-1]), "AL")
+        return
+    if what == "gradient":
+        inputs = Inputs(X=X.value)
+        chosen = draw.pick((None, 0, net.layer_dims[-1] - 1))
+        outcome = Outcome(lambda: net.gradient(X.value, chosen, **options))
+        result = _judged(outcome, inputs, {"X": X})
+        if result is not None and X.ordinary:
+            right = reference.jacobian(W_, b_, activations, output, X.plain)
+            close(result, right if chosen is None else right[:, chosen], "dX")
         return
     if draw.chance(0.3):
         weights = draw.rng.integers(0, 3, m).astype(float)
