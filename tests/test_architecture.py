@@ -141,7 +141,13 @@ ASKED_FOR = {"_sklearn": {"sklearn"}, "_runs": {"sklearn"}, "estimators": {"skle
 # faces that the package imports when they are asked for
 LATER = {"estimators", "onnx"}
 # what is included by a module that is no level
-PARTS = {"blas_int": "blas", "kept": "course", "repeated": "course", "jacobian": "plan"}
+PARTS = {
+    "blas_int": "blas",
+    "jacobian": "plan",
+    "kept": "course",
+    "repeated": "course",
+    "shared": "plan",
+}
 COMPILER = {"cython", "cpython", "libc"}
 
 PYTHON = sorted(SOURCE.rglob("*.py"))
