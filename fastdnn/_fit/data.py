@@ -56,7 +56,8 @@ def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, s
 
 def finite(model: Model, X: Any, name: str) -> Array | Csr:
     """Check a user's examples, which must be finite."""
-    X = rows(X, name, model.layer_dims[0])
+    if not model.plan.rows(X):
+        X = rows(X, name, model.layer_dims[0])
     row = first_nonfinite(X, model.dtype == np.float32)
     if row >= 0:
         raise ValueError(f"{name} must be finite in {model.dtype}, but row {row} is not")
