@@ -13,10 +13,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from bench import batches, gradients
+from bench import batches, gradients, latency
 
 TITLE = "predictions of a trained network"
-PARTS: dict[str, ModuleType] = {"batches": batches, "gradients": gradients}
+PARTS: dict[str, ModuleType] = {"latency": latency, "batches": batches, "gradients": gradients}
 WIDTHS = (20, 18, 12, 12, 12, 12, 12, 12, 12)
 HEADER = ("",) * len(WIDTHS)
 

@@ -87,7 +87,10 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
     validation_loss_curve_ : list of float or None
         Mean loss of the validation data after each iteration, without the L2 term.
     network_ : Network
-        A copy as a network, for single rows at full speed and for more training of its own.
+        The weights as a network, for single rows at full speed: always the same object, which
+        follows later training. Its `predict` gives a column for each class in the order of
+        `classes_`, or, of two classes and of labels, one for the second class or each label. It is
+        not trained itself, but ``copy.copy(network_)`` is a network of its own.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -225,6 +228,26 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         # of two classes with an output each, say, or with a threshold of the user's
         return cast(Array, binarizer.inverse_transform(AL[:, 0] if n == 1 else AL))
 
+    def predict_proba(self, X: Any) -> Array:
+        """Compute the probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        y_prob : ndarray, shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        AL = self._forward_pass_fast(X)
+        if AL.shape[1] > 1:
+            return AL
+        both = np.empty((2, len(AL)), AL.dtype)
+        both[1] = AL[:, 0]
+        np.subtract(1, both[1], out=both[0])
+        return both.T
+
     def predict_log_proba(self, X: Any) -> Array:
         """Compute the logarithms of the probabilities, also of those too small for a number.
 
@@ -238,7 +261,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         """
         check_is_fitted(self)
         complete(self)
-        own = type(self).predict_proba is not sklearn.neural_network.MLPClassifier.predict_proba
+        own = type(self).predict_proba is not MLPClassifier.predict_proba
         if own or self.out_activation_ not in ("logistic", "softmax"):
             return super().predict_log_proba(X)
         Z = self._logits(X)
@@ -295,7 +318,9 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
     validation_loss_curve_ : list of float or None
         Mean loss of the validation data after each iteration, without the L2 term.
     network_ : Network
-        A copy as a network, for single rows at full speed and for more training of its own.
+        The weights as a network, for single rows at full speed: always the same object, which
+        follows later training. Its `predict` gives a column for each output. It is not trained
+        itself, but ``copy.copy(network_)`` is a network of its own.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -221,6 +221,11 @@ def test_serve(document):
         assert {row["dtype"] for row in rows} == {"float64", "float32"}
         for row in rows:
             assert min(row["us"], row["times_predict"], row["numpy"]) > 0
+    calls = [row for row in document[1]["Predictions"]["rows"] if row["part"] == "latency"]
+    assert {row["threads"] for row in calls} == {1, 4}
+    assert {"Network.predict", "NumPy"} <= {row["call"] for row in calls}
+    for median, most in (row[key] for row in calls for key in ("us", "idle_us")):
+        assert 0 < median <= most
     assert bench("serve", "--peers").returncode == 2
 
 

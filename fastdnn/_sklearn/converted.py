@@ -1,4 +1,4 @@
-"""Conversions: from scikit-learn's perceptron, to it, to a Network, to the course's parameters."""
+"""Conversions: from scikit-learn's perceptron, to it, to the course's parameters."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -17,20 +17,14 @@ from sklearn.utils.validation import check_is_fitted
 from fastdnn._arrays import Array
 from fastdnn._core.training import Counts
 from fastdnn._fit.model import Model, Training, packed, table
-from fastdnn._fit.names import COSTS
 from fastdnn._sklearn.assembled import (
-    NAMES,
-    OUTPUTS,
     chain,
     complete,
-    element_type,
     hidden_activations,
-    output,
     sizes,
 )
 from fastdnn._sklearn.declared import Declared
 from fastdnn._sklearn.rates import Rate, number, rule_of
-from fastdnn.network import Network
 
 # attributes for the next call that do not end in an underscore
 _KEPT = ("_label_binarizer", "_no_improvement_count", "_random_state")
@@ -170,29 +164,6 @@ def _dims(model: Any) -> tuple[int, ...]:
 
 
 # ----------------------------------------------------------------------------------------- ours
-
-
-def network(estimator: Declared) -> Network:
-    """Make a Network with a copy of the present parameters."""
-    check_is_fitted(estimator)
-    complete(estimator)
-    if estimator.out_activation_ not in OUTPUTS:
-        raise ValueError(f"a Network has no out_activation_ {estimator.out_activation_!r}")
-    coefs, intercepts = chain(estimator)
-    dtype = element_type(estimator)
-    names = hidden_activations(estimator.activation, len(coefs) - 1)
-    name, cost, parameter = output(estimator, dtype)
-    return Network._of(
-        Model.from_arrays(
-            coefs,
-            intercepts,
-            tuple(NAMES[name] for name in names),
-            name,
-            cost,
-            parameter if COSTS[name][cost].parameter else 0.0,
-            dtype,
-        )
-    )
 
 
 def course_parameters(estimator: Declared) -> dict[str, Array]:

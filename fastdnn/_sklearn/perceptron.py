@@ -46,7 +46,6 @@ from fastdnn._sklearn.checked import (
 from fastdnn._sklearn.converted import (
     course_parameters,
     from_theirs,
-    network,
     parameters_of,
     take_fit,
     to_sklearn,
@@ -401,8 +400,8 @@ class Perceptron(Gradients, CallbackSupportMixin):
 
     @property
     def network_(self) -> Network:
-        """A copy as a `Network`, for single rows at full speed and for more training of its own."""
-        return network(self)
+        """The weights as a `Network`, for single rows at full speed; it follows later training."""
+        return self._shared()
 
     def course_parameters(self) -> dict[str, Array]:
         """Copy the weights as the course's dictionary.

@@ -5,10 +5,12 @@ from operator import is_
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from fastdnn._fit.model import Model
 from fastdnn._sklearn.assembled import (
     NAMES,
+    OUTPUTS,
     chain,
     complete,
     element_type,
@@ -17,15 +19,17 @@ from fastdnn._sklearn.assembled import (
 )
 from fastdnn._sklearn.declared import Declared, Theirs
 from fastdnn._sklearn.rates import Optimizer, fitted_to, state_of, training_of
+from fastdnn._sklearn.shared import Shared
 
 # attributes that are made anew in another process, or belong to one fit
-_LEFT_OUT = ("_model", "_owner", "_seeded")
+_LEFT_OUT = ("_model", "_network", "_owner", "_seeded")
 
 
 class Weights(Declared, Theirs):
     """A part of a perceptron: one model, of which the weights are views until some are assigned."""
 
     _model: Model
+    _network: Shared
     # a pickled training, until there is a model for it
     _training: dict[str, Any]
 
@@ -49,11 +53,31 @@ class Weights(Declared, Theirs):
         self.n_layers_ = len(made.layer_dims)
         self._n_fitted = len(made.coefs)
         found.pop("_training", None)
+        if "_network" in found:
+            self._network._follow(made)
         return made
 
     def _seen(self) -> Model:
         """Find the model that predicts; one that is made for a prediction is not kept."""
         return self._kept() or self._made(element_type(self))
+
+    def _shared(self) -> Shared:
+        """Find the one network of the weights; of assigned ones it has a copy until they train."""
+        found = vars(self)
+        network: Shared | None = found.get("_network")
+        # a fit, of another thread perhaps, tells it itself when there are weights to share
+        if network is not None and "_owner" in found:
+            return network
+        model = self._kept()
+        if model is None:
+            check_is_fitted(self)
+            model = self._made(element_type(self))
+        if self.out_activation_ not in OUTPUTS:
+            raise ValueError(f"a Network has no out_activation_ {self.out_activation_!r}")
+        network = network or found.setdefault("_network", Shared._seen(model))
+        if not network._follows(model):
+            network._follow(model)
+        return network
 
     def _made(self, dtype: np.dtype[Any]) -> Model:
         complete(self)

@@ -19,7 +19,6 @@ from perceptrons import (
     fitted,
     make,
     named,
-    numbers,
     ours,
     quietly,
     sklearn,
@@ -50,17 +49,6 @@ OPTIONS = [
     {"solver": "lbfgs"},
     {"early_stopping": True, "hidden_layer_sizes": 5},
 ]
-
-
-def test_a_network_s_training_is_its_own():
-    X, y = numbers(1)
-    est = fitted(small("MLPRegressor"), X, y)
-    before, net = est.predict(X), est.network_
-    net.fit(X, y, epochs=2)
-    np.testing.assert_array_equal(est.predict(X), before)
-    assert abs(net.predict(X)[:, 0] - before).max() > 0
-    est.partial_fit(X, y)
-    assert net.epochs == 2
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -1,5 +1,7 @@
 """What the estimators are told: scikit-learn's parameters, their own, and what is refused."""
 
+import copy
+
 import numpy as np
 import pytest
 from perceptrons import (
@@ -88,7 +90,7 @@ def test_dropout_weight_decay_and_clip_norm_are_network_s():
     for given in ({"weight_decay": 0.5}, {"clip_norm": 1e-3, "solver": "sgd", "momentum": 0}):
         est = fitted(small("MLPRegressor", **options, **given), X, y)
         start = fitted(small("MLPRegressor", **options, learning_rate_init=1e-300), X, y)
-        net = start.network_
+        net = copy.copy(start.network_)
         from fastdnn import SGD, AdamW
 
         if "weight_decay" in given:
