@@ -241,12 +241,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         """
         check_is_fitted(self)
         AL = self._forward_pass_fast(X)
-        if AL.shape[1] > 1:
-            return AL
-        both = np.empty((2, len(AL)), AL.dtype)
-        both[1] = AL[:, 0]
-        np.subtract(1, both[1], out=both[0])
-        return both.T
+        return AL if AL.shape[1] > 1 else np.concatenate((1 - AL, AL), axis=1)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Compute the logarithms of the probabilities, also of those too small for a number.

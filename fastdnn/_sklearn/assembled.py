@@ -205,8 +205,8 @@ def _greatest_cost(dtype: np.dtype[Any]) -> float:
 
 def activate_output(out_activation: str, Z: Array) -> None:
     """Apply in place an output activation that the engine lacks."""
-    _check_output(out_activation)
-    if out_activation not in OUTPUTS:
+    if not isinstance(out_activation, str) or out_activation not in OUTPUTS:
+        _check_output(out_activation)
         THEIRS[out_activation](Z)
 
 

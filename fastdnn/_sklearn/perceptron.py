@@ -312,6 +312,8 @@ class Perceptron(Gradients, CallbackSupportMixin):
         X = self._examples(X, check_input)
         AL = self._computed(self._seen(), X)
         activate_output(self.out_activation_, AL)
+        if AL.dtype == X.dtype:
+            return AL
         return AL.astype(np.result_type(X.dtype, AL.dtype), copy=False)
 
     def _logits(self, X: Any) -> Array:

@@ -154,7 +154,7 @@ def test_a_copy_is_a_network_of_its_own(copied):
     assert type(net) is fastdnn.Network
     before = est.predict_proba(X)
     np.testing.assert_array_equal(net.predict(X)[:, 0], before[:, 1])
-    net.fit(X, y == "b", epochs=2, batch_size=32)
+    net.fit(X, y == est.classes_[1], epochs=2, batch_size=32)
     assert net.epochs == 2
     np.testing.assert_array_equal(est.predict_proba(X), before)
     assert not np.array_equal(net.predict(X)[:, 0], before[:, 1])
@@ -193,8 +193,8 @@ def test_its_cost_is_the_loss_without_scikit_learn_s_bounds():
     X, y = classes("binary")
     est = fitted(small(max_iter=2), X, y)
     est.intercepts_[-1][...] = 1000
-    wrong = (y == "a").mean()
-    assert est.network_.cost(X, y == "b") > 500 * wrong
+    wrong = (y == est.classes_[0]).mean()
+    assert est.network_.cost(X, y == est.classes_[1]) > 500 * wrong
 
 
 def test_an_estimator_that_is_not_fitted_has_none():
