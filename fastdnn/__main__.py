@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import fastdnn
 from fastdnn._demo import MEASURED, TEST_IMAGES, TRAIN_IMAGES, demo
+from fastdnn.files import summary
 
 _DEMO = f"""\
 Train the course's network, [12288, 20, 7, 5, 1], to tell a temple from a flower: real photographs,
@@ -131,9 +132,11 @@ def _parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser(
         "info",
-        help="print the instruction set, the BLAS, its threads and the versions",
-        description="Print the instruction set, the BLAS, its threads and the versions in use.",
+        help="print the instruction set, the BLAS and the versions, or what a model file holds",
+        description="Print the instruction set, the BLAS, its threads and the versions in use, or "
+        "what a model file holds.",
     )
+    info.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a model file")
     info.set_defaults(run=_info)
     return parser
 
@@ -150,7 +153,10 @@ def _at_least(least: int, most: int | None = None) -> Any:
 
 
 def _info(arguments: argparse.Namespace) -> None:
-    fastdnn.show_config()
+    if arguments.file is None:
+        fastdnn.show_config()
+    else:
+        print(summary(arguments.file))
 
 
 def _demo(arguments: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ Nothing in a file is executed or imported: what it may name stands in fixed tabl
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from typing import Any, BinaryIO
 
@@ -45,7 +45,7 @@ def save(
     ValueError
         If the estimator is not fitted, or a number is not finite.
     RuntimeError
-        If the model is in the middle of an epoch, in another thread.
+        If another thread has a network in the middle of an epoch, or is fitting the estimator.
     OSError
         If the file cannot be written.
 
@@ -95,6 +95,8 @@ def load(path: Target, *, mmap: bool = False, allow_nonfinite: bool = False) -> 
     ------
     ModelFileError
         If the file is not a whole and consistent model, a ValueError.
+    ValueError
+        If mmap is asked for parameters.
     ImportError
         If it holds an estimator, but scikit-learn is missing.
     OSError
@@ -104,13 +106,59 @@ def load(path: Target, *, mmap: bool = False, allow_nonfinite: bool = False) -> 
     try:
         if file.kind == document.PARAMETERS:
             if mmap:
-                raise TypeError("mmap=True is for networks and estimators, not for parameters")
+                raise ValueError("mmap=True is for networks and estimators, not for parameters")
             return document.parameters_of(file)
         if file.kind == document.NETWORK:
             return Network._of(document.network_of(file, mmap))
         return _estimator_of(file, mmap)
     except ModelFileError as error:
         raise document.named(error, path) from None
+
+
+def summary(path: Target) -> str:
+    """Say in a few lines what a file holds; scikit-learn is not needed for it.
+
+    Parameters
+    ----------
+    path : str, path-like or binary file
+        Where from.
+
+    Returns
+    -------
+    text : str
+
+    Raises
+    ------
+    ModelFileError, OSError
+        As `load`.
+    """
+    file = document.opened(path, allow_nonfinite=True)
+    try:
+        return "\n".join(_told(file))
+    except ModelFileError as error:
+        raise document.named(error, path) from None
+
+
+def _told(file: document.Opened) -> Iterator[str]:
+    said, shapes = file.document, {n: entry.shape for n, entry in file.contents.entries.items()}
+    stored = "training" in said
+    yield f"kind: {file.kind}"
+    if file.kind == document.PARAMETERS:
+        document.parameters_of(file)
+    elif file.kind == document.NETWORK:
+        model = document.network_of(file, False)
+        yield f"network: {model}"
+        if stored:
+            yield f"optimizer: {model.training.optimizer}, {model.training.counts.steps} steps"
+    else:
+        model = document.model_of(file.contents, said.within("network"), False)
+        yield f"network: {str(model).rpartition(', ')[0]}"
+        for part in ("parameters", "fitted"):
+            for name, value in said.entries(part):
+                yield f"{name}: {value}"
+    if file.kind != document.PARAMETERS:
+        yield f"training state: {'yes' if stored else 'no'}"
+    yield "arrays: " + ", ".join(f"{ascii(name)[1:-1]} {shape}" for name, shape in shapes.items())
 
 
 def _is_estimator(model: Any) -> bool:
@@ -130,11 +178,19 @@ def _save_estimator(model: Any, path: Target, training_state: bool, allow_nonfin
             f"a model file cannot hold the class {cls.__name__}: pickle it, or save an estimator "
             "of fastdnn"
         )
+    _refuse_fitting(model)
     check_is_fitted(model)
     model._validate_params()
     seen, names = model._seen(), cls._get_param_names()
     arrays, said = said_of_estimator(model, names, seen, training_state)
+    _refuse_fitting(model)
     document.save(path, arrays, said, allow_nonfinite, lambda file: _estimator_of(file, False))
+
+
+def _refuse_fitting(model: Any) -> None:
+    """Refuse an estimator while its attributes do not belong together."""
+    if "_owner" in vars(model):
+        raise RuntimeError("this estimator is being fitted: save it when that has ended")
 
 
 def _estimator_of(file: document.Opened, mmap: bool) -> Any:

@@ -39,7 +39,7 @@ WINGS = {
         *("network", "optimizers", "parameters"),
     },
     "_demo": {"_arrays", "application", "images", "parameters"},
-    "__main__": {"__init__", "_demo"},
+    "__main__": {"__init__", "_demo", "files"},
 }
 # The files of each wing, from the bottom up: what they may import of their own wing.
 ROOMS = {

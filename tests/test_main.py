@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import reference
 import sklearn.datasets
+from processes import run_apart
 
 import fastdnn
 from fastdnn import __main__ as command
@@ -168,6 +169,46 @@ def test_info_of_a_process():
     assert np.__version__ in out
 
 
+def test_info_of_a_model_file(tmp_path, capsys):
+    net = fastdnn.Network([4, 3, 1], rng=0)
+    net.fit(np.ones((2, 4)), [0, 1], epochs=3)
+    net.save("net", training_state=True)
+    assert command.main(["info", "net"]) == 0
+    out = capsys.readouterr().out
+    for word in ("kind: Network", "[4, 3, 1], relu", "3 epochs", "Adam", "state: yes", "W1 (4, 3)"):
+        assert word in out
+    fastdnn.save(net.parameters, "parameters")
+    assert command.main(["info", "parameters"]) == 0
+    assert "W1 (3, 4)" in capsys.readouterr().out
+    (tmp_path / "none").write_bytes(b"no model")
+    for name, word in (
+        ("none", "none: its first 8 bytes"),
+        ("missing", "missing"),
+        (".", "Is a dir"),
+    ):
+        assert command.main(["info", name]) == 1
+        assert_one_line(capsys.readouterr().err, word)
+
+
+def test_info_of_an_estimator_s_file_does_nothing_to_the_terminal(tmp_path):
+    from fastdnn.estimators import MLPClassifier
+
+    X, y = np.arange(8.0).reshape(4, 2), np.array(["\x1b[2J", "ä"] * 2)
+    est = MLPClassifier((3,), solver="lbfgs", max_fun=4000, alpha=0.25).fit(X, y)
+    fastdnn.save(est, tmp_path / "est")
+    code = """
+        import sys
+        sys.modules["sklearn"] = None
+        from fastdnn.__main__ import main
+        main(["info", sys.argv[1]])
+    """
+    out = run_apart(code, str(tmp_path / "est"))
+    for word in ("kind: MLPClassifier", "alpha: 0.25", "hidden_layer_sizes: (3,)", "n_iter_: "):
+        assert word in out
+    assert out.isascii()
+    assert out.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["--help"], ["demo", "info"]), (["demo", "--help"], ["--data DIR", "exit status", "2500"])],
@@ -203,7 +244,7 @@ def assert_one_line(err, *words):
         (["demo", "--seed", "-1"], "--seed: must be from 0 to 4294967295"),
         (["demo", "--seed", str(2**32)], "--seed"),
         (["demo", "--frobnicate"], "--frobnicate"),
-        (["info", "more"], "more"),
+        (["info", "more", "still more"], "still more"),
     ],
 )
 def test_wrong_usage(arguments, word, capsys):

@@ -9,6 +9,7 @@
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -19,15 +20,23 @@ import numpy as np
 
 from fastdnn._arrays import LIMIT, Array
 
-# of the header: bytes, and objects within objects
+# of the header: bytes, objects within objects, arrays; and up to which bytes it is read at once
 _LONGEST = 2**20
 _DEEPEST = 64
+_ARRAYS = 2048
+_SHORT = 2**14
 _ALIGNMENT = 64
 _PIECE = 2**20
 _KEY = "fastdnn"
 _TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES = {4: "F32", 8: "F64"}
-_OTHERS = bytes({*range(256)} - {*b'"[]{}'})
+# what JSON is without its texts, if it is a table of arrays: {: {:,:[,],:[,]},: ...}
+_ENTRIES = re.compile(rb"\{(?:,?+:\{(?:[:,]|\[[\d,]{0,80}+\])*+\})*+")
+# of each byte: how much deeper it leads
+_STEP = np.zeros(256, np.int8)
+_STEP[[*b"[{"]] = 1
+_STEP[[*b"]}"]] = -1
+_SPACE = np.isin(np.arange(256), [*b" \t\r\n"])
 
 
 class ModelFileError(ValueError):
@@ -88,7 +97,7 @@ class Contents:
     def end(self) -> None:
         """Refuse arrays that were not taken."""
         for name in self._left:
-            raise ModelFileError(f"the array {name!r} belongs to nothing")
+            raise ModelFileError(f"the array {shown(name)} belongs to nothing")
 
 
 # --------------------------------------------------------------------------------------------- read
@@ -179,7 +188,7 @@ def _judged(
         # of one type, as most are, all at once
         if len(types) > 1 or not np.isfinite(data.view(types.pop())).all():
             for name, entry in entries.items():
-                _judge_finite(name, data[entry.begin : entry.end].view(entry.dtype))
+                _judge_finite(shown(name), data[entry.begin : entry.end].view(entry.dtype))
     return Contents(entries, text, data)
 
 
@@ -193,6 +202,11 @@ def _judge_finite(name: str, array: Array) -> None:
 
 
 # ------------------------------------------------------------------------------------------- header
+
+
+def shown(name: str) -> str:
+    """Show a name of a file's, shortened, and in characters that do nothing to a terminal."""
+    return name[:60] if name[:60].isprintable() else ascii(name[:60])
 
 
 def _refuse_number(text: str) -> NoReturn:
@@ -211,7 +225,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(entries) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ModelFileError(f"{twice[:100]!r} stands twice in one object")
+        raise ModelFileError(f"{shown(twice)} stands twice in one object")
     return entries
 
 
@@ -239,19 +253,35 @@ def decoded(decoder: json.JSONDecoder, text: str, what: str) -> Any:
     return value
 
 
+def _skeleton(raw: bytes) -> tuple[Array, Array]:
+    """Find the bytes of JSON that are in none of its texts, and where they stand."""
+    # without backslashes a quotation mark begins or ends a text
+    marks = np.frombuffer(raw.replace(b"\\\\", b"__").replace(b'\\"', b"__"), np.uint8)
+    quotes = marks == ord('"')
+    within = np.cumsum(quotes, dtype=np.uint8) & 1
+    at = np.flatnonzero(~(within.astype(bool) | quotes | _SPACE[marks]))
+    return marks[at], at
+
+
 def judge_depth(raw: bytes, what: str) -> None:
     """Refuse JSON that is nested too deeply, before anything reads it."""
-    if raw.count(b"[") + raw.count(b"{") <= _DEEPEST:
-        return
-    # without backslashes a quotation mark begins or ends a string
-    bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _OTHERS)
-    marks = np.frombuffer(bare, np.uint8)
-    outside = np.cumsum(marks == ord('"')) % 2 == 0
-    # of [ ] and { } the second is two more
-    opens, closes = (np.isin(marks, [*kind]) for kind in (b"[{", b"]}"))
-    depth = np.cumsum((opens.astype(np.int32) - closes) * outside)
-    if depth.max(initial=0) > _DEEPEST:
-        raise ModelFileError(f"{what} is nested over {_DEEPEST} deep")
+    if raw.count(b"[") + raw.count(b"{") > _DEEPEST:
+        steps = _STEP[_skeleton(raw)[0]]
+        if np.cumsum(steps, dtype=np.int32).max(initial=0) > _DEEPEST:
+            raise ModelFileError(f"{what} is nested over {_DEEPEST} deep")
+
+
+def _judge_long(raw: bytes) -> None:
+    """Refuse a long header that is no table of some arrays, sooner than JSON would be read."""
+    bare, at = _skeleton(raw)
+    text = bare.tobytes()
+    match = _ENTRIES.match(text)
+    end = match.end() if match else 0
+    if text[end:] != b"}":
+        where = f"at byte {8 + at[end]}" if end < len(at) else "at its end"
+        raise ModelFileError(f"the header is no table of arrays {where}")
+    if text.count(b"{") > _ARRAYS + 2 or text.count(b":") > 5 * _ARRAYS:
+        raise ModelFileError(f"the header has over {_ARRAYS} arrays")
 
 
 def parsed(raw: bytes) -> tuple[dict[str, Entry], str | None]:
@@ -262,49 +292,80 @@ def parsed(raw: bytes) -> tuple[dict[str, Entry], str | None]:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise ModelFileError(f"the header is no UTF-8 at byte {8 + error.start}") from None
-    judge_depth(raw, "the header")
+    if len(raw) > _SHORT:
+        _judge_long(raw)
+    else:
+        judge_depth(raw, "the header")
     header = decoded(_HEADER, text.rstrip(" "), "the header")
     given = header.pop("__metadata__", {})
     if type(given) is not dict:
         raise ModelFileError("__metadata__ must be an object of texts")
     for name, value in given.items():
         if type(value) is not str:
-            raise ModelFileError(f"__metadata__ must hold texts, but {name[:100]!r} is none")
-    entries = sorted(
-        ((name, _entry(name, value)) for name, value in header.items()),
-        key=lambda named: named[1][2:],
-    )
+            raise ModelFileError(f"__metadata__ must hold texts, but {shown(name)} is none")
+    entries = [(name, _entry(name, value)) for name, value in header.items()]
+    at = 0
+    for _, entry in entries:
+        if entry.begin != at:
+            # a hole or an overlap, unless the names are in another order
+            entries.sort(key=lambda named: named[1][2:])
+            _judge_places(entries)
+            break
+        at = entry.end
+    return dict(entries), given.get(_KEY)
+
+
+def _judge_places(entries: list[tuple[str, Entry]]) -> None:
+    """Refuse holes and overlaps."""
     at = 0
     for name, entry in entries:
         if entry.begin != at:
             what = "a hole" if entry.begin > at else "an array that overlaps another"
             raise ModelFileError(
-                f"the data has {what}: {name} begins at byte {entry.begin}, not {at}"
+                f"the data has {what}: {shown(name)} begins at byte {entry.begin}, not {at}"
             )
         at = entry.end
-    return dict(entries), given.get(_KEY)
 
 
 def _entry(name: str, value: Any) -> Entry:
-    """Judge a row of the table: its numbers fit each other."""
-    short = name[:100]
+    """Judge a row of the table: its numbers, none of which is negative, fit each other."""
+    if type(value) is dict and len(value) == 3:
+        try:
+            dtype, shape, (begin, end) = (
+                _TYPES[value["dtype"]],
+                value["shape"],
+                value["data_offsets"],
+            )
+        except (KeyError, TypeError, ValueError):
+            _refuse(name, value)
+        if type(shape) is list and type(begin) is type(end) is int and len(shape) <= 2:
+            size = dtype.itemsize
+            for n in shape:
+                if type(n) is not int or n > LIMIT:
+                    _refuse(name, value)
+                size *= n
+            if end - begin == size:
+                return Entry(dtype, tuple(shape), begin, end)
+    return _refuse(name, value)
+
+
+def _refuse(name: str, value: Any) -> NoReturn:
+    """Say what is wrong with a row of the table."""
+    short = shown(name)
     if type(value) is not dict or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ModelFileError(f"{short!r} must have a dtype, a shape and data_offsets, and no more")
+        raise ModelFileError(f"{short} must have a dtype, a shape and data_offsets, and no more")
     kind, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if type(kind) is not str or kind not in _TYPES:
         raise ModelFileError(f"{short}: its dtype must be F32 or F64, got {str(kind)[:40]!r}")
-    dtype = _TYPES[kind]
     for what, sizes in (("shape", shape), ("data_offsets", offsets)):
         if type(sizes) is not list or not all(type(n) is int for n in sizes):
             raise ModelFileError(f"{short}: its {what} must be a list of whole numbers")
     if len(shape) > 2 or max(shape, default=0) > LIMIT:
         raise ModelFileError(f"{short}: its shape is {str(shape)[:80]}, which no array here has")
-    if len(offsets) != 2 or offsets[1] - offsets[0] != prod(shape) * dtype.itemsize:
-        raise ModelFileError(
-            f"{short}: its data_offsets are {str(offsets)[:80]}, but of a shape {shape} in {kind} "
-            f"it has {prod(shape) * dtype.itemsize} bytes"
-        )
-    return Entry(dtype, tuple(shape), *offsets)
+    raise ModelFileError(
+        f"{short}: its data_offsets are {str(offsets)[:80]}, but of a shape {shape} in {kind} it "
+        f"has {prod(shape) * _TYPES[kind].itemsize} bytes"
+    )
 
 
 # -------------------------------------------------------------------------------------------- write

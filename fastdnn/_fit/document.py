@@ -220,7 +220,7 @@ def save_network(
     TypeError
         If it is of a class of the user's, or has attributes of the user's.
     """
-    if type(net).__name__ != NETWORK or not type(net).__module__.startswith("fastdnn."):
+    if not type(net).__module__.startswith("fastdnn."):
         raise TypeError(
             f"a model file cannot hold the class {type(net).__name__}: pickle it, or save a Network"
         )

@@ -6,14 +6,14 @@ A tuple is ``{"tuple": [...]}``, bytes are ``{"bytes": "..."}`` with a character
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
 from reprlib import Repr
 from typing import Any, NoReturn
 
 import numpy as np
 
-from fastdnn._fit.container import ModelFileError, decoded, judge_depth, unique
+from fastdnn._fit.container import ModelFileError, decoded, judge_depth, shown, unique
 
 # what 64 bits hold, signed or not
 _LEAST, _MOST = -(2**63), 2**64 - 1
@@ -22,6 +22,12 @@ MOST = 2**62 - 1
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlevel = 2
+# of a document: objects and items
+_MARKS = {"{": 2**12, ",": 2**17}
+_SHOWN = Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 60
+_SHOWN.maxlevel = 2
 # lists within lists, of a value
 _LEVELS = 8
 
@@ -35,6 +41,9 @@ _DOCUMENT = json.JSONDecoder(object_pairs_hook=unique, parse_constant=_refuse_co
 
 def parsed(text: str) -> Any:
     """Read a document."""
+    for mark, most in _MARKS.items():
+        if text.count(mark) > most:
+            raise ModelFileError(f"the document has over {most} {mark!r}")
     judge_depth(text.encode(), "the document")
     return decoded(_DOCUMENT, text, "the document")
 
@@ -118,7 +127,7 @@ def value_of(said: Any, where: str, levels: int = _LEVELS) -> Any:
     if not levels:
         raise ModelFileError(f"{where} is nested too deeply")
     if kind is list:
-        return [value_of(item, f"{where}[{i}]", levels - 1) for i, item in enumerate(said)]
+        return [value_of(item, where, levels - 1) for item in said]
     if len(said) == 1:
         ((word, inner),) = said.items()
         if word == "number":
@@ -160,6 +169,10 @@ def number_of(said: Any, where: str) -> Any:
         if type(word) is str and word in _NOT_FINITE:
             return _NOT_FINITE[word]
     raise ModelFileError(f"{where} must be a number of 64 bits, got {_SHORT.repr(said)}")
+
+
+def _plain(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 class Fields:
@@ -232,7 +245,16 @@ class Fields:
         """Take an object."""
         return Fields(self.take(name), f"{self.where}.{name}")
 
+    def entries(self, name: str) -> Iterator[tuple[str, str]]:
+        """Show the entries of an object, in characters that do nothing to a terminal."""
+        for key, said in self.within(name)._left.items():
+            try:
+                shown = _SHOWN.repr(value_of(said, key))
+            except ModelFileError:  # an object of its own
+                shown = _SHOWN.repr(said)
+            yield _plain(key[:60]), _plain(shown)
+
     def end(self) -> None:
         """Refuse what was not taken."""
         for name in self._left:
-            raise ModelFileError(f"{self.where} has an unknown entry {name[:100]!r}")
+            raise ModelFileError(f"{self.where} has an unknown entry {shown(name)}")

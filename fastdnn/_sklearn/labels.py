@@ -66,6 +66,8 @@ def labels_of(said: Fields) -> Array:
         said.refuse("dtype", f"one of which {len(values)} labels take {_MOST} bytes at most", code)
     if dtype.kind == "O":
         values = [value_of(value, f"{said.where}: a label", 1) for value in values]
+        if any(isinstance(value, (list, tuple, dict)) for value in values):
+            said.refuse("values", "texts, numbers or bytes", values)
         array = np.empty(len(values), object)
         array[:] = values
         return array
@@ -120,9 +122,10 @@ def binarizer_of(said: Fields, classes: Array, outputs: int) -> Any:
     binarizer.classes_ = labels_of(said.within("classes")) if "classes" in said else classes
     said.end()
     count = len(binarizer.classes_)
-    fits = count == outputs
+    # only of several labels a sparse matrix is taken, and given back
+    fits = count == outputs and binarizer.sparse_input_ <= (binarizer.y_type_ == KINDS[2])
     if binarizer.y_type_ == "binary":
-        fits = 1 <= count <= 2 and outputs in (1, count)
+        fits = 1 <= count <= 2 and outputs in (1, count) and not binarizer.sparse_input_
     if not fits or len(classes) != count:
         raise ModelFileError(
             f"{said.where}: {count} classes of kind {binarizer.y_type_} do not fit {outputs} "

@@ -33,7 +33,9 @@ _OTHERS = ("out_activation_", "classes_", "_label_binarizer", "feature_names_in_
            "_fitted_scoring", "_metadata_request")  # fmt: skip
 # what a file has otherwise, or what is made anew
 _LEFT_OUT = ("coefs_", "intercepts_", "n_layers_", "loss", "_model", "_n_fitted", "_training",
-             "_optimizer", "_owner", "_seeded", "_random_state")  # fmt: skip
+             "_optimizer", "_owner", "_seeded", "_random_state", "_network")  # fmt: skip
+# of a message of scikit-learn's, which names every scorer
+_LONGEST = 2000
 _METHODS = ("fit", "partial_fit", "score")
 
 
@@ -164,7 +166,8 @@ def estimator_of(cls: Any, judge: Callable[[Any], object], file: Opened, mmap: b
     try:
         judge(estimator)
     except (TypeError, ValueError) as error:
-        raise ModelFileError(str(error)) from None
+        # a parameter's value is told, however long it is
+        raise ModelFileError(str(error)[:_LONGEST]) from None
     model = model_of(contents, document.within("network"), mmap)
     _take_fitted(estimator, model, file)
     model = _meant(estimator, model)
@@ -213,6 +216,7 @@ def _take_fitted(estimator: Any, model: Model, file: Opened) -> None:
                 raise ModelFileError(f"{said.where}: {name} must be null, or an array of the file")
             found[name] = None
     found["out_activation_"] = said.text("out_activation_", sorted({*OUTPUTS, *THEIRS}))
+    found.setdefault("n_outputs_", model.layer_dims[-1])
     for name, count in (
         ("n_features_in_", model.layer_dims[0]),
         ("n_outputs_", model.layer_dims[-1]),

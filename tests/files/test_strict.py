@@ -101,17 +101,23 @@ def test_the_file_that_the_tests_change():
         (framed('{"a": -1}'), "-1, which is no size"),
         (framed('{"a": -0}'), "-0"),
         (framed('{"a": ' + "9" * 5000 + "}"), "no size"),
-        (framed('{"a": {}, "a": {}}'), "'a' stands twice"),
-        (framed('{"a": {"dtype": 1, "dtype": 1}}'), "'dtype' stands twice"),
+        (framed('{"a": {}, "a": {}}'), "a stands twice"),
+        (framed('{"a": {"dtype": 1, "dtype": 1}}'), "dtype stands twice"),
         (framed('{"\\ud800": {}}'), "surrogates"),
         (framed('{"a": "\x01"}'), "no JSON"),
-        (framed('{"a":' + "[" * 100000), "nested over 64 deep"),
+        (framed('{"a":' + "[" * 1000), "nested over 64 deep"),
+        (framed('{"a":' + "[" * 100000), "no table of arrays at byte 12"),
+        (framed('{"a": [' + "[],\n" * 9000 + "[]]}"), "no table of arrays at byte 12"),
+        (framed('{"a": {"shape": [' + "1," * 9000 + "1]}}"), "no table of arrays"),
+        (framed("{" + '"a":1,' * 9000 + '"a":1}'), "no table of arrays at byte 12"),
+        (framed('{"a\\"{": ' + '"' + "[\\\\" * 9000 + '"'), "no table of arrays at byte 15"),
+        (framed("{" + '"a":{},' * 9000 + '"a":{}}'), "over 2048 arrays"),
         (framed('{"a":' * 80 + "1" + "}" * 80), "nested over 64 deep"),
         (framed('{"\\\\":' * 80 + "1" + "}" * 80), "nested over 64 deep"),
         (framed('{"__metadata__": []}'), "__metadata__ must be an object"),
-        (framed('{"__metadata__": {"a": 1}}'), "'a' is none"),
-        (framed('{"W1": 3}'), "'W1' must have a dtype"),
-        (framed('{"W1": {"dtype": "F64"}}'), "'W1' must have a dtype"),
+        (framed('{"__metadata__": {"a": 1}}'), "a is none"),
+        (framed('{"W1": 3}'), "W1 must have a dtype"),
+        (framed('{"W1": {"dtype": "F64"}}'), "W1 must have a dtype"),
     ],
 )  # fmt: skip
 def test_bytes_that_are_no_file(file, words):
@@ -120,7 +126,7 @@ def test_bytes_that_are_no_file(file, words):
 
 def test_depth_within_texts_is_none():
     net = framed(json.dumps({"W1": 0, "__metadata__": {"note": '[{\\"' * 200}}))
-    assert "'W1' must have a dtype" in refused(net)
+    assert "W1 must have a dtype" in refused(net)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,7 @@ def test_depth_within_texts_is_none():
         ({"b2": {"data_offsets": [104, 112]}}, "a hole"),
         ({"b2": {"data_offsets": [2**50, 2**50 + 8]}}, "a hole"),
         ({"more": {"dtype": "F64", "shape": [0], "data_offsets": [104, 104]}},
-         "the array 'more' belongs to nothing"),
+         "the array more belongs to nothing"),
         ({"W1": {"also": 1}}, "and no more"),
         ({"__metadata__": {"other": "text"}}, None),
     ],
@@ -194,15 +200,17 @@ def test_documents_of_other_values(path):
     [
         ("", "the document is no JSON"),
         ("3", "must be an object"),
-        ('{"version": 1, "version": 1}', "'version' stands twice"),
+        ('{"version": 1, "version": 1}', "version stands twice"),
         ('{"version": NaN}', "NaN"),
         ('{"version": ' + "9" * 5000 + "}", "no JSON"),
         ('{"version": 7}', "version 7, but this fastdnn reads 1"),
         ('{"version": 1, "kind": "pickle"}', "kind must be one of"),
         ('{"version": 1, "kind": "os.system"}', "kind must be one of"),
         ("[" * 99999, "nested over 64 deep"),
+        ("[" + "{}," * 5000 + "{}]", "over 4096 '{'"),
+        ("[" + "1," * 140000 + "1]", "over 131072 ','"),
         ('{"a": "\\ud834"}', "surrogates"),
-        (json.dumps(DOCUMENT | {"more": 1}), "unknown entry 'more'"),
+        (json.dumps(DOCUMENT | {"more": 1}), "unknown entry more"),
         (json.dumps(DOCUMENT | {"kind": "parameters"}), "b1 has shape (3,)"),
     ],
 )  # fmt: skip
@@ -232,7 +240,7 @@ def test_a_document_for_more_layers_than_there_are_arrays():
         (("optimizer", "learning_rate"),
          {"name": "StepDecay", "learning_rate": {"name": "Cosine"}, "every": 1, "factor": 1},
          "learning_rate must be a number"),
-        (("optimizer", "more"), 1, "unknown entry 'more'"),
+        (("optimizer", "more"), 1, "unknown entry more"),
         (("generator", "name"), "BitGenerator", "name must be one of"),
         (("generator", "state", "inc"), 2, "inc must be odd"),
         (("generator", "state", "state"), 2**128, "state must be a whole number"),
@@ -372,7 +380,7 @@ def test_what_cannot_be_mapped(tmp_path):
     with pytest.raises(TypeError, match="a path to be mapped"):
         load(io.BytesIO(FILE), mmap=True)
     save({"W1": np.ones((1, 2)), "b1": np.ones((1, 1))}, tmp_path / "parameters")
-    with pytest.raises(TypeError, match="mmap=True is for networks"):
+    with pytest.raises(ValueError, match="mmap=True is for networks"):
         load(tmp_path / "parameters", mmap=True)
     names = ["b1", "W1", "b2", "W2"]
     at, header, data = 0, {"__metadata__": HEADER["__metadata__"]}, b""
@@ -407,13 +415,17 @@ def test_what_a_header_claims_takes_no_memory(file):
 
 def test_errors_are_one_short_line():
     for file in (
+        framed('{"a\\n\\u001b[2J":{"dtype":"F64","shape":[1],"data_offsets":[0,0]}}'),
+        framed('{"a\\n":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}}'),
+        with_document(DOCUMENT | {"\n\x1b[2J": 1}),
+        with_document(changed(("epochs",), [[["\n" * 99] * 99] * 99] * 9)),
         framed(json.dumps({"x" * 500000: 1})),
         with_document(changed(("network", "layer_dims"), list(range(90000)))),
         with_document(changed(("kind",), "k" * 400000)),
     ):
         said = refused(file)
         assert len(said) < 400
-        assert "\n" not in said
+        assert said.isprintable()
 
 
 def test_the_error_is_a_value_error():
