@@ -9,25 +9,49 @@ cdef void descend(
         P_new[i] = P[i] - learning_rate * dP[i]
 
 
+cdef enum:
+    PART = 512  # bytes of each array
+
+
+cdef inline void ask_for(Py_ssize_t size, const floating *x) noexcept nogil:
+    cdef Py_ssize_t i, bytes = size * sizeof(floating)
+    for i in range(0, bytes, 64):
+        fastdnn_fetch(<const char *> x + i)
+
+
 cdef void step_laid(
     const Descent *descent, int results, const Matrix *given, const Matrix *made,
     const floating *_type,
 ) noexcept nogil:
-    # two results are those of momentum, three or five those of Adam
+    # Two results are those of momentum, three or five those of Adam. Arrays beyond the second-level
+    # cache are stepped by parts, of which the lines to be written are asked for first, array after
+    # array: a processor foresees only reading. Momentum's few arrays leave it room to ask for what
+    # is read too (AMD EPYC, Zen 4: a tenth to a quarter less time).
     cdef:
-        Py_ssize_t size = given.rows * given.cols
+        Py_ssize_t size = given.rows * given.cols, n = size, i = 0
         const floating *P = <const floating *> given[0].data
         const floating *dP = <const floating *> given[1].data
         const floating *v = <const floating *> given[2].data
         floating *P_new = <floating *> made[0].data
         floating *v_new = <floating *> made[1].data
-    if results == 2:
-        descend_momentum(descent, size, P, dP, v, P_new, v_new)
-    else:
-        descend_adam(
-            descent, size, P, dP, v, <const floating *> given[3].data, P_new, v_new,
-            <floating *> made[2].data, <floating *> (made[3].data if results == 5 else NULL),
-            <floating *> (made[4].data if results == 5 else NULL))
+        bint by_parts = (results + 4) * size * <Py_ssize_t> sizeof(floating) > caches.second
+        int k
+    while i < size:
+        if by_parts:
+            n = min(size - i, <Py_ssize_t> (PART // sizeof(floating)))
+            for k in range(results):
+                ask_for(n, <const floating *> made[k].data + i)
+            for k in range(3 if results == 2 else 0):
+                ask_for(n, <const floating *> given[k].data + i)
+        if results == 2:
+            descend_momentum(descent, n, P + i, dP + i, v + i, P_new + i, v_new + i)
+        else:
+            descend_adam(
+                descent, n, P + i, dP + i, v + i, <const floating *> given[3].data + i,
+                P_new + i, v_new + i, <floating *> made[2].data + i,
+                <floating *> made[3].data + i if results == 5 else NULL,
+                <floating *> made[4].data + i if results == 5 else NULL)
+        i += n
 
 
 cdef void descend_momentum(

@@ -127,7 +127,9 @@ def test_three_values_are_the_first_of_five(t):
 # ------------------------------------------------------------------------------------ plain NumPy
 
 
-@pytest.mark.parametrize("dims", [(1, 1), (3, 1, 2), (1, 5), (17, 16, 15, 1), (300, 7, 129)])
+@pytest.mark.parametrize(
+    "dims", [(1, 1), (3, 1, 2), (1, 5), (17, 16, 15, 1), (300, 7, 129), (701, 509)]
+)
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_are_numpy_s(kind, dtype, dims):
