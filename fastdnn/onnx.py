@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fastdnn.network import Network
 if TYPE_CHECKING:
     from onnx import ModelProto, TypeProto
 
-# what every operator of a graph is in; read by onnxruntime since 1.10
+# of ONNX 1.10, which has every operator of a graph
 _OPSET, _IR_VERSION = 15, 8
 _ML = "ai.onnx.ml"
 # the most bytes of weights: a protobuf message has fewer than 2^31
@@ -59,6 +60,8 @@ def to_onnx(
         If it is not fitted, holds numbers that are not finite, or more than 2 GB of them; if its
         output's activation is none of a Network's; if a class is no integer; or for an unknown
         option or type.
+    RuntimeError
+        In the middle of an epoch; a callback may write the network.
 
     Examples
     --------
@@ -86,6 +89,8 @@ def to_onnx(
             "and MLPClassifier.from_sklearn takes scikit-learn's over"
         )
     net: Network = model.network_ if estimator else model
+    if net._fits.running():
+        net = deepcopy(net)
     kind = _element_type(net.dtype if dtype is None else dtype)
     if net._model.params.size * kind.itemsize > _MOST:
         raise ValueError(f"{net!r} has more than 2 GB of weights, which ONNX cannot hold in a file")

@@ -11,6 +11,8 @@ from processes import run_apart
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
+from onnx.reference import ReferenceEvaluator  # noqa: E402
+
 import fastdnn  # noqa: E402
 from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS  # noqa: E402
 
@@ -35,6 +37,11 @@ def assert_near(got, expected, scale=None):
     assert np.abs(got - expected).max() <= TOLERANCE[str(got.dtype)] * scale
 
 
+def scale_of(AL, output):
+    # the relative error of exp is the absolute one of its argument
+    return AL.max() * max(1, np.abs(np.log(AL)).max()) if output == "exp" else np.abs(AL).max()
+
+
 def examples(dtype, m=7, n=5):
     return np.random.default_rng(1).normal(size=(m, n)).astype(dtype)
 
@@ -53,8 +60,7 @@ def test_a_network_answers_alike(activation, output, dtype):
             if name.startswith("b"):
                 array[...] = 0.1
         model, AL = fastdnn.to_onnx(net), net.predict(X)
-        # the relative error of exp is the absolute one of its argument
-        scale = AL.max() * max(1, np.abs(np.log(AL)).max()) if output == "exp" else np.abs(AL).max()
+        scale = scale_of(AL, output)
         for m in (1, 7):
             assert_near(outputs(model, X[:m])["AL"], AL[:m], scale)
         assert outputs(model, X[:0])["AL"].shape == (0, dims[-1])
@@ -88,6 +94,34 @@ def test_an_activation_for_each_layer():
     assert_near(
         outputs(fastdnn.to_onnx(net), examples("float64"))["AL"], net.predict(examples("d"))
     )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_standards_own_evaluator_answers_alike(dtype):
+    X = examples(dtype)
+    for activation in ACTIVATIONS:
+        for output in OUTPUTS:
+            net = fastdnn.Network([5, 7, 3], activation, output, dtype=dtype, rng=0)
+            (AL,) = ReferenceEvaluator(fastdnn.to_onnx(net)).run(None, {"X": X})
+            expected = net.predict(X)
+            assert_near(AL, expected, scale_of(expected, output))
+
+
+@pytest.mark.parametrize("first_layer", ["direct", "gram"])
+def test_a_callback_writes_the_network(first_layer):
+    X, found = examples("float64", 8, 50), []
+
+    def write(state):
+        found.append((net.predict(X), outputs(fastdnn.to_onnx(net), X)["AL"]))
+
+    net = fastdnn.Network([50, 4, 1], rng=0)
+    net.fit(
+        X, X[:, 0] > 0, optimizer=fastdnn.SGD(0.1), epochs=3, first_layer=first_layer,
+        callbacks=[write],
+    )  # fmt: skip
+    assert len(found) == 3
+    for AL, got in found:
+        assert_near(got, AL)
 
 
 @pytest.mark.parametrize("dtype", ["float32", np.float64, "f", float])
