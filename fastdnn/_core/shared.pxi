@@ -5,8 +5,10 @@
 # others, and the call ends without it: what the threads share is freed by the last to leave.
 
 cdef enum:
-    PIECES = 4  # of rows for each thread, so that all end at about the same time
-    EVEN = 24   # rows that whole tiles multiply
+    PIECES = 8       # for each thread, so that all end at about the same time
+    LARGE = 2        # if each piece fetches the weights from afar, or copies them
+    LEAST = 300_000  # multiplications of a piece that make its beginning a trifle
+    TILE = 6         # rows that are multiplied at a time
 
 
 cdef struct Shared:
@@ -30,12 +32,11 @@ cdef Shared *new_shared(
     # NULL without memory
     cdef:
         Shared *shared
-        Py_ssize_t m = X.rows, parts, rows
+        Py_ssize_t m = X.rows, rows = net.chunk
         size_t size
-    # where a chunk is for the cache, any part of one is as good; else only large parts are
-    parts = n_threads if net.chunk == CHUNK or n_threads == 1 else PIECES * n_threads
-    rows = ((m + parts - 1) // parts + EVEN - 1) // EVEN * EVEN
-    rows = min(rows, net.chunk)
+    if n_threads > 1:
+        rows = max(m // (n_threads * (LARGE if net.chunk == CHUNK else PIECES)), LEAST // net.size)
+        rows = min(rows // TILE * TILE + TILE, net.chunk)
     # of a sparse X the last piece, which is shorter, may become dense
     size = max(work_size(net, X, min(rows, m)), work_size(net, X, (m - 1) % rows + 1))
     size = size * (4 if net.type == b'f' else 8) + ALIGNMENT

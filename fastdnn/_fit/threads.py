@@ -34,9 +34,10 @@ def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
     if n_threads is not None:
         n_threads = min(n_threads, max(1, rows))
         return n_threads if n_threads <= _MOST else min(n_threads, _MOST * _processors())
-    if work < 2 * least or rows < 2 * _ROWS:
+    most = current()
+    if most == 1 or work < 2 * least or rows < 2 * _ROWS:
         return 1
-    return min(current(), _processors(), int(work // least), rows // _ROWS)
+    return min(most, _processors(), int(work // least), rows // _ROWS)
 
 
 def helpers(n_threads: int | None, rows: int, work: float) -> int:
