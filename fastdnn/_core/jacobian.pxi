@@ -22,23 +22,30 @@ cdef struct Jacobian:
     char *dA
 
 
-cdef Py_ssize_t divide(Jacobian *job, Py_ssize_t rows, char *work) noexcept nogil:
-    # choose how much is done at a time, of so many rows, and divide the workspace; returns its size
+cdef Py_ssize_t jacobian_bytes(Jacobian *job, Py_ssize_t rows) noexcept nogil:
+    # choose how much of so many rows is done at a time; returns the bytes of workspace for that
     cdef:
         const Net *net = job.net
-        Py_ssize_t l, n_L = net.layers[net.L - 1].n, widest = max(net.widest, n_L)
+        Py_ssize_t l, n_L = net.layers[net.L - 1].n
     job.hidden = 0
     for l in range(net.L - 1):
         job.hidden += net.layers[l].n
     job.itemsize = 4 if net.type == b'f' else 8
     job.chunk = min(rows, max(<Py_ssize_t> 1, CHUNK // job.outputs))
     job.pairs = min(<Py_ssize_t> CHUNK, job.chunk * job.outputs)
+    return job.itemsize * (job.chunk * (job.hidden + net.widest + n_L)
+                           + 2 * job.pairs * max(net.widest, n_L))
+
+
+cdef void divide(Jacobian *job, char *work) noexcept nogil:
+    cdef:
+        const Net *net = job.net
+        Py_ssize_t n_L = net.layers[net.L - 1].n
     job.S = work
     job.A = job.S + job.chunk * job.hidden * job.itemsize
     job.Z = job.A + job.chunk * net.widest * job.itemsize
     job.G = job.Z + job.chunk * n_L * job.itemsize
-    job.dA = job.G + job.pairs * widest * job.itemsize
-    return job.dA + job.pairs * widest * job.itemsize - work
+    job.dA = job.G + job.pairs * max(net.widest, n_L) * job.itemsize
 
 
 cdef void derive_rows(

@@ -285,10 +285,10 @@ cdef class Plan:
                 and dX.flags.writeable and 0 <= first <= stop <= x.rows):
             raise ValueError("dX must be of the plan's type, with a row for each of X")
         out = <char *> address(dX)
-        memory = <char *> malloc(divide(&job, stop - first, NULL) + ALIGNMENT)
+        memory = <char *> malloc(jacobian_bytes(&job, stop - first) + ALIGNMENT)
         if memory == NULL:
             raise MemoryError
-        divide(&job, stop - first, memory + (ALIGNMENT - <size_t> memory % ALIGNMENT))
+        divide(&job, memory + (ALIGNMENT - <size_t> memory % ALIGNMENT))
         with nogil:
             derive_rows(&job, &x, first, stop, output, out)
         free(memory)

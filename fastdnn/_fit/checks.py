@@ -1,13 +1,14 @@
 """The engine's gradient of a cost beside finite differences."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import in_range
+from fastdnn._arrays import Array, in_range
 from fastdnn._fit.data import Data, judged
-from fastdnn._fit.loop import epochs
+from fastdnn._fit.loop import Epoch, epochs
 from fastdnn._fit.model import Model
 from fastdnn._fit.settings import Settings
 
@@ -37,22 +38,28 @@ def in_double(model: Model) -> Model:
 
 
 def largest_difference(model: Model, data: Data, settings: Settings) -> float:
-    """Move each parameter of a model to both sides; nobody else uses the model."""
-    params, gradient = model.params, np.empty_like(model.params)
-    differences = np.empty_like(params)
+    """Move each parameter of a model, which nobody else uses, to both sides."""
     with closing(epochs(model, data, settings)) as training:
-        epoch = next(training)
-        epoch.gradient(gradient)
-        least = abs(epoch.cost)
-        for i, value in enumerate(params.tolist()):
-            step = _STEP * max(1.0, abs(value))
-            above, below = value + step, value - step
-            params[i] = above
-            cost = next(training).cost
-            params[i] = below
-            differences[i] = (cost - next(training).cost) / (above - below)
-            params[i] = value
+        # a call: Python 3.13 leaves a loop's jump back out of what it stands in
+        cost, gradient, differences = _both(model.params, training)
     size = np.maximum(np.abs(gradient), np.abs(differences))
-    size = np.maximum(size, _LEAST * max(least, float(size.max())))
+    size = np.maximum(size, _LEAST * max(abs(cost), float(size.max())))
     error = np.abs(gradient - differences)
     return float(np.divide(error, size, out=np.zeros_like(error), where=error != 0).max())
+
+
+def _both(params: Array, training: Iterator[Epoch]) -> tuple[float, Array, Array]:
+    """Compute the cost, its gradient by the parameters, and its differences."""
+    gradient, differences = np.empty_like(params), np.empty_like(params)
+    epoch = next(training)
+    epoch.gradient(gradient)
+    first = epoch.cost
+    for i, value in enumerate(params.tolist()):
+        step = _STEP * max(1.0, abs(value))
+        above, below = value + step, value - step
+        params[i] = above
+        cost = next(training).cost
+        params[i] = below
+        differences[i] = (cost - next(training).cost) / (above - below)
+        params[i] = value
+    return first, gradient, differences
