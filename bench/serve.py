@@ -13,10 +13,15 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from bench import batches, gradients, latency
+from bench import batches, generated, gradients, latency
 
 TITLE = "predictions of a trained network"
-PARTS: dict[str, ModuleType] = {"latency": latency, "batches": batches, "gradients": gradients}
+PARTS: dict[str, ModuleType] = {
+    "latency": latency,
+    "generated": generated,
+    "batches": batches,
+    "gradients": gradients,
+}
 WIDTHS = (20, 18, 12, 12, 12, 12, 12, 12, 12)
 HEADER = ("",) * len(WIDTHS)
 

@@ -64,6 +64,7 @@ from fastdnn.parameters import (
 )
 
 if TYPE_CHECKING:
+    from fastdnn.c import to_c as to_c
     from fastdnn.estimators import MLPClassifier as MLPClassifier
     from fastdnn.estimators import MLPRegressor as MLPRegressor
     from fastdnn.onnx import to_onnx as to_onnx
@@ -115,6 +116,7 @@ __all__ += optimizers.__all__
 _LATER = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "to_c": "c",
     "to_onnx": "onnx",
 }
 

@@ -34,6 +34,7 @@ WINGS = {
     "estimators": {"_arrays", "_fit", "_sklearn"},
     "files": {"_fit", "_sklearn", "estimators", "network"},
     "onnx": {"_config", "_fit", "_sklearn", "network"},
+    "c": {"_arrays", "_config", "_fit", "network"},
     "__init__": {
         *("_config", "_core", "_fit", "application", "course2", "files", "functional", "images"),
         *("network", "optimizers", "parameters"),
@@ -134,13 +135,23 @@ ROOMS = {
             *("lbfgs", "losses", "rates", "stochastic", "stopping"),
         },
     },
+    "c": {
+        "literals": set(),
+        "elementary": set(),
+        "folded": set(),
+        "layers": {"literals"},
+        "taken": {"folded", "literals"},
+        "comment": {"elementary", "literals", "taken"},
+        "selftest": {"folded", "taken"},
+        "header": {"comment", "elementary", "layers", "literals", "selftest", "taken"},
+    },
 }
 NEEDED = {"numpy", "scipy"}
 OPTIONAL = {"PIL", "h5py", "matplotlib", "skl2onnx", "sklearn", "the library onnx", "threadpoolctl"}
 # modules that are imported only on demand may import these packages at their beginning
 ASKED_FOR = {"_sklearn": {"sklearn"}, "_runs": {"sklearn"}, "estimators": {"sklearn"}}
 # faces that the package imports when they are asked for
-LATER = {"estimators", "onnx"}
+LATER = {"c", "estimators", "onnx"}
 # what is included by a module that is no level
 PARTS = {
     "blas_int": "blas",

@@ -1,0 +1,299 @@
+"""The whole text of a header: its comment, its functions, and what is around them."""
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+
+from fastdnn._arrays import Array
+from fastdnn.c import elementary, layers
+from fastdnn.c.comment import comment
+from fastdnn.c.literals import array, listed, text, whole_number
+from fastdnn.c.selftest import ROWS, answers
+from fastdnn.c.taken import Taken
+
+_BEFORE = """
+#ifndef NAME_included
+#define NAME_included
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __FAST_MATH__
+#error "NAME rounds by the rules of C: compile it without -ffast-math"
+#endif
+#ifndef NAME_API
+#define NAME_API static inline
+#endif
+#ifdef __GNUC__
+#define NAME_ALIGNED __attribute__((aligned(64)))
+#else
+#define NAME_ALIGNED
+#endif
+%s
+#ifdef __cplusplus
+extern "C" {
+#endif
+"""
+_AFTER = """
+#ifdef __cplusplus
+}
+#endif
+
+#undef NAME_API
+#undef NAME_ALIGNED
+#undef NAME_KEEP_LOOP
+
+#endif
+"""
+_BITS = {"float": "uint32_t", "double": "uint64_t"}
+
+
+def header(given: Taken) -> str:
+    """Write the header of a model."""
+    # the last first: nothing else can refuse the model
+    selftest = _selftest(given)
+    model, real = given.model, given.real
+    dims = model.layer_dims
+    acts = [*model.activations, "identity" if model.output == "softmax" else model.output]
+    names = [name for name in acts if name != "identity"]
+    names += [f"{name}_slope" for name in model.activations if name != "identity"]
+    if model.output == "softmax":
+        names.append("exp")
+    functions, _ = elementary.functions(["fma", *names], real)
+    parts = [_BEFORE % layers.KEEP_LOOP, _enum(given), _classes(given)]
+    if given.scaled is not None:
+        parts.append("\n/* an input x becomes (x - center) * factor */\n")
+        center, factor = (part.astype(model.dtype) for part in given.scaled)
+        parts += [array(f"NAME_center[{dims[0]}] NAME_ALIGNED", center, real)]
+        parts += [array(f"NAME_factor[{dims[0]}] NAME_ALIGNED", factor, real)]
+    shapes = list(enumerate(pairwise(dims), 1))
+    for l, (W, b) in enumerate(zip(model.coefs, model.intercepts, strict=True), 1):
+        parts.append(layers.weights(l, W, b, real))
+    parts.append(functions)
+    for write in (layers.forward, layers.backward):
+        parts += [write(l, n_prev, n, real) for l, (n_prev, n) in shapes]
+    parts += [_output(given), _predict(given), _predict_n(given), _label(given), _gradient(given)]
+    text = "".join([*comment(given), *parts, selftest, _AFTER])
+    return named(text, given.name, real)
+
+
+def named(template: str, name: str, real: str) -> str:
+    """Put the name, the type and its bits into a text, all at once: a name may be one of them."""
+    words = {"NAME": name, "REAL": real, "BITS": _BITS[real]}
+    suffix = "f" if real == "float" else ""
+    return re.sub(
+        r"\b(NAME)(?=_|\b)|\b(REAL|BITS)\b|(?<=[0-9.])(R)\b",
+        lambda found: suffix if found[3] else words[found[1] or found[2]],
+        template,
+    )
+
+
+def _enum(given: Taken) -> str:
+    count = "" if given.classes is None else f", NAME_n_classes = {len(given.classes)}"
+    return f"\nenum {{ NAME_inputs = {given.inputs}, NAME_outputs = {given.outputs}{count} }};\n"
+
+
+def _classes(given: Taken) -> str:
+    if given.classes is None:
+        return ""
+    labels, kind = given.classes.tolist(), type(given.classes.tolist()[0])
+    words: Iterable[str]
+    if kind in (str, bytes):
+        longest = max(len(v.encode() if kind is str else v) for v in labels) + 1
+        # an array of arrays: pointers would have to be moved when a library is loaded
+        declared, words = f"char NAME_classes[{len(labels)}][{longest}]", map(text, labels)
+    elif kind is float:
+        declared, words = f"double NAME_classes[{len(labels)}]", map(repr, labels)
+    else:
+        integer = "int"
+        if kind is int:
+            narrow = max(map(abs, labels)) < 2**31
+            integer = "int32_t" if narrow else "uint64_t" if max(labels) >= 2**63 else "int64_t"
+        declared = f"{integer} NAME_classes[{len(labels)}]"
+        words = (whole_number(int(label)) for label in labels)
+    return f"\n/* the labels */\nstatic const {declared} = {{\n{listed(words)}\n}};\n"
+
+
+# ---------------------------------------------------------------------------------- the functions
+
+
+def _forward(given: Taken, slopes: bool = False) -> list[str]:
+    """Write the statements that make the logits, the last array, of x; and the slopes d."""
+    dims, model = given.model.layer_dims, given.model
+    lines, a = [], "x"
+    L = len(dims) - 1
+    if given.scaled is not None:
+        a = "a0"
+        lines += [
+            f"    for (j = 0; j < {dims[0]}; ++j)",
+            "        a0[j] = (x[j] - NAME_center[j]) * NAME_factor[j];",
+        ]
+    for l in range(1, L + 1):
+        lines.append(f"    NAME_layer{l}({a}, a{l});")
+        a = f"a{l}"
+        act = "identity" if l == L else model.activations[l - 1]
+        body = []
+        if slopes and l < L:
+            slope = f"NAME_{act}_slope({a}[j])" if act != "identity" else "1.0R"
+            body.append(f"        d{l}[j] = {slope};")
+        if act != "identity":
+            body.append(f"        {a}[j] = NAME_{act}({a}[j]);")
+        if body:
+            # a loop each: a compiler finds vectors in one at a time
+            for line in body:
+                lines += [f"    for (j = 0; j < {dims[l]}; ++j)", line]
+    return lines
+
+
+def _arrays(given: Taken, names: str) -> list[str]:
+    """Declare an array for each layer."""
+    dims = given.model.layer_dims
+    lines = [f"    NAME_ALIGNED REAL a0[{dims[0]}];"] if given.scaled is not None else []
+    for l, n in enumerate(dims[1:], 1):
+        lines += [f"    NAME_ALIGNED REAL {name}{l}[{n}];" for name in names]
+    return lines
+
+
+def _output(given: Taken) -> str:
+    """Write the function that makes the answers of the logits."""
+    n, output = given.model.layer_dims[-1], given.model.output
+    if given.pair:
+        body = ["    const REAL p = NAME_sigmoid(z[0]);", "    y[0] = 1.0R - p;", "    y[1] = p;"]
+        if output != "sigmoid":
+            body[0] = f"    const REAL p = {'NAME_exp(z[0])' if output == 'exp' else 'z[0]'};"
+    elif output == "softmax":
+        body = [
+            "    REAL top = z[0], total = 0.0R;",
+            "    size_t j;",
+            f"    for (j = 1; j < {n}; ++j)",
+            "        top = z[j] > top ? z[j] : top;",
+            f"    for (j = 0; j < {n}; ++j)",
+            "        y[j] = NAME_exp(z[j] - top);",
+            f"    for (j = 0; j < {n}; ++j)",
+            "        total += y[j];",
+            f"    for (j = 0; j < {n}; ++j)",
+            "        y[j] /= total;",
+        ]
+    else:
+        value = "z[j]" if output == "identity" else f"NAME_{output}(z[j])"
+        body = ["    size_t j;", f"    for (j = 0; j < {n}; ++j)", f"        y[j] = {value};"]
+    head = ["\nstatic inline void NAME_output(const REAL *z, REAL *y)", "{"]
+    return "\n".join([*head, *body, "}", ""])
+
+
+def _predict(given: Taken) -> str:
+    L = len(given.model.layer_dims) - 1
+    forward = _forward(given)
+    lines = [
+        "\nNAME_API void NAME_predict(const REAL *x, REAL *y)", "{",
+        *_arrays(given, "a"), *["    size_t j;"] * any("[j]" in line for line in forward),
+        *forward, f"    NAME_output(a{L}, y);", "}", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _predict_n(given: Taken) -> str:
+    return f"""
+NAME_API void NAME_predict_n(const REAL *x, REAL *y, size_t rows)
+{{
+    size_t i;
+    for (i = 0; i < rows; ++i)
+        NAME_predict(x + i * {given.inputs}, y + i * {given.outputs});
+}}
+"""
+
+
+def _label(given: Taken) -> str:
+    if not given.exclusive:
+        return ""
+    if given.outputs == 1:
+        answer = ["    NAME_predict(x, y);", "    return y[0] > 0.5R;"]
+    else:
+        answer = [
+            "    int best = 0, j;",
+            "    NAME_predict(x, y);",
+            f"    for (j = 1; j < {given.outputs}; ++j)",
+            "        best = y[j] > y[best] ? j : best;",
+            "    return best;",
+        ]
+    head = ["\nNAME_API int NAME_label(const REAL *x)", "{", f"    REAL y[{given.outputs}];"]
+    return "\n".join([*head, *answer, "}", ""])
+
+
+def _gradient(given: Taken) -> str:
+    """Write the function that makes d y / d x: a row of the output's slopes goes back at a time."""
+    dims, output = given.model.layer_dims, given.model.output
+    L, n = len(dims) - 1, dims[-1]
+    # d y_i / d z_j, where y is the answer before it is paired
+    slope = {
+        "identity": "i == j ? 1.0R : 0.0R",
+        "exp": "i == j ? y[i] : 0.0R",
+        "sigmoid": "i == j ? y[i] * (1.0R - y[i]) : 0.0R",
+        "softmax": "y[i] * ((i == j ? 1.0R : 0.0R) - y[j])",
+    }[output]
+    if given.pair:
+        slope = slope.replace("y[i]", "y[1]")
+    lines = ["\nNAME_API void NAME_gradient(const REAL *x, REAL *g)", "{", *_arrays(given, "a")]
+    lines += [f"    NAME_ALIGNED REAL d{l}[{m}], r{l}[{m}];" for l, m in enumerate(dims[1:-1], 1)]
+    lines += [
+        f"    NAME_ALIGNED REAL r{L}[{n}];",
+        f"    REAL y[{given.outputs}];",
+        "    size_t i, j;",
+        *_forward(given, slopes=True),
+        f"    NAME_output(a{L}, y);",
+        f"    for (i = 0; i < {n}; ++i) {{",
+        f"        REAL *row = g + i * {dims[0]};",
+        f"        for (j = 0; j < {n}; ++j)",
+        f"            r{L}[j] = {slope};",
+    ]
+    for l in range(L, 1, -1):
+        lines += [
+            f"        NAME_back{l}(r{l}, r{l - 1});",
+            f"        for (j = 0; j < {dims[l - 1]}; ++j)",
+            f"            r{l - 1}[j] *= d{l - 1}[j];",
+        ]
+    lines.append("        NAME_back1(r1, row);")
+    if given.scaled is not None:
+        lines += [
+            f"        for (j = 0; j < {dims[0]}; ++j)",
+            "            row[j] *= NAME_factor[j];",
+        ]
+    lines.append("    }")
+    if given.pair:
+        lines += [
+            f"    for (j = 0; j < {dims[0]}; ++j) {{",
+            f"        g[{dims[0]} + j] = g[j];",
+            "        g[j] = -g[j];",
+            "    }",
+        ]
+    return "\n".join([*lines, "}", ""])
+
+
+def _selftest(given: Taken) -> str:
+    found = answers(given)
+    n_0, n, real = given.inputs, given.outputs, given.real
+
+    def table(name: str, size: str, values: Array) -> str:
+        return array(f"{name}[{size}]", values, real, "    ")
+
+    return f"""
+NAME_API int NAME_selftest(void)
+{{
+{table("inputs", f"{ROWS} * {n_0}", found.inputs)}\
+{table("answers", f"{ROWS} * {n}", found.answers)}\
+{table("tolerances", f"{n}", found.tolerances)}\
+    REAL y[{n}];
+    int i;
+    size_t j;
+    for (i = 0; i < {ROWS}; ++i) {{
+        NAME_predict(inputs + i * {n_0}, y);
+        for (j = 0; j < {n}; ++j) {{
+            const REAL off = y[j] - answers[(size_t) i * {n} + j];
+            /* NaN is never within */
+            if (!((off < 0.0R ? -off : off) <= tolerances[j]))
+                return i + 1;
+        }}
+    }}
+    return 0;
+}}
+"""
