@@ -226,6 +226,10 @@ def test_serve(document):
     assert {"Network.predict", "NumPy"} <= {row["call"] for row in calls}
     for median, most in (row[key] for row in calls for key in ("us", "idle_us")):
         assert 0 < median <= most
+    rows = [row for row in document[1]["Predictions"]["rows"] if row["part"] == "generated"]
+    compiled = [row for row in rows if row["compiler"]]
+    assert rows
+    assert all(min(row["ns"], row["fastdnn"]) > 0 for row in compiled)
     assert bench("serve", "--peers").returncode == 2
 
 
