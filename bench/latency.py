@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.peers import CONTENDERS, MNIST, Call, Case, installed
+from bench.timing import calls_in
 
 TITLE = (
     "Calls of one row, float32, each timed by itself, in microseconds: the median and the 99th"
@@ -30,14 +31,17 @@ def run(quick: bool, rounds: int, threads: int) -> Iterator[dict[str, Any]]:
     """Time the calls of each network, in turns; two threads have nothing to share in one row."""
     if threads > 1:
         return
-    warm, idle, turns = (200, 4, 1) if quick else (20_000, 400, 4)
+    seconds, idle, turns = (1e-3, 4, 1) if quick else (0.1, 200, 4)
     for (dims, output), together in product([*NETWORKS.items()][:: 2 if quick else 1], THREADS):
         calls = _calls(Case("", dims, 1, "", output, batches=0))
         times: dict[str, list[list[NDArray[np.float64]]]] = {name: [[], []] for name in calls}
         for _ in range(turns):
             for name, call in calls.items():
-                times[name][0].append(_time(call, together, warm // turns, 0.0))
-                times[name][1].append(_time(call, together, idle // turns // together, IDLE))
+                warm = calls_in(call, seconds / turns)
+                times[name][0].append(_time(call, together, warm, 0.0))
+                times[name][1].append(
+                    _time(call, together, max(1, idle // turns // together), IDLE)
+                )
         for name, found in times.items():
             warm_us, idle_us = (np.percentile(np.concatenate(part), (50, 99)) for part in found)
             yield {
@@ -92,7 +96,7 @@ def _of_an_estimator(case: Case) -> dict[str, Call]:
 def _time(call: Call, threads: int, count: int, pause: float) -> NDArray[np.float64]:
     """Time so many calls by each of some threads, in microseconds without the clock's own."""
     start = threading.Barrier(threads)
-    found = np.empty((threads, max(1, count)))
+    found = np.empty((threads, count))
 
     def calls(times: NDArray[np.float64]) -> None:
         call()

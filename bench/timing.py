@@ -42,7 +42,7 @@ def compare(baseline: Call, contender: Call, *, rounds: int, seconds: float) -> 
     """
     sides = ((0, baseline), (1, contender))
     with _no_garbage_collection():
-        counts = [_count(call, seconds) for _, call in sides]
+        counts = [calls_in(call, seconds) for _, call in sides]
         times = np.empty((rounds, 2))
         for i in range(rounds):
             for side, call in sides if i % 2 == 0 else sides[::-1]:
@@ -76,7 +76,7 @@ def compare_all(
     """
     n = len(calls)
     with _no_garbage_collection():
-        counts = [_count(call, seconds) for call in calls]
+        counts = [calls_in(call, seconds) for call in calls]
         times = np.empty((rounds, n))
         for i in range(rounds):
             for k in range(n):
@@ -93,7 +93,7 @@ def _sample(call: Call, count: int) -> float:
     return perf_counter() - start
 
 
-def _count(call: Call, seconds: float) -> int:
+def calls_in(call: Call, seconds: float) -> int:
     """Count the calls that fill so many seconds; this warms the caches too."""
     count = 1
     while (elapsed := _sample(call, count)) < seconds / 4:
