@@ -64,10 +64,13 @@ def write(target: Any, parts: Iterable[Any]) -> None:
         for part in parts:
             _write_all(target.write, part)
         return
+    name = os.fsdecode(target)
     try:
-        _replace(Path(os.path.realpath(os.fsdecode(target))), parts)
+        if name.endswith(("/", os.sep)):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _replace(Path(os.path.realpath(name)), parts)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, os.fsdecode(target)) from None
+        raise OSError(error.errno, error.strerror, name) from None
 
 
 def _replace(path: Path, parts: Iterable[Any]) -> None:
@@ -118,7 +121,12 @@ def _own(file: int, old: os.stat_result) -> None:
 
 def _write_all(write: Callable[[Any], int | None], part: Any) -> None:
     """Write a part; a raw file may take some of it at a time."""
-    view = memoryview(part)
+    view = memoryview(part).cast("B")
     while view.nbytes:
         taken = write(view)
-        view = view[len(view) if taken is None else taken :]
+        if taken is None and not isinstance(getattr(write, "__self__", None), io.RawIOBase):
+            # an object that does not say takes all
+            return
+        if not taken or taken < 0:
+            raise BlockingIOError(errno.EAGAIN, "the file takes no more now")
+        view = view[taken:]

@@ -25,9 +25,6 @@ _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
 # of a document: objects and items
 _MARKS = {"{": 2**12, ",": 2**17}
-_SHOWN = Repr()
-_SHOWN.maxstring = _SHOWN.maxother = 60
-_SHOWN.maxlevel = 2
 # lists within lists, of a value
 _LEVELS = 8
 
@@ -249,9 +246,9 @@ class Fields:
         """Show the entries of an object, in characters that do nothing to a terminal."""
         for key, said in self.within(name)._left.items():
             try:
-                shown = _SHOWN.repr(value_of(said, key))
+                shown = _SHORT.repr(value_of(said, key))
             except ModelFileError:  # an object of its own
-                shown = _SHOWN.repr(said)
+                shown = _SHORT.repr(said)
             yield _plain(key[:60]), _plain(shown)
 
     def end(self) -> None:

@@ -126,6 +126,8 @@ def binarizer_of(said: Fields, classes: Array, outputs: int) -> Any:
     fits = count == outputs and binarizer.sparse_input_ <= (binarizer.y_type_ == KINDS[2])
     if binarizer.y_type_ == "binary":
         fits = 1 <= count <= 2 and outputs in (1, count) and not binarizer.sparse_input_
+    if len(set(classes.tolist())) != len(classes):
+        raise ModelFileError(f"{said.where}: a class stands twice")
     if not fits or len(classes) != count:
         raise ModelFileError(
             f"{said.where}: {count} classes of kind {binarizer.y_type_} do not fit {outputs} "

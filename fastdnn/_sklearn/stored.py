@@ -6,6 +6,7 @@ the curves are arrays, since they grow without end.
 
 from collections.abc import Callable
 from copy import copy
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from fastdnn._core.training import Counts
 from fastdnn._fit.bits import random_state_of, said_of
 from fastdnn._fit.container import ModelFileError
 from fastdnn._fit.document import Opened, arrays_of, model_of, moments_of, said_of_model
-from fastdnn._fit.fields import Fields, encoded
+from fastdnn._fit.fields import MOST, Fields, encoded
 from fastdnn._fit.model import Model, Training
 from fastdnn._fit.names import RULES
 from fastdnn._sklearn.assembled import NAMES, OUTPUTS, complete, hidden_activations, output
@@ -229,7 +230,9 @@ def _take_fitted(estimator: Any, model: Model, file: Opened) -> None:
             said.refuse("feature_names_in_", f"{model.layer_dims[0]} names", names)
         found["feature_names_in_"] = np.array(names, object)
     if "_fitted_sizes" in said:
-        found["_fitted_sizes"] = said.items("_fitted_sizes", int)
+        sizes = found["_fitted_sizes"] = said.items("_fitted_sizes", int)
+        if not all(1 <= size <= MOST for size in sizes):
+            said.refuse("_fitted_sizes", "sizes of layers", sizes)
     if "_fitted_scoring" in said:
         scoring = said.take("_fitted_scoring")
         if not (scoring is None or scoring is False or type(scoring) is str):
@@ -274,6 +277,8 @@ def _take_training(model: Model, file: Opened) -> None:
             said.refuse("rate", "null or two numbers", rate)
         both = Fields({"first": rate[0], "now": rate[1]}, f"{said.where}.rate")
         made = Rate(both.number("first"), both.number("now"))
+        if not (0 <= made.first < inf and 0 <= made.now < inf):
+            said.refuse("rate", "two learning rates", rate)
     said.end()
     model.training = Training(rule, *moments_of(model, file.contents, rule), counts, made)
 

@@ -68,10 +68,13 @@ class Weights(Declared, Theirs):
         # a fit, of another thread perhaps, tells it itself when there are weights to share
         if network is not None and "_owner" in found:
             return network
+        if "coefs_" not in found:
+            check_is_fitted(self)
         model = self._kept()
         if model is None:
-            check_is_fitted(self)
             model = self._made(element_type(self))
+            # what would be written to the copy would be lost
+            model.params.setflags(write=False)
         if self.out_activation_ not in OUTPUTS:
             raise ValueError(f"a Network has no out_activation_ {self.out_activation_!r}")
         network = network or found.setdefault("_network", Shared._seen(model))

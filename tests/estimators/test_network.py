@@ -241,3 +241,22 @@ def test_threads_predict_while_it_follows():
             thread.join()
     assert not faults
     np.testing.assert_array_equal(net.predict(X), est.predict(X))
+
+
+def test_what_would_be_lost_cannot_be_written():
+    X, y = data("number")
+    est = quietly(make(ours, "number").fit, X, y)
+    est.intercepts_[0] = est.intercepts_[0].copy()
+    copied = est.network_.parameters["W1"]
+    with pytest.raises(ValueError, match="read-only"):
+        copied[...] = 0
+    quietly(est.partial_fit, X, y)
+    est.network_.parameters["W1"][...] = 0
+    assert not est.coefs_[0].any()
+
+
+def test_weights_that_were_deleted():
+    est = quietly(make(ours, "number").fit, *data("number"))
+    del est.coefs_
+    with pytest.raises(NotFittedError):
+        est.network_  # noqa: B018

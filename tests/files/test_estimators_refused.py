@@ -63,6 +63,8 @@ def nan():
         (lambda: fitted(classes_=np.array([1, 2, (3,)], object)), ValueError, "classes_"),
         (lambda: fitted(classes_=np.array(["a", "b", "c" * 2**21])), ValueError, "takes 2"),
         (lambda: fitted(classes_=np.array([1, 2])), ValueError, "do not fit"),
+        (lambda: fitted(classes_=np.array([1, 2, 2])), ValueError, "a class stands twice"),
+        (lambda: fitted(_fitted_sizes=[2**62]), ValueError, "_fitted_sizes must be sizes"),
         (lambda: fitted(_label_binarizer=LabelBinarizer(neg_label=-1).fit([1, 2, 3])), TypeError,
          "_label_binarizer that a user has set"),
         (lambda: fitted(n_features_in_=9), ValueError, "n_features_in_ must be 6"),

@@ -84,6 +84,7 @@ def fails(path, kind, number):
 
 def test_folders_and_missing_ones(tmp_path):
     fails(tmp_path, IsADirectoryError, errno.EISDIR)
+    fails(f"{tmp_path}/missing/", IsADirectoryError, errno.EISDIR)
     fails(tmp_path / "none" / "net", FileNotFoundError, errno.ENOENT)
     (tmp_path / "file").write_bytes(b"before")
     fails(tmp_path / "file" / "net", NotADirectoryError, errno.ENOTDIR)
@@ -172,6 +173,10 @@ def test_open_files(tmp_path):
     slow = Slow()
     save(NET, slow)
     assert slow.found == (tmp_path / "net").read_bytes()
+    for taken in (None, 0, -1):
+        Slow.write = lambda self, part, taken=taken: taken
+        with pytest.raises(BlockingIOError, match="takes no more"):
+            save(NET, Slow())
     with (tmp_path / "text").open("w", encoding="utf-8") as file:
         with pytest.raises(TypeError, match="opened as binary"):
             save(NET, file)
