@@ -178,18 +178,28 @@ def _save_estimator(model: Any, path: Target, training_state: bool, allow_nonfin
             f"a model file cannot hold the class {cls.__name__}: pickle it, or save an estimator "
             "of fastdnn"
         )
-    _refuse_fitting(model)
-    check_is_fitted(model)
-    model._validate_params()
-    seen, names = model._seen(), cls._get_param_names()
-    arrays, said = said_of_estimator(model, names, seen, training_state)
-    _refuse_fitting(model)
+    before = dict(vars(model))
+    try:
+        check_is_fitted(model)
+        model._validate_params()
+        seen, names = model._seen(), cls._get_param_names()
+        arrays, said = said_of_estimator(model, names, seen, training_state)
+    except Exception:
+        _refuse_fitting(model, before)
+        raise
+    _refuse_fitting(model, before)
     document.save(path, arrays, said, allow_nonfinite, lambda file: _estimator_of(file, False))
 
 
-def _refuse_fitting(model: Any) -> None:
-    """Refuse an estimator while its attributes do not belong together."""
-    if "_owner" in vars(model):
+def _refuse_fitting(model: Any, before: dict[str, Any]) -> None:
+    """Refuse an estimator that is fitted, or was since: its attributes do not belong together."""
+    # at once: no fit of another thread sets one meanwhile
+    now = dict(vars(model))
+    if (
+        "_owner" in before
+        or "_owner" in now
+        or any(now.get(name) is not value for name, value in before.items() if name != "_network")
+    ):
         raise RuntimeError("this estimator is being fitted: save it when that has ended")
 
 

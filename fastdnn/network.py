@@ -366,7 +366,7 @@ class Network:
         -------
         state : dict
         """
-        return deepcopy(whole(self._model, self._fits.running()))
+        return whole(self._model, self._fits.running)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` of a network of the same shape has given.
@@ -406,8 +406,8 @@ class Network:
         TypeError, ValueError, RuntimeError, OSError
             As `fastdnn.save`.
         """
-        trained = self._fits.running()
-        save_network(self, path, self._model, trained, training_state, allow_nonfinite)
+        running = self._fits.running
+        save_network(self, path, self._model, running, training_state, allow_nonfinite)
 
     @staticmethod
     def load(path: Any, *, mmap: bool = False, allow_nonfinite: bool = False) -> "Network":
@@ -440,7 +440,7 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """Write what version 0.1.0 wrote."""
         state = {k: v for k, v in vars(self).items() if k not in ("_model", "_fits")}
-        return state | pickled(self._model, self._fits.running())
+        return state | pickled(self._model, self._fits.running)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Read it."""

@@ -89,8 +89,8 @@ def to_onnx(
             "and MLPClassifier.from_sklearn takes scikit-learn's over"
         )
     net: Network = model.network_ if estimator else model
-    if net._fits.running():
-        net = deepcopy(net)
+    # a fit may begin meanwhile
+    net = deepcopy(net)
     kind = _element_type(net.dtype if dtype is None else dtype)
     if net._model.params.size * kind.itemsize > _MOST:
         raise ValueError(f"{net!r} has more than 2 GB of weights, which ONNX cannot hold in a file")

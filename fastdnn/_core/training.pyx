@@ -8,6 +8,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from copy import copy
+
 import numpy
 
 from fastdnn._core cimport levels
@@ -424,6 +426,9 @@ cdef class Trainer:
                 self.model.training = self.training
             self.counts.steps = self.job.steps
             self.counts.epochs += self.job.ended
+            if self.job.guarded and cost != cost:
+                # nothing has changed in the end, but who has copied the state meanwhile must see it
+                self.model.training = copy(self.model.training)
             if self.job.interrupted:
                 _raise_pending()
         return cost

@@ -223,9 +223,11 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of JSON of its entries, of which none may have the name of another."""
     entries = dict(pairs)
     if len(entries) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ModelFileError(f"{shown(twice)} stands twice in one object")
+        found: set[str] = set()
+        for name, _ in pairs:
+            if name in found:
+                raise ModelFileError(f"{shown(name)} stands twice in one object")
+            found.add(name)
     return entries
 
 

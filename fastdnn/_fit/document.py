@@ -10,7 +10,6 @@ a training ``m1`` and ``m2``, laid out like it. The document is an object of JSO
 """
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import fields
 from typing import Any
 
@@ -168,9 +167,10 @@ def model_of(contents: Contents, said: Fields, mmap: bool) -> Model:
 
 def _params(contents: Contents, dims: tuple[int, ...], dtype: np.dtype[Any], mmap: bool) -> Array:
     """Take the parameters into one arena: a copy, unless it is mapped."""
-    if f"W{len(dims) - 1}" not in contents.entries:
+    L = len(dims) - 1
+    if f"W{L}" not in contents.entries or len(contents.entries) < 2 * L:
         # before anything is laid out for as many layers as the document speaks of
-        raise ModelFileError(f"there is no array 'W{len(dims) - 1}', the last of {list(dims)[:40]}")
+        raise ModelFileError(f"there are no arrays W1, b1, ..., W{L}, b{L} for {list(dims)[:40]}")
     rows = table(dims)
     views = [contents.take(row.name, dtype, row.shape) for row in rows]
     run = contents.run(row.name for row in rows)
@@ -211,8 +211,9 @@ def network_of(file: Opened, mmap: bool) -> Model:
 
 
 def save_network(
-    net: Any, target: Any, model: Model, trained: bool, training_state: bool, allow_nonfinite: bool
-) -> None:
+    net: Any, target: Any, model: Model, running: Callable[[], bool], training_state: bool,
+    allow_nonfinite: bool,
+) -> None:  # fmt: skip
     """Write a network, with what a fit needs to go on or without.
 
     Raises
@@ -230,7 +231,7 @@ def save_network(
                 f"a model file cannot hold the attribute {name!r} of a network: delete it, or "
                 "pickle the network"
             )
-    state = deepcopy(whole(model, trained))
+    state = whole(model, running)
     arrays = arrays_of(model, state["params"])
     document = {"kind": NETWORK, "network": said_of_model(model), "epochs": state["epochs"]}
     if training_state:

@@ -47,7 +47,7 @@ class Row(NamedTuple):
         return arena[self.offset : self.offset + self.size].reshape(self.shape)
 
 
-@lru_cache
+@lru_cache(maxsize=32)
 def table(layer_dims: tuple[int, ...]) -> tuple[Row, ...]:
     """Lay out the parameters of dense layers: W1, b1, ..., WL, bL."""
     rows, at = [], 0
@@ -126,7 +126,11 @@ class Model:
     whole : bool
         Whether parameters, moments and counts belong together: not within an epoch, nor before the
         Gram form has written W1.
+    source : Model or None
+        Whose numbers these are, where another is trained.
     """
+
+    source: "Model | None"
 
     def __init__(
         self,
@@ -145,7 +149,7 @@ class Model:
         self.coefs = tuple(row.of(params) for row in self.weights)
         self.intercepts = tuple(row.of(params) for row in self.biases)
         self.work = sum(row.size for row in self.weights)
-        self.whole = True
+        self.whole, self.source = True, None
         self._mean(activations, output, cost, cost_parameter)
 
     def _mean(

@@ -1,7 +1,7 @@
 """A model's state as a dictionary, and back: all that a fit needs to go on exactly."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -36,34 +36,46 @@ def entries(model: Model) -> dict[str, Any]:
     return dict(zip(_ENTRIES, values, strict=True))
 
 
-def whole(model: Model, trained: bool) -> dict[str, Any]:
-    """List what a state holds, copied if it is being trained.
+def whole(model: Model, running: Callable[[], bool]) -> dict[str, Any]:
+    """Copy what a state holds.
+
+    Parameters
+    ----------
+    model : Model
+    running : callable
+        Whether a fit of the model runs: one may begin while its state is copied.
 
     Raises
     ------
     RuntimeError
         In the middle of an epoch, when its parts do not belong together.
     """
-    state = entries(model)
-    if trained:
-        state = deepcopy(state)
-        counts = model.training.counts
-        if not model.whole or (counts.steps, counts.epochs) != (state["steps"], state["epochs"]):
-            raise RuntimeError(
-                "this network is in the middle of an epoch: take its state, or copy it, in a "
-                "callback or when the fit has ended"
-            )
+    watched = model.source or model
+    training, counts = watched.training, watched.training.counts
+    ran = running() or watched is not model
+    before = counts.steps, counts.epochs
+    state = deepcopy(entries(model))
+    # an epoch that ran meanwhile has changed the counts, and a fit's first its training
+    if (
+        ((ran or running()) and not watched.whole)
+        or watched.training is not training
+        or (counts.steps, counts.epochs) != before
+    ):
+        raise RuntimeError(
+            "this network is in the middle of an epoch: take its state, copy or save it in a "
+            "callback or when the fit has ended"
+        )
     return state
 
 
-def pickled(model: Model, trained: bool) -> dict[str, Any]:
+def pickled(model: Model, running: Callable[[], bool]) -> dict[str, Any]:
     """List a state and what the model means, under the names of version 0.1.0."""
     values = model.activations, model.output, model.cost, 1.0, 0.5
     meant = dict(zip(_MEANT, values, strict=True))
     parameter = COSTS[model.output][model.cost].parameter
     if parameter is not None:
         meant[parameter] = model.cost_parameter
-    return {f"_{name}": value for name, value in (meant | whole(model, trained)).items()}
+    return {f"_{name}": value for name, value in (meant | whole(model, running)).items()}
 
 
 def unpickled(state: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:

@@ -29,7 +29,7 @@ class Shared(Network):
         # a greatest cost of an example is scikit-learn's alone
         parameter = model.cost_parameter if COSTS[model.output][model.cost].parameter else 0.0
         shared = model.of(model.activations, model.output, model.cost, parameter)
-        shared.training, shared.rng = Training(), None
+        shared.training, shared.rng, shared.source = Training(), None, model
         self._own(shared)
 
     def _follows(self, model: Model) -> bool:

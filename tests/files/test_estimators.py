@@ -1,5 +1,6 @@
 """An estimator is what it was, once saved and loaded: parameters, labels, what a fit has left."""
 
+import copy
 import io
 import pickle
 from threading import Thread
@@ -321,3 +322,46 @@ def test_saving_while_another_thread_trains(solver):
             continue
     thread.join()
     answers(est, again(est))
+
+
+class Disturbing(str):
+    """A parameter; when it is written, an epoch is trained."""
+
+    disturbs = None
+
+    def __str__(self):
+        if self.disturbs is not None:
+            self.disturbs()
+        return str.__str__(self)
+
+
+def test_an_epoch_while_an_estimator_is_written():
+    name = Disturbing("adaptive")
+    est = MLPClassifier((3,), solver="sgd", learning_rate=name, max_iter=2)
+    quietly(est.fit, X, CLASSES)
+    stored = io.BytesIO()
+    name.disturbs = lambda: quietly(est.partial_fit, X, CLASSES)
+    with pytest.raises(RuntimeError, match="is being fitted"):
+        save(est, stored)
+    assert not stored.getvalue()
+    name.disturbs = None
+    answers(est, again(est))
+
+
+def test_the_network_of_an_estimator_amidst_an_epoch():
+    est = MLPClassifier((3,), max_iter=2, early_stopping=True)
+    found = []
+
+    def score(est, X, y):
+        # between two epochs all is whole
+        found.append(again(est.network_))
+        return 0.5
+
+    est.scoring = score
+    quietly(est.fit, X, CLASSES)
+    net = est.network_
+    est._model.whole = False
+    for take in (copy.copy, pickle.dumps, again):
+        with pytest.raises(RuntimeError, match="middle of an epoch"):
+            take(net)
+    assert len(found) == 2

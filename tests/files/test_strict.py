@@ -201,6 +201,8 @@ def test_documents_of_other_values(path):
         ("", "the document is no JSON"),
         ("3", "must be an object"),
         ('{"version": 1, "version": 1}', "version stands twice"),
+        # in a time that does not grow with the square of their number
+        ("{" + "".join(f'"{i}":0,' for i in range(60_000)) + '"59999":0}', "59999 stands twice"),
         ('{"version": NaN}', "NaN"),
         ('{"version": ' + "9" * 5000 + "}", "no JSON"),
         ('{"version": 7}', "version 7, but this fastdnn reads 1"),

@@ -1,6 +1,7 @@
 """Training that goes on, from a state, a pickle or a copy, is as if it had never stopped."""
 
 import copy
+import io
 import pickle
 
 import numpy as np
@@ -172,3 +173,53 @@ def test_attributes_of_a_subclass_are_kept():
         assert type(other) is Subclass
         assert (other.note, other._own) == ("kept", [1])
         assert set(vars(other)) == set(vars(net))
+
+
+class Disturbing:
+    """A learning rate; when it is copied, with the rest of a state, an epoch is trained."""
+
+    disturbs = None
+
+    def __call__(self, epochs):
+        return 0.1
+
+    def __deepcopy__(self, memo):
+        if self.disturbs is not None:
+            self.disturbs()
+        return self
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam])
+@pytest.mark.parametrize(
+    "take",
+    [
+        Network.state_dict,
+        copy.copy,
+        copy.deepcopy,
+        pickle.dumps,
+        lambda net: net.save(io.BytesIO(), training_state=True),
+    ],
+)
+@pytest.mark.parametrize("diverges", [False, True])
+def test_an_epoch_within_a_copy(take, optimizer, diverges):
+    X, Y, _ = problem("identity")
+    net, rate = Network([5, 4, 3], "tanh", "identity", rng=0), Disturbing()
+    net.fit(X, Y, optimizer=optimizer(rate))
+    other = copy.deepcopy(net)
+
+    def train():
+        rate.disturbs = None
+        if diverges:
+            Disturbing.__call__ = lambda self, epochs: 1e300
+        try:
+            net.fit(X, Y, batch_size=5)
+            assert not diverges
+        except FloatingPointError:
+            assert diverges
+        finally:
+            Disturbing.__call__ = lambda self, epochs: 0.1
+
+    rate.disturbs = train
+    with pytest.raises(RuntimeError, match="middle of an epoch"):
+        take(net)
+    assert (params(other) == params(net)).all() == diverges
