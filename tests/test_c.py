@@ -27,7 +27,7 @@ from headers import (
 import fastdnn
 from fastdnn._core import levels
 from fastdnn.c import elementary
-from fastdnn.c.header import named
+from fastdnn.c.literals import named
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,48 @@ def test_gradients_are_those_of_the_network(library, name):
     X, n = examples(net, 50), net.layer_dims[-1]
     expected = net.gradient(X).reshape(len(X), n, -1)
     close(gradients(library, name, X, n), expected, net, 300)
+
+
+@needs_compiler
+@pytest.mark.parametrize("logit", [-40, -20, 0.5, 20, 40])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "exp", "identity"])
+@pytest.mark.parametrize("hidden", ["sigmoid", "tanh", "identity"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gradients_where_an_answer_is_nearly_0_or_1(tmp_path, dtype, hidden, output, logit):
+    n = 3 if output == "softmax" else 2
+    net = network([2, n, n], hidden, output, dtype=dtype)
+    for value in net.parameters.values():
+        value[:] = 0
+    W1, W2 = (net.parameters[key] for key in ("W1", "W2"))
+    W1[:2, :2] = np.eye(2)
+    W2[:] = np.eye(n)
+    X = np.array([[logit, 0.25]], dtype)
+    if hidden != "identity":
+        X[0, 0] /= 2
+        net.parameters["b2"].ravel()[0] = logit
+    z = np.array([*X[0], 0], np.longdouble)[:n]
+    e = np.exp(-2 * np.abs(z))
+    a, slope = {
+        "identity": (z, 1 + 0 * z),
+        "sigmoid": (1 / (1 + np.exp(-z)), np.exp(-z) / (1 + np.exp(-z)) ** 2),
+        "tanh": (np.tanh(z), 4 * e / (1 + e) ** 2),
+    }[hidden]
+    z = a + net.parameters["b2"].ravel()
+    y, others = np.exp(z), 1 - np.eye(n)
+    if output == "sigmoid":
+        y = y / (1 + y) ** 2
+    J = np.diag(y if output != "identity" else 1 + 0 * y)
+    if output == "softmax":
+        y /= y.sum()
+        J = np.diag(y * (others @ y)) - others * np.outer(y, y)
+    expected = (J * slope)[None, :, :2].astype(float)
+    fastdnn.to_c(net, tmp_path / "model.h")
+    lib = shared(tmp_path / "model.h", tmp_path / "m.so", "-O1", "-Dmodel_API=")
+    rtol = 100 * np.finfo(dtype).eps
+    found = gradients(lib, "model", X, n)
+    np.testing.assert_allclose(found, expected, rtol=rtol)
+    if hidden == "identity":
+        np.testing.assert_allclose(found, net.gradient(X).reshape(1, n, 2), rtol=rtol)
 
 
 @needs_compiler
@@ -258,6 +300,24 @@ def test_selftest_of_large_and_small_weights(tmp_path, output, scale):
     assert lib.model_selftest() == 0
 
 
+@needs_compiler
+@pytest.mark.parametrize("large", [1e30, 1e39, 1e200])
+def test_selftest_of_weights_beyond_single_precision(tmp_path, large):
+    net = network([2, 3, 2], "sigmoid", "identity", dtype="float64")
+    W2 = net.parameters["W2"]
+    W2[:] = large * (1 + np.abs(W2))  # of one sign: infinity less infinity would be NaN
+    fastdnn.to_c(net, tmp_path / "model.h")
+    text = (tmp_path / "model.h").read_text(encoding="ascii")
+    number = re.search(r"model_W2\[.*\n\s+(-?[0-9.]+)e", text)
+    altered = f"{text[: number.start(1)]}{1.001 * float(number[1])}{text[number.end(1) :]}"
+    found = []
+    for i, each in enumerate((text, altered)):
+        (tmp_path / f"{i}.h").write_text(each, encoding="ascii")
+        lib = shared(tmp_path / f"{i}.h", tmp_path / f"{i}.so", "-Dmodel_API=")
+        found.append(lib.model_selftest() > 0)
+    assert found == [False, True]
+
+
 # ------------------------------------------------------------------------------------ the file
 
 
@@ -273,6 +333,14 @@ def test_the_comment(tmp_path):
     for words in ("5 -> 8 tanh -> 3 softmax", "License: ", "tanh 3", "double *x", "bind(C"):
         assert words in comment
     assert max(map(len, comment.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("outputs", "too"), [(2, True), (3, True), (4, False)])
+def test_the_comment_says_where_x_may_be_y(tmp_path, outputs, too):
+    fastdnn.to_c(network([3, outputs], (), "identity"), tmp_path / "model.h")
+    comment = " ".join((tmp_path / "model.h").read_text(encoding="ascii").split())
+    assert "may be the same array in model_predict" in comment
+    assert ("may be the same array in model_predict and model_predict_n." in comment) == too
 
 
 @needs_compiler

@@ -97,19 +97,41 @@ def test_aarch64(folder):
     run(program("qemu-aarch64-static"), to)
 
 
-@needs_compiler
-def test_fast_math_is_refused(folder):
-    name = next(iter(NETS))
-    done = subprocess.run(
-        [CC, "-ffast-math", "-fsyntax-only", "-x", "c", str(folder / f"{name}.h")],
-        capture_output=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-    assert "compile it without -ffast-math" in done.stderr
+@pytest.mark.parametrize(
+    ("flags", "words", "macro"),
+    [
+        (["-ffast-math"], "compile it without -ffast-math", "__FAST_MATH__ 1"),
+        (["-Ofast"], "compile it without -ffast-math", "__FAST_MATH__ 1"),
+        (["-ffinite-math-only"], "compile it without -ffast-math", "__FINITE_MATH_ONLY__ 1"),
+        (["-funsafe-math-optimizations"], "without -ffast-math", "__ASSOCIATIVE_MATH__ 1"),
+        (["-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math"],
+         "without -ffast-math", "__ASSOCIATIVE_MATH__ 1"),
+        (["-freciprocal-math"], "without -ffast-math", "__RECIPROCAL_MATH__ 1"),
+        (["-mfpmath=387"], "each result rounded to its type", "__FLT_EVAL_METHOD__ 2"),
+        (["-fno-trapping-math"], "", ""),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_flags_that_break_the_formulas_are_refused(folder, compiler, flags, words, macro):
+    def call(*more):
+        return subprocess.run(
+            [program(compiler), *flags, *more, "-x", "c", str(folder / f"{next(iter(NETS))}.h")],
+            capture_output=True, encoding="utf-8", check=False,
+        )  # fmt: skip
+
+    told = call("-dM", "-E").stdout
+    if macro not in told:
+        pytest.skip("this compiler does not tell")
+    done = call("-std=c99", "-fsyntax-only")
+    assert words in done.stderr
+    assert (done.returncode == 0) == (not words)
 
 
-def test_fortran(tmp_path):
+@pytest.mark.parametrize("name", ["Net", "N" * 53])
+def test_fortran(tmp_path, name):
     net = network([3, 8, 4, 2], "tanh", "softmax", dtype="float32")
-    fastdnn.to_c(net, tmp_path / "Net.h", name="Net")
+    fastdnn.to_c(net, tmp_path / "Net.h", name=name)
     text = (tmp_path / "Net.h").read_text(encoding="ascii")
     interface = text[text.index("        use, intrinsic") : text.index("end interface")]
     x = examples(net, 2)
@@ -117,14 +139,16 @@ def test_fortran(tmp_path):
     (tmp_path / "main.f90").write_text(f"""program main
 {interface}end interface
         real(c_float) :: x(3, 2), y(2, 2), z(2), g(3, 2)
+        integer(c_int) :: label
         x = reshape([{rows}], [3, 2])
-        call Net_predict_n(x, y, 2_c_size_t)
-        call Net_predict(x(:, 1), z)
-        call Net_gradient(x(:, 1), g)
-        print *, Net_selftest(), Net_label(x(:, 1)), y, z, g
+        call {name}_predict_n(x, y, 2_c_size_t)
+        call {name}_predict(x(:, 1), z)
+        call {name}_gradient(x(:, 1), g)
+        label = {name}_label(x(:, 1))
+        print *, {name}_selftest(), label, y, z, g
 end program
 """, encoding="ascii")  # fmt: skip
-    run(program("gcc"), "-O2", "-DNet_API=", "-x", "c", "-c", tmp_path / "Net.h", "-o",
+    run(program("gcc"), "-O2", f"-D{name}_API=", "-x", "c", "-c", tmp_path / "Net.h", "-o",
         tmp_path / "net.o")  # fmt: skip
     run(program("gfortran"), tmp_path / "main.f90", tmp_path / "net.o", "-o", tmp_path / "main")
     selftest, label, *numbers = map(float, run(tmp_path / "main").split())

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from headers import WARNINGS, answers, gradients, needs_compiler, program, run, shared
+from headers import CC, WARNINGS, answers, gradients, needs_compiler, program, run, shared
 
 sklearn = pytest.importorskip("sklearn")
 
@@ -130,6 +130,10 @@ LABELS = {
     "more text": np.array(TEXTS[3:6]),
     "empty text": np.array(["", "b", "c"]),
     "objects": np.array(TEXTS[:3], object),
+    "words of the template": np.array(["NAME", "REAL", "NAME_x"]),
+    "more words of the template": np.array(["BITS", "type 2R", "éR"]),
+    "spaces": np.array(["a " * 60 + "x", "b  " * 50 + "y", " c d "]),
+    "words in bytes": np.array([b"REAL", b"a-b " * 40, b"1.R"], object),
     "bytes": np.array([b"\x00\xff"[1:], b"abc", b'"'], object),
     "integers": np.array([-5, 0, 7]),
     "long integers": np.array([-(2**63), 5, 2**63 - 1]),
@@ -168,6 +172,14 @@ def test_labels(tmp_path, kind):
     assert found == given.tolist()
     for compiler in ("g++", "clang++"):
         run(program(compiler), *WARNINGS, "-fsyntax-only", "-x", "c++", source)
+    for compiler in ("gcc", "clang", "g++", "clang++"):
+        language = "c++" if "++" in compiler else "c"
+        flags = ["-O1", *WARNINGS, "-D", "model_API=", "-x", language]
+        run(program(compiler), *flags, "-c", tmp_path / "model.h", "-o", tmp_path / "model.o")
+        # and the labels lie in the object, for other languages
+        run(
+            CC, *WARNINGS, "-x", "c", source, "-x", "none", "-shared", "-fPIC", "-o", tmp_path / "a"
+        )
 
 
 @needs_compiler
@@ -179,7 +191,7 @@ def test_two_classes(tmp_path):
     np.testing.assert_allclose(found, model.predict_proba(X), rtol=1e-11)
     np.testing.assert_array_equal(model.classes_[labels(lib, X)], model.predict(X))
     text = (tmp_path / "model.h").read_text(encoding="ascii")
-    assert re.search(r"const int model_classes\[2\] = {\s+0, 1\s+}", text)
+    assert re.search(r"int model_classes\[2\]\) = {\s+0, 1\s+}", text)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +225,64 @@ def test_names_of_features_stay_in_the_comment(tmp_path):
     run(program("gcc"), "-std=c99", *WARNINGS, "-fsyntax-only", tmp_path / "main.c")
 
 
+def test_names_of_features_are_not_rewritten(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    X, y = data()
+    names = ["NAME", "REAL", "a  b " * 30, "1R"]
+    model = quietly(classifier().fit, pandas.DataFrame(X, columns=names), y)
+    fastdnn.to_c(model, tmp_path / "model.h")
+    comment = (tmp_path / "model.h").read_text(encoding="ascii").partition("*/")[0]
+    for name in names:
+        assert f'"{name}"' in comment
+
+
+@needs_compiler
+@pytest.mark.parametrize("far", [0, 1e3, 1e5, 1e6, -1.7e9])
+def test_columns_far_from_zero_in_single_precision(tmp_path, far):
+    X, y = data(2)
+    X[:, 0] += far
+    model = quietly(make_pipeline(StandardScaler(), classifier(activation="tanh")).fit, X, y)
+    single = X.astype(np.float32)
+    lib = compiled(model, tmp_path, dtype="float32")
+    # what the rounding of the inputs takes is taken from Python's, too
+    expected = model.predict_proba(single.astype(float))
+    np.testing.assert_allclose(answers(lib, "model", single, 2), expected, rtol=3e-5, atol=3e-6)
+
+
+@needs_compiler
+@pytest.mark.parametrize("far", [0, 1e5])
+def test_selftest_finds_a_weight_that_is_off_by_a_hundredth(tmp_path, far):
+    X, y = data()
+    X[:, 0] += far
+    model = quietly(make_pipeline(StandardScaler(), classifier(activation="tanh")).fit, X, y)
+    fastdnn.to_c(model, tmp_path / "model.h", dtype="float32")
+    text = (tmp_path / "model.h").read_text(encoding="ascii")
+    for i in range(9):
+        at = re.search(rf"model_W1\[.*\n(?:.*?, ?\s*){{{i}}}\s*(-?[0-9.e-]+)f", text)
+        altered = f"{text[: at.start(1)]}{1.01 * float(at[1]):.9g}{text[at.end(1) :]}"
+        (tmp_path / f"{i}.h").write_text(altered, encoding="ascii")
+        lib = shared(tmp_path / f"{i}.h", tmp_path / f"{i}.so", "-Dmodel_API=")
+        assert lib.model_selftest() > 0
+
+
+@pytest.mark.parametrize("what", ["scale_", "mean_"])
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e46, 1e-40, 1e300, 1e-309])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_of_scalers_that_the_type_does_not_hold(tmp_path, what, value, dtype):
+    X, y = data()
+    model = quietly(make_pipeline(StandardScaler(), classifier()).fit, X, y)
+    getattr(model[0], what)[1] = value
+    bad = not np.isfinite(value) or (dtype == "float32" and value > 1e40)
+    if what == "scale_":
+        bad = bad or value in (0, 1e-309) or (dtype == "float32" and value != 1)
+    if not bad:
+        fastdnn.to_c(model, tmp_path / "model.h", dtype=dtype)
+        return
+    with pytest.raises(ValueError, match="scale"):
+        fastdnn.to_c(model, tmp_path / "model.h", dtype=dtype)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_refused(tmp_path):
     X, y = data()
     path = tmp_path / "model.h"
@@ -220,6 +290,7 @@ def test_what_is_refused(tmp_path):
     standard = StandardScaler().fit(X)
     for model, scaler, error, words in (
         (classifier(), None, ValueError, "not fitted"),
+        (fitted, np.ones(4), TypeError, "scaler must be one of scikit-learn's .*got ndarray"),
         (fitted, StandardScaler(), ValueError, "scaler is a StandardScaler that is not fitted"),
         (fitted, PowerTransformer().fit(X), TypeError, "scaler must be one of scikit-learn's"),
         (fitted, MinMaxScaler(clip=True).fit(X), ValueError, "not affine"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from fastdnn._config import __version__
 from fastdnn.c import elementary
-from fastdnn.c.literals import in_comment
+from fastdnn.c.literals import in_comment, listed, verbatim
 from fastdnn.c.taken import Taken
 
 _LICENSE = (
@@ -25,6 +25,9 @@ def comment(given: Taken) -> Iterator[str]:
     for paragraph in _paragraphs(given):
         yield textwrap.fill(paragraph, 98, break_long_words=False, break_on_hyphens=False)
         yield "\n\n"
+    if given.features:
+        names = (verbatim(f'"{in_comment(name)}"') for name in given.features)
+        yield f"The inputs' names:\n\n{listed(names)}\n\n"
     yield _functions(given)
     yield _fortran(given)
     yield "*/\n"
@@ -40,14 +43,13 @@ def _paragraphs(given: Taken) -> Iterator[str]:
     yield f"Written by fastdnn {__version__}; C99, and C++ from C++11 on."
     yield _LICENSE
     steps = "" if given.scaled is None else ", which are scaled first as they were in Python"
-    features = ", ".join(f'"{in_comment(name)}"' for name in given.features)
-    yield f"Inputs: {dims[0]} numbers{steps}{': ' if features else '.'}{features}"
+    yield f"Inputs: {dims[0]} numbers{steps}."
     kept = sum(dims) * size
     yield (
         f"Memory: {count * size} bytes of weights, about {kept} bytes of stack ({3 * kept} in "
         "NAME_gradient). Nothing is allocated, printed or remembered between calls, so that "
         "threads may call at once; of libraries a compiler may want memcpy and memset. x and y "
-        "may be the same array."
+        f"may be the same array in NAME_predict{_too(given)}."
     )
     used = elementary.functions(
         [n for n in {*names} if n in elementary.FUNCTIONS] + ["exp"] * ("softmax" in names),
@@ -63,6 +65,11 @@ def _paragraphs(given: Taken) -> Iterator[str]:
         * bool(errors)
     )
     yield _LINKAGE
+
+
+def _too(given: Taken) -> str:
+    # an answer that is wider than its row would be written over the next row
+    return " and NAME_predict_n" if given.outputs <= given.inputs else ""
 
 
 def _functions(given: Taken) -> str:
@@ -92,8 +99,8 @@ def _fortran(given: Taken) -> str:
     names = f"{kind}, c_int, c_size_t"
 
     def bound(name: str) -> str:
-        # Fortran takes capitals for small letters
-        return f'bind(C, name="NAME_{name}")'
+        # Fortran takes capitals for small letters, and no line of more than 132 characters
+        return f'&\n                    bind(C, name="NAME_{name}")'
 
     def function(name: str) -> str:
         return f"""\

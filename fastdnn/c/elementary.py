@@ -239,12 +239,12 @@ static inline REAL NAME_fma(REAL a, REAL b, REAL c)
         (), _point("leaky_relu_slope", "\n    return z <= 0.0R ? 0.01R : 1.0R;\n")
     ),
     "sigmoid_slope": Text(("sigmoid",), _point("sigmoid_slope", """
-    const REAL a = NAME_sigmoid(z);
-    return a * (1.0R - a);
+    return NAME_sigmoid(z) * NAME_sigmoid(-z);
 """)),
-    "tanh_slope": Text(("tanh", "fma"), _point("tanh_slope", """
-    const REAL a = NAME_tanh(z);
-    return NAME_fma(-a, a, 1.0R);
+    "tanh_slope": Text(("exp",), """
+/* 4 E / (1 + E)^2, E = exp(-2 |z|) */""" + _point("tanh_slope", """
+    const REAL e = NAME_exp(2.0R * (z > 0.0R ? -z : z));
+    return 4.0R * e / ((1.0R + e) * (1.0R + e));
 """)),
     "elu_slope": Text(("exp",), _point("elu_slope", """
     return NAME_exp(z > 0.0R ? 0.0R : z);

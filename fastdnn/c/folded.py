@@ -15,6 +15,37 @@ class Affine(NamedTuple):
     factor: Array
 
 
+class Scaled(NamedTuple):
+    """x becomes ((x - center) - rest) * factor, in some type.
+
+    A center far from zero is two numbers, so that nothing is lost but what the input has lost.
+    """
+
+    center: Array
+    rest: Array
+    factor: Array
+
+
+def scaled(whole: Affine | None, dtype: np.dtype[Any]) -> Scaled | None:
+    """Round an affine map to a type.
+
+    Raises
+    ------
+    ValueError
+        If its numbers overflow, or a factor underflows.
+    """
+    if whole is None:
+        return None
+    with np.errstate(all="ignore"):
+        center, factor = (part.astype(dtype) for part in whole)
+        rest = (whole.center - center).astype(dtype)
+    if not np.isfinite(center).all():
+        raise ValueError(f"the scaler's centers must not overflow in {dtype}")
+    if not (np.isfinite(factor) & (np.abs(factor) >= np.finfo(dtype).tiny)).all():
+        raise ValueError(f"the scaler's scales must neither overflow nor underflow in {dtype}")
+    return Scaled(center, rest, factor)
+
+
 def unfolded(model: Any) -> tuple[list[tuple[str, Any]], Any]:
     """Take a model, or a pipeline, as steps before the model, with their names, and the model."""
     *before, (_, last) = _flat("", model)
@@ -40,7 +71,7 @@ def affine(steps: list[tuple[str, Any]], n_0: int) -> Affine | None:
     """
     whole = None
     for name, step in steps:
-        if step is None or step == "passthrough":
+        if step is None or (isinstance(step, str) and step == "passthrough"):
             continue
         found = _of_scaler(step, f"step {name!r}" if name else "scaler")
         for part in found:
@@ -50,9 +81,10 @@ def affine(steps: list[tuple[str, Any]], n_0: int) -> Affine | None:
                     f"{n_0} inputs"
                 )
         # ((x - c) f - d) g = (x - (c + d / f)) f g
-        whole = found if whole is None else Affine(
-            whole.center + found.center / whole.factor, whole.factor * found.factor
-        )  # fmt: skip
+        with np.errstate(all="ignore"):
+            whole = found if whole is None else Affine(
+                whole.center + found.center / whole.factor, whole.factor * found.factor
+            )  # fmt: skip
     if whole is not None and not all(np.isfinite(part).all() for part in whole):
         raise ValueError("the scaler's numbers must be finite")
     return whole
@@ -70,12 +102,16 @@ def _of_scaler(scaler: Any, where: str) -> Affine:
         raise ValueError(f"{where} is a {kind.__name__} that is not fitted")
     if getattr(scaler, "clip", False):
         raise ValueError(f"{where} is a {kind.__name__} with clip=True, which is not affine")
-    center, scale = known(scaler)
     n = scaler.n_features_in_
-    return Affine(
-        np.zeros(n) if center is None else np.array(center, np.float64),
-        1 / (np.ones(n) if scale is None else np.array(scale, np.float64)),
-    )
+    with np.errstate(all="ignore"):
+        center, scale = known(scaler)
+        found = Affine(
+            np.zeros(n) if center is None else np.array(center, np.float64),
+            1 / (np.ones(n) if scale is None else np.array(scale, np.float64)),
+        )
+    if not all(np.isfinite(part).all() for part in found) or not found.factor.all():
+        raise ValueError(f"{where} is a {kind.__name__} with a scale that is 0 or not finite")
+    return found
 
 
 # the center that is taken off, and the scale that divides then, either of which may be None

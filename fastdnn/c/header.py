@@ -7,7 +7,7 @@ from itertools import pairwise
 from fastdnn._arrays import Array
 from fastdnn.c import elementary, layers
 from fastdnn.c.comment import comment
-from fastdnn.c.literals import array, listed, text, whole_number
+from fastdnn.c.literals import array, listed, named, text, verbatim, whole_number
 from fastdnn.c.selftest import ROWS, answers
 from fastdnn.c.taken import Taken
 
@@ -15,14 +15,22 @@ _BEFORE = """
 #ifndef NAME_included
 #define NAME_included
 
+#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __FAST_MATH__
-#error "NAME rounds by the rules of C: compile it without -ffast-math"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \\
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0)
+#error "NAME rounds by the rules of C: compile it without -ffast-math or parts of it"
 #endif
-#ifndef NAME_API
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "NAME needs each result rounded to its type: compile it with -msse2 -mfpmath=sse, say"
+#endif
+#ifdef NAME_API
+#define NAME_DATA(declared) extern const declared; const declared
+#else
 #define NAME_API static inline
+#define NAME_DATA(declared) static const declared
 #endif
 #ifdef __GNUC__
 #define NAME_ALIGNED __attribute__((aligned(64)))
@@ -40,12 +48,15 @@ _AFTER = """
 #endif
 
 #undef NAME_API
+#undef NAME_DATA
 #undef NAME_ALIGNED
 #undef NAME_KEEP_LOOP
 
 #endif
 """
-_BITS = {"float": "uint32_t", "double": "uint64_t"}
+
+# where the center is exact in the type, and where it is the sum of two numbers
+_SCALED = ("(x - NAME_center) * NAME_factor", "((x - NAME_center) - NAME_rest) * NAME_factor")
 
 
 def header(given: Taken) -> str:
@@ -56,16 +67,17 @@ def header(given: Taken) -> str:
     dims = model.layer_dims
     acts = [*model.activations, "identity" if model.output == "softmax" else model.output]
     names = [name for name in acts if name != "identity"]
-    names += [f"{name}_slope" for name in model.activations if name != "identity"]
+    sloping = [*model.activations, *["sigmoid"] * (model.output == "sigmoid")]
+    names += [f"{name}_slope" for name in sloping if name != "identity"]
     if model.output == "softmax":
         names.append("exp")
     functions, _ = elementary.functions(["fma", *names], real)
     parts = [_BEFORE % layers.KEEP_LOOP, _enum(given), _classes(given)]
     if given.scaled is not None:
-        parts.append("\n/* an input x becomes (x - center) * factor */\n")
-        center, factor = (part.astype(model.dtype) for part in given.scaled)
-        parts += [array(f"NAME_center[{dims[0]}] NAME_ALIGNED", center, real)]
-        parts += [array(f"NAME_factor[{dims[0]}] NAME_ALIGNED", factor, real)]
+        parts.append(f"\n/* an input x becomes {_SCALED[given.split]} */\n")
+        for name, part in given.scaled._asdict().items():
+            if name != "rest" or given.split:
+                parts.append(array(f"NAME_{name}[{dims[0]}] NAME_ALIGNED", part, real))
     shapes = list(enumerate(pairwise(dims), 1))
     for l, (W, b) in enumerate(zip(model.coefs, model.intercepts, strict=True), 1):
         parts.append(layers.weights(l, W, b, real))
@@ -75,17 +87,6 @@ def header(given: Taken) -> str:
     parts += [_output(given), _predict(given), _predict_n(given), _label(given), _gradient(given)]
     text = "".join([*comment(given), *parts, selftest, _AFTER])
     return named(text, given.name, real)
-
-
-def named(template: str, name: str, real: str) -> str:
-    """Put the name, the type and its bits into a text, all at once: a name may be one of them."""
-    words = {"NAME": name, "REAL": real, "BITS": _BITS[real]}
-    suffix = "f" if real == "float" else ""
-    return re.sub(
-        r"\b(NAME)(?=_|\b)|\b(REAL|BITS)\b|(?<=[0-9.])(R)\b",
-        lambda found: suffix if found[3] else words[found[1] or found[2]],
-        template,
-    )
 
 
 def _enum(given: Taken) -> str:
@@ -102,6 +103,7 @@ def _classes(given: Taken) -> str:
         longest = max(len(v.encode() if kind is str else v) for v in labels) + 1
         # an array of arrays: pointers would have to be moved when a library is loaded
         declared, words = f"char NAME_classes[{len(labels)}][{longest}]", map(text, labels)
+        words = map(verbatim, words)
     elif kind is float:
         declared, words = f"double NAME_classes[{len(labels)}]", map(repr, labels)
     else:
@@ -111,7 +113,7 @@ def _classes(given: Taken) -> str:
             integer = "int32_t" if narrow else "uint64_t" if max(labels) >= 2**63 else "int64_t"
         declared = f"{integer} NAME_classes[{len(labels)}]"
         words = (whole_number(int(label)) for label in labels)
-    return f"\n/* the labels */\nstatic const {declared} = {{\n{listed(words)}\n}};\n"
+    return f"\n/* the labels */\nNAME_DATA({declared}) = {{\n{listed(words)}\n}};\n"
 
 
 # ---------------------------------------------------------------------------------- the functions
@@ -126,7 +128,7 @@ def _forward(given: Taken, slopes: bool = False) -> list[str]:
         a = "a0"
         lines += [
             f"    for (j = 0; j < {dims[0]}; ++j)",
-            "        a0[j] = (x[j] - NAME_center[j]) * NAME_factor[j];",
+            "        a0[j] = " + re.sub(r"(x|NAME_\w+)", r"\1[j]", _SCALED[given.split]) + ";",
         ]
     for l in range(1, L + 1):
         lines.append(f"    NAME_layer{l}({a}, a{l});")
@@ -224,25 +226,33 @@ def _gradient(given: Taken) -> str:
     """Write the function that makes d y / d x: a row of the output's slopes goes back at a time."""
     dims, output = given.model.layer_dims, given.model.output
     L, n = len(dims) - 1, dims[-1]
-    # d y_i / d z_j, where y is the answer before it is paired
+    # d y_i / d z_j, where y is the answer before it is paired; 1 - y_i would be 0 where y_i is
+    # nearly 1: of a sigmoid it is that of -z, of a softmax the sum of the others
     slope = {
         "identity": "i == j ? 1.0R : 0.0R",
         "exp": "i == j ? y[i] : 0.0R",
-        "sigmoid": "i == j ? y[i] * (1.0R - y[i]) : 0.0R",
-        "softmax": "y[i] * ((i == j ? 1.0R : 0.0R) - y[j])",
+        "sigmoid": f"i == j ? NAME_sigmoid_slope(a{L}[i]) : 0.0R",
+        "softmax": "y[i] * (i == j ? others : -y[j])",
     }[output]
     if given.pair:
         slope = slope.replace("y[i]", "y[1]")
+    needed = "y[" in slope
+    others = [
+        "        REAL others = 0.0R;",
+        f"        for (j = 0; j < {n}; ++j)",
+        "            others += j == i ? 0.0R : y[j];",
+    ]
     lines = ["\nNAME_API void NAME_gradient(const REAL *x, REAL *g)", "{", *_arrays(given, "a")]
     lines += [f"    NAME_ALIGNED REAL d{l}[{m}], r{l}[{m}];" for l, m in enumerate(dims[1:-1], 1)]
     lines += [
         f"    NAME_ALIGNED REAL r{L}[{n}];",
-        f"    REAL y[{given.outputs}];",
+        *[f"    REAL y[{given.outputs}];"] * needed,
         "    size_t i, j;",
         *_forward(given, slopes=True),
-        f"    NAME_output(a{L}, y);",
+        *[f"    NAME_output(a{L}, y);"] * needed,
         f"    for (i = 0; i < {n}; ++i) {{",
         f"        REAL *row = g + i * {dims[0]};",
+        *others * (output == "softmax"),
         f"        for (j = 0; j < {n}; ++j)",
         f"            r{L}[j] = {slope};",
     ]

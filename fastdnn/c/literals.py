@@ -1,7 +1,6 @@
 """Numbers, texts and comments as C writes them, in ASCII."""
 
 import re
-import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +8,7 @@ from fastdnn._arrays import Array
 
 # every compiler of C99 takes a text of so many characters, with the one that ends it
 LONGEST = 4095
+_BITS = {"float": "uint32_t", "double": "uint64_t"}
 
 
 def array(declaration: str, values: Array, real: str, indent: str = "") -> str:
@@ -24,12 +24,33 @@ def _with_point(text: str) -> str:
     return text if "." in text or "e" in text else text + ".0"
 
 
-def listed(items: Iterable[str]) -> str:
-    """Write the lines between the braces of an array's first values."""
-    return textwrap.fill(
-        ", ".join(items), 96, initial_indent="    ", subsequent_indent="    ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+def listed(items: Iterable[str], indent: str = "    ") -> str:
+    """Write items between commas in lines that never break one of them."""
+    lines = [""]
+    for item in items:
+        if lines[-1] and len(indent) + len(lines[-1]) + 2 + len(item) > 96:
+            lines.append("")
+        lines[-1] += f", {item}" if lines[-1] else item
+    return ",\n".join(indent + line for line in lines)
+
+
+def verbatim(text: str) -> str:
+    """Mark a text of the user's, printable ASCII, for `named`, which leaves it as it is."""
+    return f"\x01{text}\x02"
+
+
+def named(template: str, name: str, real: str) -> str:
+    """Put the name, the type and its bits into a text, all at once: a name may be one of them."""
+    words = {"NAME": name, "REAL": real, "BITS": _BITS[real]}
+    suffix = "f" if real == "float" else ""
+
+    def put(found: re.Match[str]) -> str:
+        kept, word, number = found.groups()
+        return kept if word is number is None else suffix if number else words[word]
+
+    return re.sub(
+        r"\x01([^\x02]*)\x02|\b(NAME(?=_|\b)|(?:REAL|BITS)\b)|(?<=[0-9.])(R)\b", put, template
+    )
 
 
 def text(value: str | bytes) -> str:

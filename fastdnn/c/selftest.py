@@ -6,13 +6,14 @@ import numpy as np
 
 from fastdnn._arrays import Array
 from fastdnn._fit.model import Model
-from fastdnn.c.folded import Affine
+from fastdnn.c.folded import Scaled
 from fastdnn.c.taken import Taken
 from fastdnn.network import Network
 
 ROWS = 8
 # how many times what rounding makes of the answers is allowed, and how many units at least
 _TIMES, _UNITS = 64, 16
+_TOO_LARGE = "the model answers infinity or NaN to any input: its weights are too large"
 
 
 class Answers(NamedTuple):
@@ -27,11 +28,12 @@ def answers(given: Taken) -> Answers:
     """Draw inputs, half as large in each row, for which all answers are finite.
 
     What rounding makes of them is what single precision makes of them; it goes with the precision.
+    The inputs are those that stand in the text, so that they are exact.
 
     Raises
     ------
     ValueError
-        If no answer is finite, however small the inputs are.
+        If no answer is finite, however small the inputs are, or a tolerance is not.
     """
     model, dtype = given.model, given.model.dtype
     drawn = np.random.default_rng(0).normal(size=(ROWS, given.inputs))
@@ -41,28 +43,44 @@ def answers(given: Taken) -> Answers:
         for _ in range(64):
             X = drawn if scaled is None else scaled.center + drawn / scaled.factor
             X = X.astype(dtype)
-            found = _predicted(model, X, scaled, given.pair)
+            A = _after(scaled, X.astype(np.float64))
+            found = _predicted(model, A, given.pair)
             if np.isfinite(found).all() and np.isfinite(X).all():
                 break
             drawn /= 4
         else:
-            raise ValueError(
-                "the model answers infinity or NaN to any input: its weights are too large"
-            )
+            raise ValueError(_TOO_LARGE)
         single = Model.from_arrays(model.coefs, model.intercepts, *model.meaning, dtype=np.float32)
-        rough = _predicted(single, X.astype(np.float32), scaled, given.pair)
-        exact = _predicted(given.exact, X.astype(np.float64), scaled, given.pair)
-        noise = np.nan_to_num(np.abs(rough - exact)).max(axis=0)
+        rough = _predicted(single, A, given.pair)
+        if not np.isfinite(rough).all():
+            rough = _predicted(_coarse(given.exact), A, given.pair)
+        exact = _predicted(given.exact, A, given.pair)
+        noise = np.abs(rough - exact).max(axis=0)
     unit = np.finfo(dtype).eps
     noise *= unit / np.finfo(np.float32).eps
     allowed = _TIMES * noise + _UNITS * unit * np.abs(found).max(axis=0)
-    return Answers(X, found, (allowed + np.finfo(dtype).tiny).astype(dtype))
+    allowed = (allowed + np.finfo(dtype).tiny).astype(dtype)
+    if not np.isfinite(allowed).all():
+        raise ValueError(_TOO_LARGE)
+    return Answers(X, found, allowed)
 
 
-def _predicted(model: Model, X: Array, scaled: Affine | None, pair: bool) -> Array:
+def _after(scaled: Scaled | None, X: Array) -> Array:
+    if scaled is None:
+        return X
+    center, rest, factor = (part.astype(np.float64) for part in scaled)
+    return ((X - center) - rest) * factor
+
+
+def _coarse(model: Model) -> Model:
+    """Copy a model with the digits of single precision, but not its range."""
+    copied = Model.from_arrays(model.coefs, model.intercepts, *model.meaning, dtype=np.float64)
+    digits, exponents = np.frexp(copied.params)
+    copied.params[:] = np.ldexp(digits.astype(np.float32).astype(np.float64), exponents)
+    return copied
+
+
+def _predicted(model: Model, A: Array, pair: bool) -> Array:
     dtype: Any = model.dtype
-    if scaled is not None:
-        center, factor = (part.astype(dtype) for part in scaled)
-        X = (X - center) * factor
-    AL = Network._of(model).predict(X, n_threads=1)
+    AL = Network._of(model).predict(A.astype(dtype), n_threads=1)
     return np.hstack([1 - AL, AL]) if pair else AL

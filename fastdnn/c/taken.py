@@ -10,7 +10,7 @@ import numpy as np
 
 from fastdnn._arrays import Array
 from fastdnn._fit.model import Model
-from fastdnn.c.folded import Affine, affine, unfolded
+from fastdnn.c.folded import Scaled, affine, scaled, unfolded
 from fastdnn.c.literals import LONGEST, text
 from fastdnn.network import Network
 
@@ -43,8 +43,8 @@ class Taken:
         A copy, of that type.
     exact : Model
         Its weights in double precision, before they were rounded.
-    scaled : Affine or None
-        What is done to the inputs first.
+    scaled : Scaled or None
+        What is done to the inputs first, in that type.
     pair : bool
         Whether the one output is a probability p of two classes, 1 - p and p.
     exclusive : bool
@@ -59,7 +59,7 @@ class Taken:
     real: str
     model: Model
     exact: Model
-    scaled: Affine | None
+    scaled: Scaled | None
     pair: bool
     exclusive: bool
     classes: Array | None
@@ -69,6 +69,11 @@ class Taken:
     def outputs(self) -> int:
         """Count the numbers that a row is answered with."""
         return 2 if self.pair else self.model.layer_dims[-1]
+
+    @property
+    def split(self) -> bool:
+        """Tell whether a center is not exact in the type."""
+        return self.scaled is not None and bool(self.scaled.rest.any())
 
     @property
     def inputs(self) -> int:
@@ -101,7 +106,7 @@ def taken(model: Any, name: Any, dtype: Any, scaler: Any) -> Taken:
             check_labels(classes)
     return Taken(
         name, TYPES[kind], rounded, _copy(exact, np.dtype(np.float64)),
-        affine(steps, exact.layer_dims[0]), pair, exclusive, classes,
+        scaled(affine(steps, exact.layer_dims[0]), kind), pair, exclusive, classes,
         _features([step for _, step in steps] + [last], exact.layer_dims[0]),
     )  # fmt: skip
 
