@@ -217,10 +217,10 @@ def test_serve(document):
         for row in rows:
             assert row["threads"] == threads
             assert min(value for value in row.values() if isinstance(value, float)) > 0
-        rows = [row for row in document[1][title]["rows"] if row["part"] == "gradients"]
-        assert {row["dtype"] for row in rows} == {"float64", "float32"}
-        for row in rows:
-            assert min(row["us"], row["times_predict"], row["numpy"]) > 0
+    rows = [row for row in document[1]["Predictions"]["rows"] if row["part"] == "gradients"]
+    assert {row["dtype"] for row in rows} == {"float64", "float32"}
+    for row in rows:
+        assert min(row["us"], row["times_predict"], row["numpy"]) > 0
     calls = [row for row in document[1]["Predictions"]["rows"] if row["part"] == "latency"]
     assert {row["threads"] for row in calls} == {1, 4}
     assert {"Network.predict", "NumPy"} <= {row["call"] for row in calls}
