@@ -193,7 +193,7 @@ def test_what_is_kept_of_many_steps_never_changes(dtype):
         for name, P in fastdnn.initialize_parameters_deep(sizes).items()
     }
     held = []
-    for _ in range(600):
+    for _ in range(200):
         # batches of several sizes, so that blocks of several sizes come and go
         m = int(random.integers(200, 420))
         X = random.random((40, m), dtype)
