@@ -419,8 +419,16 @@ def test_bad_paths(tmp_path):
 def test_in_an_epoch(tmp_path):
     net = network([3, 4, 2])
     net._model.whole = False
-    with pytest.raises(RuntimeError, match="in the middle of an epoch"):
+    with net._fits.alone(), pytest.raises(RuntimeError, match="in the middle of an epoch"):
         fastdnn.to_c(net, tmp_path / "model.h")
+
+
+def test_after_a_fit_in_the_gram_form(tmp_path):
+    net = network([3, 4, 2])
+    X = np.random.default_rng(0).normal(size=(9, 3))
+    net.fit(X, net.predict(X), optimizer=fastdnn.SGD(0.1), first_layer="gram")
+    fastdnn.to_c(net, tmp_path / "model.h")
+    assert (tmp_path / "model.h").exists()
 
 
 def test_scikit_learn_is_not_imported(tmp_path):

@@ -3,6 +3,7 @@
 import re
 import sys
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +94,7 @@ def taken(model: Any, name: Any, dtype: Any, scaler: Any) -> Taken:
     kind = _element_type(dtype, exact.dtype)
     rounded = _copy(exact, kind)
     n_L, output = exact.layer_dims[-1], exact.output
-    classes = None if last is net else getattr(last, "classes_", None)
+    classes = None if isinstance(last, Network) else getattr(last, "classes_", None)
     pair, exclusive = False, output == "softmax" or (output == "sigmoid" and n_L == 1)
     if classes is not None:
         several = last._label_binarizer.y_type_.startswith("multilabel")
@@ -132,7 +133,7 @@ def _name(name: Any) -> str:
 
 
 def _network(model: Any) -> Network:
-    """Take a network, or an estimator as one."""
+    """Copy a network, or an estimator as one."""
     if isinstance(model, Network):
         net = model
     else:
@@ -149,12 +150,8 @@ def _network(model: Any) -> Network:
                 f"Pipeline that ends with one, got {what}{hint}"
             )
         net = model.network_
-    if not net._model.whole:
-        raise RuntimeError(
-            "this network is in the middle of an epoch: write it in a callback or when the fit "
-            "has ended"
-        )
-    return net
+    # a fit may begin meanwhile
+    return deepcopy(net)
 
 
 def _element_type(dtype: Any, own: np.dtype[Any]) -> np.dtype[Any]:

@@ -14,6 +14,7 @@ import perceptrons  # noqa: E402
 from perceptrons import KINDS, data, make, quietly  # noqa: E402
 from sklearn.base import clone  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
+from stores import again  # noqa: E402
 
 from fastdnn import ModelFileError, Network, estimators, load, save  # noqa: E402
 from fastdnn._fit.names import COSTS  # noqa: E402
@@ -30,16 +31,6 @@ SOLVERS = [
     {"solver": "lbfgs"},
     {"early_stopping": True, "scoring": "loss", "validation_fraction": 0.3},
 ]  # fmt: skip
-
-
-def stored(model, **options):
-    file = io.BytesIO()
-    save(model, file, **options)
-    return file.getvalue()
-
-
-def again(model, **options):
-    return load(io.BytesIO(stored(model, **options)))
 
 
 def flat(value):

@@ -15,17 +15,12 @@ from perceptrons import data, quietly  # noqa: E402
 from processes import run_apart  # noqa: E402
 from sklearn.exceptions import NotFittedError  # noqa: E402
 from sklearn.preprocessing import LabelBinarizer  # noqa: E402
+from stores import stored  # noqa: E402
 
 from fastdnn import ModelFileError, load, save  # noqa: E402
 from fastdnn.estimators import MLPClassifier  # noqa: E402
 
 X, CLASSES = data("multiclass")
-
-
-def stored(model, **options):
-    file = io.BytesIO()
-    save(model, file, **options)
-    return file.getvalue()
 
 
 class Own(MLPClassifier):

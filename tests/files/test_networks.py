@@ -9,6 +9,7 @@ from threading import Thread
 import numpy as np
 import pytest
 from inside import described, moments, params, steps
+from stores import again, stored
 
 import fastdnn
 from fastdnn import Network, load, save
@@ -25,16 +26,6 @@ OPTIMIZERS = [
     Adam(np.float32(0.01), beta1=0), AdamW(0.01, weight_decay=0.1), NAdam(),
     SGD(StepDecay(0.1, 2)), Adam(Cosine(0.1, 9)), RMSprop(OneCycle(0.1, 9)), SGD(True, False),
 ]  # fmt: skip
-
-
-def stored(model, **options):
-    file = io.BytesIO()
-    save(model, file, **options)
-    return file.getvalue()
-
-
-def again(model, **options):
-    return load(io.BytesIO(stored(model, **options)))
 
 
 def assert_same(one, other):

@@ -9,17 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stores import stored
 
 import fastdnn
 from fastdnn import ModelFileError, Network, load, save
 
 SIZE = {"F32": 4, "F64": 8}
-
-
-def stored(model, **options):
-    file = io.BytesIO()
-    save(model, file, **options)
-    return file.getvalue()
 
 
 NET = Network([2, 3, 1], rng=0)
