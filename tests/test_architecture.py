@@ -109,6 +109,7 @@ ROOMS = {
         "loop": {"data", "gram", "model", "names", "settings", "threads"},
         "fits": {"data", "loop", "model", "results", "settings"},
         "checks": {"data", "loop", "model", "settings"},
+        "predictor": {"checks", "model", "passes"},
     },
     "_sklearn": {
         "declared": set(),
