@@ -36,7 +36,6 @@ _ENTRIES = re.compile(rb"\{(?:,?+:\{(?:[:,]|\[[\d,]{0,80}+\])*+\})*+")
 _STEP = np.zeros(256, np.int8)
 _STEP[[*b"[{"]] = 1
 _STEP[[*b"]}"]] = -1
-_SPACE = np.isin(np.arange(256), [*b" \t\r\n"])
 
 
 class ModelFileError(ValueError):
@@ -260,8 +259,15 @@ def _skeleton(raw: bytes) -> tuple[Array, Array]:
     # without backslashes a quotation mark begins or ends a text
     marks = np.frombuffer(raw.replace(b"\\\\", b"__").replace(b'\\"', b"__"), np.uint8)
     quotes = marks == ord('"')
-    within = np.cumsum(quotes, dtype=np.uint8) & 1
-    at = np.flatnonzero(~(within.astype(bool) | quotes | _SPACE[marks]))
+    ends = np.flatnonzero(quotes)
+    if len(ends) < len(marks) // 16:
+        lengths = np.diff(ends, prepend=0, append=len(marks))
+        within = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    else:
+        within = np.cumsum(quotes, dtype=np.uint8) % 2 == 1
+    for byte in b'" \t\r\n':
+        within |= marks == byte
+    at = np.flatnonzero(~within)
     return marks[at], at
 
 
