@@ -283,13 +283,13 @@ def _judge_long(raw: bytes) -> None:
     """Refuse a long header that is no table of some arrays, sooner than JSON would be read."""
     bare, at = _skeleton(raw)
     text = bare.tobytes()
+    if text.count(b"{") > _ARRAYS + 2 or text.count(b":") > 5 * _ARRAYS:
+        raise ModelFileError(f"the header has over {_ARRAYS} arrays")
     match = _ENTRIES.match(text)
     end = match.end() if match else 0
     if text[end:] != b"}":
         where = f"at byte {8 + at[end]}" if end < len(at) else "at its end"
         raise ModelFileError(f"the header is no table of arrays {where}")
-    if text.count(b"{") > _ARRAYS + 2 or text.count(b":") > 5 * _ARRAYS:
-        raise ModelFileError(f"the header has over {_ARRAYS} arrays")
 
 
 def parsed(raw: bytes) -> tuple[dict[str, Entry], str | None]:
