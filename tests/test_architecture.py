@@ -46,6 +46,7 @@ WINGS = {
 ROOMS = {
     "_core": {
         "blas": set(),
+        "clock": set(),
         "memory": set(),
         "modes": set(),
         "source": set(),
@@ -55,10 +56,11 @@ ROOMS = {
         "costs": {"activations", "elementary"},
         "optimizers": {"elementary"},
         "spec": {"activations", "costs", "optimizers", "source", "team"},
+        "draws": {"spec"},
         "csr": set(),
         "levels": {
-            *("activations", "blas", "costs", "elementary", "modes", "optimizers", "source"),
-            *("spec", "team"),
+            *("activations", "blas", "clock", "costs", "elementary", "modes", "optimizers"),
+            *("source", "spec", "team"),
         },
         "workers": set(),
         "pool": set(),
@@ -75,6 +77,7 @@ ROOMS = {
             *("activations", "levels", "memory", "optimizers", "plan", "source", "spec", "taken"),
             *("team", "workspace"),
         },
+        "stretch": {"clock", "draws", "levels", "plan", "source", "spec", "training"},
     },
     "_course": {
         "generators": set(),
@@ -106,8 +109,9 @@ ROOMS = {
         "document": {
             *("bits", "container", "disk", "fields", "gram", "model", "names", "state"),
         },
-        "loop": {"data", "gram", "model", "names", "settings", "threads"},
-        "fits": {"data", "loop", "model", "results", "settings"},
+        "stretches": {"data", "model", "settings", "threads"},
+        "loop": {"data", "gram", "model", "names", "settings", "stretches", "threads"},
+        "fits": {"data", "loop", "model", "results", "settings", "stretches"},
         "checks": {"data", "loop", "model", "settings"},
         "predictor": {"checks", "model", "passes"},
     },

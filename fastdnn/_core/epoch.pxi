@@ -9,7 +9,7 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    # multiplications between two looks for Ctrl-C: a fraction of a millisecond
+    # multiplications between two looks at the clock: a fraction of a millisecond
     PATIENCE = 1_000_000
 
 
@@ -92,7 +92,9 @@ cdef void choose_batch(
     while finite:
         if done[0] >= PATIENCE:
             done[0] = 0
-            look_for_signals(job, part)
+            if job.hears and now() - job.heard > LOOK:
+                look_for_signals(job, part)
+                job.heard = now()
         if job.interrupted:
             return
         if job.first == job.end:

@@ -23,6 +23,7 @@ from fastdnn._core.activations cimport (
     relu_backward_point, relu_point,
 )
 from fastdnn._core.blas cimport blas_int
+from fastdnn._core.clock cimport LOOK, now
 from fastdnn._core.costs cimport SOFTMAX_CROSS_ENTROPY, Cost, cost_terms
 from fastdnn._core.elementary cimport STRIDE, exp_of_any, log_, mixed, sqrt, sqrt_
 from fastdnn._core.modes cimport flush_subnormals, restore_modes

@@ -1,6 +1,6 @@
 # The one vocabulary of the core: what its doors and its levels tell each other.
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from fastdnn._core.activations cimport Activation
 from fastdnn._core.costs cimport Cost
@@ -131,6 +131,7 @@ cdef struct BitGenerator:
     # NumPy's bitgen_t
     void *state
     uint64_t (*next_uint64)(void *) noexcept nogil
+    uint32_t (*next_uint32)(void *) noexcept nogil
 
 
 cdef struct Region:
@@ -162,6 +163,8 @@ cdef struct Job:
     Share *shares
     bint interrupted     # by a signal, whose exception the first thread has
     bint ended           # whether the epoch took every batch and was not undone
+    bint hears           # whether the first thread is Python's main one, which alone finds signals
+    double heard         # when it looked for them
     # the next batch of all threads, chosen by the first one; rows = 0 ends the epoch
     Py_ssize_t first     # its first example, in the order
     Py_ssize_t rows

@@ -2,12 +2,15 @@
 
 from cpython.buffer cimport Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pythread cimport PyThread_get_thread_ident
 from cython cimport auto_pickle, final
 from libc.float cimport DBL_MIN, FLT_MIN
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+import os
+import threading
 from copy import copy
 
 import numpy
@@ -28,6 +31,17 @@ from fastdnn._core.workspace cimport ALIGNMENT, assign
 cdef:
     object ndarray = numpy.ndarray
     object empty = numpy.empty
+    # Python's main thread: in a forked child the one that has forked
+    unsigned long main_thread = threading.main_thread().ident
+
+
+def _forked():
+    global main_thread
+    main_thread = PyThread_get_thread_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 cdef bint _take_order(object order, Py_ssize_t m, int64_t *out) except -1:
@@ -55,10 +69,6 @@ cdef class Counts:
     steps, epochs : int
         At first.
     """
-
-    cdef:
-        public int64_t steps
-        public int64_t epochs
 
     def __init__(self, int64_t steps=0, int64_t epochs=0):
         self.steps, self.epochs = steps, epochs
@@ -88,22 +98,6 @@ cdef class Trainer:
     n_threads : int
         Of the team that trains.
     """
-
-    cdef:
-        Job job
-        char type
-        Plan plan
-        Counts counts
-        object model
-        object training
-        object kept_alive
-        object targets
-        object lock        # of the bit generator
-        object draw        # makes the order of an epoch
-        int64_t *order     # the workspace's copy of an order, or NULL
-        object own_targets  # the targets in the plan's type, if they were of another
-        readonly size_t size  # bytes of the workspace
-        Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
 
     def __cinit__(self, model, data, settings, training, gram, Py_ssize_t n_threads):
         cdef:
@@ -372,20 +366,19 @@ cdef class Trainer:
 
         Its order, if there is to be one, is asked for when the epoch begins, and copied.
         """
-        cdef:
-            Job *job = &self.job
-            Py_ssize_t i
-        for i in range(job.team.n_threads):
-            if job.shares[i].busy:
+        self.enter()
+        begin_epoch(&self.job, self.order, learning_rate, self.counts.steps)
+
+    cdef int enter(self) except -1:
+        # what must be so before an epoch
+        cdef Py_ssize_t i
+        for i in range(self.job.team.n_threads):
+            if self.job.shares[i].busy:
                 raise RuntimeError("this trainer is at work")
-        if job.X.data == NULL and job.X.csr.starts == NULL:
+        if self.job.X.data == NULL and self.job.X.csr.starts == NULL:
             raise RuntimeError("this trainer has let go of its examples")
-        job.order = self.order
-        job.learning_rate = learning_rate
-        job.steps = self.counts.steps
-        # the epoch before may have been interrupted or abandoned
-        job.interrupted = False
-        job.team.arrived = job.team.abandoned = 0
+        self.job.hears = PyThread_get_thread_ident() == main_thread
+        return 0
 
     def epoch(self, Py_ssize_t thread):
         """Train on each example once: what one thread of the team does, while the others do theirs.
@@ -418,20 +411,28 @@ cdef class Trainer:
             self.job.shares[thread].busy = False
 
     cdef double _epoch(self, Py_ssize_t thread) except? -1:
-        cdef double cost
+        cdef:
+            double cost
+            bint trained
         with nogil:
             cost = levels.verbs.epoch(&self.job, thread)
         if thread == 0:
-            if self.job.ended or self.job.steps > self.counts.steps:
-                self.model.training = self.training
+            trained = self.job.ended or self.job.steps > self.counts.steps
             self.counts.steps = self.job.steps
             self.counts.epochs += self.job.ended
-            if self.job.guarded and cost != cost:
-                # nothing has changed in the end, but who has copied the state meanwhile must see it
-                self.model.training = copy(self.model.training)
+            self.leave(trained, cost)
             if self.job.interrupted:
-                _raise_pending()
+                raise_pending()
         return cost
+
+    cdef int leave(self, bint trained, double cost) except -1:
+        # Tell the model what was trained, up to an epoch of this cost.
+        if trained:
+            self.model.training = self.training
+        if self.job.guarded and cost != cost:
+            # nothing has changed in the end, but who has copied the state meanwhile must see it
+            self.model.training = copy(self.model.training)
+        return 0
 
     def gradient(self, out):
         """Copy the gradient that the optimiser "none" has left to an arena."""
@@ -443,8 +444,3 @@ cdef class Trainer:
     def abandon(self):
         """Let the threads go that wait for one that will not come."""
         abandon(&self.job.team)
-
-
-cdef int _raise_pending() except -1:
-    # raise the exception that the engine has set
-    return -1

@@ -99,7 +99,11 @@ def evaluate(model: Model, data: Data, team: Team) -> float:
 
 def mean_cost(sums: Sequence[tuple[float, float]]) -> float:
     """Divide the costs of each thread's examples by their weights."""
-    cost, weight = (sum(column) for column in zip(*sums, strict=True))
+    cost = weight = 0.0
+    # one after the other: Python's sum adds floats another way from 3.12 on
+    for of_some, weight_of_some in sums:
+        cost += of_some
+        weight += weight_of_some
     return cost / weight if weight > 0 else 0.0
 
 

@@ -15,6 +15,7 @@ from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
 from fastdnn._fit.model import Model
 from fastdnn._fit.results import History, State, checked_callbacks
 from fastdnn._fit.settings import Settings
+from fastdnn._fit.stretches import Alone, Loss
 
 _BUSY = "this network is being trained: let that end, or copy the network"
 
@@ -54,11 +55,15 @@ class Fits:
                 raise ValueError("the network's parameters must be finite")
             settings = Settings.asked(model, data.m, *asked)
         history = History()
+        # to train a single epoch below the Python line saves nothing
+        alone = None
+        if not callbacks and epochs > 1:
+            alone = Alone(None if validation is None else Loss(validation))
         with Exclusive(self._lock, _BUSY):
             if kept is not None:
-                training = loop.again(kept, epochs)
+                training = loop.again(kept, epochs, alone)
             else:
-                training = loop.epochs(model, data, settings, epochs)
+                training = loop.epochs(model, data, settings, epochs, alone)
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
                 last = _follow(training, network, model, history, validation, callbacks)
@@ -76,6 +81,11 @@ def _follow(
     """Record each epoch, let the callbacks see it, and return the last."""
     start, epoch = perf_counter(), None
     for epoch in training:
+        if epoch.stretch is not None:
+            history.costs += epoch.stretch.costs
+            history.validation_costs += epoch.stretch.losses
+            history.times += epoch.stretch.times
+            continue
         history.costs.append(epoch.cost)
         if validation is not None or callbacks:
             epoch.show(to_write=bool(callbacks))

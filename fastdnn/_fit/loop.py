@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array, in_range
+from fastdnn._core.stretch import Stretch
 from fastdnn._core.training import Trainer
 from fastdnn._fit.data import Data
 from fastdnn._fit.gram import Gram, pays
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS, RULES
 from fastdnn._fit.settings import Settings
+from fastdnn._fit.stretches import Alone, possible, run, stretch_of
 from fastdnn._fit.threads import CALL, STEP, Team, choose
 from fastdnn._sparse import Csr
 
@@ -32,6 +34,8 @@ class Epoch:
         Of the epoch.
     team : Team
         The threads of the fit.
+    stretch : Stretch or None
+        The epochs since the one that was seen before, where nobody watches them.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Epoch:
     ) -> None:  # fmt: skip
         self._model, self._settings, self.team = model, settings, team
         self.cost = self.learning_rate = 0.0
+        self.stretch: Stretch | None = None
         self._work = work
         self._training = model.trained_by(settings.rule, settings.optimizer)
         X = _in_place(model, data.X, settings.batch, gram)
@@ -72,10 +77,7 @@ class Epoch:
         trainer.begin(rate)
         cost = self.team.run(trainer.epoch, trainer.abandon)[0]
         if settings.guarded and not isfinite(cost):
-            raise FloatingPointError(
-                f"the training diverged in epoch {epochs + 1}: the parameters are "
-                "those of before it; try a smaller learning rate or clip_norm"
-            )
+            raise _diverged(epochs)
         self.cost, self.learning_rate = cost, rate
 
     def show(self, to_write: bool = False) -> None:
@@ -101,7 +103,7 @@ class Epoch:
             and self._trainer.size <= _KEPT
             and self._model.training is self._training
         ):
-            self._data = None
+            self._data = self.stretch = None
             self._trainer.release()
             return True
         return False
@@ -116,6 +118,31 @@ class Epoch:
             and self._trainer.retake(X, Y, cost.least, cost.most)
         )
 
+    def goes_alone(self, alone: Alone) -> bool:
+        """Tell whether the epochs can be trained below the Python line."""
+        return (
+            self.team.n_threads == 1
+            # W1 is not there when it is validated
+            and (self._form is None or alone.loss is None)
+            and possible(self._model, self._settings, alone)
+        )
+
+    def stretches(self, count: int | None, alone: Alone) -> Iterator["Epoch"]:
+        """Train until the fit ends, and show each stretch."""
+        settings, counts = self._settings, self._training.counts
+        self.stretch = stretch = stretch_of(self._trainer, self._model, settings, count, alone)
+        while True:
+            run(stretch, settings, alone, counts.epochs)
+            end, interrupt = stretch.end, stretch.interrupt
+            if stretch.filled:
+                yield self
+            if interrupt is not None:
+                raise interrupt
+            if end == "diverged":
+                raise _diverged(counts.epochs)
+            if end in ("done", "late"):
+                return
+
     def gradient(self, out: Array) -> None:
         """Copy the gradient that the rule "none" has left to an arena."""
         self._trainer.gradient(out)
@@ -125,14 +152,17 @@ class Epoch:
 
 
 def epochs(
-    model: Model, data: Data, settings: Settings, count: int | None = None
-) -> Generator[Epoch, None, None]:
+    model: Model, data: Data, settings: Settings, count: int | None = None,
+    alone: Alone | None = None,
+) -> Generator[Epoch, None, None]:  # fmt: skip
     """Train a model, of which nobody else makes use, for so many epochs, or as many as are asked.
 
-    The body of a loop over this generator is the work between two epochs. A fit that fails before
-    its first step changes nothing: all is checked and allocated before. Counts, weights and moments
-    are changed by the engine, an epoch or less in one call, and all that follows from them is
-    written by compiled code too. So they belong together, whenever Ctrl-C comes.
+    The body of a loop over this generator is the work between two epochs. If it is no more than
+    what `alone` says, the compiled code may do it: an item then is a stretch of epochs.
+
+    A fit that fails before its first step changes nothing: all is checked and allocated before.
+    Counts, weights and moments are changed by the engine, in one call, and all that follows from
+    them is written by compiled code too. So they belong together, whenever Ctrl-C comes.
 
     Raises
     ------
@@ -145,17 +175,17 @@ def epochs(
     gram = _takes_gram(model, data, settings)
     work = _work(model, data, settings, gram)
     with Team(choose(settings.n_threads, settings.batch, *work)) as team:
-        yield from _ended(Epoch(model, data, settings, gram, work, team), count)
+        yield from _ended(Epoch(model, data, settings, gram, work, team), count, alone)
 
 
-def again(kept: Epoch, count: int) -> Generator[Epoch, None, None]:
+def again(kept: Epoch, count: int, alone: Alone | None = None) -> Generator[Epoch, None, None]:
     """Run the epochs of a kept fit that has taken this one's data."""
     with Team(1) as team:
         kept.team = team
-        yield from _ended(kept, count)
+        yield from _ended(kept, count, alone)
 
 
-def _ended(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
+def _ended(epoch: Epoch, count: int | None, alone: Alone | None) -> Iterator[Epoch]:
     """Run the epochs, and write W1 out of the Gram form in the end."""
     training, before = epoch._training, epoch._training.counts.steps
     if count == 0:
@@ -164,7 +194,7 @@ def _ended(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
         return
     try:
         # the loop is a call of its own: on Python 3.13 its jump back lies outside the try statement
-        yield from _trained(epoch, count)
+        yield from _trained(epoch, count, alone)
     finally:
         # a call of compiled code, and none before it: the next Ctrl-C waits for its end
         if epoch._form is not None and training.counts.steps > before:
@@ -175,7 +205,10 @@ def _ended(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
                 epoch.team.share(epoch._rows, epoch._form.write)
 
 
-def _trained(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
+def _trained(epoch: Epoch, count: int | None, alone: Alone | None) -> Iterator[Epoch]:
+    if alone is not None and epoch.goes_alone(alone):
+        yield from epoch.stretches(count, alone)
+        return
     for _ in endless() if count is None else range(count):
         epoch._train()
         yield epoch
@@ -185,6 +218,14 @@ def _trained(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
 
 
 # ----------------------------------------------------------------------------------------- helpers
+
+
+def _diverged(epochs: int) -> FloatingPointError:
+    """Say that the epoch after so many has diverged."""
+    return FloatingPointError(
+        f"the training diverged in epoch {epochs + 1}: the parameters are "
+        "those of before it; try a smaller learning rate or clip_norm"
+    )
 
 
 def _in_place(model: Model, X: Array | Csr, batch: int, gram: bool) -> Array | Csr:

@@ -1,0 +1,462 @@
+# The doors to whole fits: epochs in a row, with their orders, validation and early stopping.
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cython cimport auto_pickle, final, floating
+from libc.math cimport isfinite
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+import numpy
+
+from fastdnn._core cimport levels
+from fastdnn._core.clock cimport now
+from fastdnn._core.draws cimport shuffle
+from fastdnn._core.plan cimport address, is_like
+from fastdnn._core.spec cimport BitGenerator, Targets, work_size
+from fastdnn._core.training cimport Trainer, begin_epoch, raise_pending
+
+cdef extern from "Python.h":
+    # declared without an exception, which waits until the epoch has ended
+    PyObject *PyObject_CallMethod(object, const char *, const char *)
+    int PyErr_CheckSignals() except -1
+    void Py_XDECREF(PyObject *)
+
+cdef:
+    tuple ENDS = ("goes on", "done", "stayed", "late", "diverged", "interrupted", "unknown")
+    tuple JUDGED = ("nothing", "cost", "loss", "hits")
+
+cdef enum:
+    MOST = 1024    # epochs of a stretch
+
+
+def shuffled(bits, order):
+    """Shuffle an order of int64 in place, by the numbers of a bit generator."""
+    if not (is_like(order, numpy.empty(0, numpy.int64), (len(order),)) and order.flags.writeable):
+        raise ValueError("the order must be an array of int64")
+    shuffle(_generator(bits), len(order), <int64_t *> address(order))
+
+
+cdef BitGenerator *_generator(bits) except NULL:
+    return <BitGenerator *> PyCapsule_GetPointer(bits.capsule, "BitGenerator")
+
+
+@final
+@auto_pickle(False)
+cdef class Stretch:
+    """The epochs of a fit that nobody watches: some of them at a time, without Python.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of one thread.
+    count : int or None
+        Epochs of the fit; None for any number.
+    bits : BitGenerator or None
+        What draws the order of an epoch, if there is one to be drawn.
+    order : ndarray of int64, shape (m,), or None
+        What is shuffled further before each epoch; by default the examples as they lie are.
+    shared : bool
+        Whether others may draw from it too: its lock then is held while an order is drawn, else for
+        a stretch.
+    passed : float
+        Seconds since the fit began.
+    most : float
+        Seconds of the fit after which no other epoch begins.
+    """
+
+    def __cinit__(
+        self, Trainer trainer, count, bits, order, bint shared, double passed, double most,
+    ):
+        cdef:
+            Run *run = &self.c
+            Py_ssize_t m = trainer.job.m
+        if trainer.job.team.n_threads != 1:
+            raise ValueError("a stretch is one thread's")
+        self.trainer, self.kept_alive = trainer, []
+        run.job, run.net = &trainer.job, &trainer.plan.net
+        run.steps, run.epochs = &trainer.counts.steps, &trainer.counts.epochs
+        run.left = -1 if count is None else count
+        run.began, run.most = now() - passed, most
+        run.size = MOST if count is None else max(1, min(MOST, count))
+        run.costs = <double *> PyMem_Calloc(5 * run.size, sizeof(double))
+        if run.costs == NULL:
+            raise MemoryError
+        run.losses, run.scores = run.costs + run.size, run.costs + 2 * run.size
+        run.times, run.rates = run.costs + 3 * run.size, run.costs + 4 * run.size
+        run.ordered = trainer.order != NULL
+        if bits is not None:
+            run.bits = _generator(bits)
+            if order is None:
+                order = numpy.empty(m, numpy.int64)
+                anew = numpy.arange(m, dtype=numpy.int64)
+                run.anew = <const int64_t *> address(anew)
+                self.kept_alive.append(anew)
+            elif not (is_like(order, numpy.empty(0, numpy.int64), (m,))
+                      and order.flags.writeable and _are_all(m, <int64_t *> address(order))):
+                raise ValueError("the order must hold each of the examples")
+            run.order = <int64_t *> address(order)
+            self.kept_alive += [bits, order]
+            self.lock = bits.lock
+            if shared:
+                run.lock, self.lock = <PyObject *> bits.lock, None
+                self.kept_alive.append(bits.lock)
+        elif run.ordered:
+            raise ValueError("an order needs a generator")
+        if trainer.lock is not None:
+            if shared:
+                raise ValueError("dropout does not share a generator")
+            self.lock = trainer.lock
+
+    def __dealloc__(self):
+        PyMem_Free(self.c.costs)
+
+    def validate(self, data, Py_ssize_t piece, double weight, double factor, double constant):
+        """Compute the loss of validation data after each epoch.
+
+        Parameters
+        ----------
+        data : Data
+            Examples, and their targets or class indices and weights.
+        piece : int
+            How many are evaluated at a time.
+        weight : float
+            Of all together.
+        factor, constant : float
+            The loss is the mean cost times one, plus the other.
+        """
+        cdef:
+            Run *run = &self.c
+            Py_ssize_t m
+            size_t itemsize = 4 if run.net.type == b'f' else 8
+        self.trainer.plan.check(data.X, &run.X)
+        m = run.X.rows
+        targets = self.trainer.plan.targets(m, data.T, data.labels, data.weights)
+        run.Y.T, run.Y.labels = address(targets[0]), <const int64_t *> address(targets[1])
+        run.Y.weights = address(targets[2])
+        piece = max(1, min(piece, m))
+        # of a sparse X the last piece, which is shorter, may become dense
+        size = max(work_size(run.net, &run.X, piece),
+                   work_size(run.net, &run.X, m),
+                   work_size(run.net, &run.X, (m - 1) % piece + 1))
+        work = numpy.empty(size * itemsize + 64, numpy.uint8)
+        run.work = <char *> address(work) + (64 - <size_t> address(work) % 64)
+        self.kept_alive += [data.X, targets, work]
+        run.piece, run.weight, run.factor, run.constant_loss = piece, weight, factor, constant
+
+    def judge(self, what, double tol, double patience, best_params, classes):
+        """Stop the fit when there is no improvement for too many epochs.
+
+        Parameters
+        ----------
+        what : {"cost", "loss", "hits"}
+            What is judged: the cost of the training data; or of the validation data the loss, or
+            the share of examples whose class is predicted. Of the last two the parameters are kept
+            that were best.
+        tol : float
+            What is an improvement.
+        patience : float
+            Epochs without one.
+        best_params : ndarray or None
+            An arena for the best parameters.
+        classes : ndarray of int64, shape (m,), or None
+            The classes of the validation data: one of as many as there are outputs, or 0 and 1.
+        """
+        cdef:
+            Run *run = &self.c
+            Py_ssize_t m = run.X.rows, n_L = run.net.layers[run.net.L - 1].n
+        judged = JUDGED.index(what)
+        if judged >= LOSS and (run.piece == 0 or not is_like(
+                best_params, self.trainer.plan.params, self.trainer.plan.params.shape)
+                or not best_params.flags.writeable):
+            raise ValueError("to judge validation data needs some, and an arena")
+        if judged == HITS:
+            classes = numpy.array(classes, order="C")
+            if not is_like(classes, numpy.empty(0, numpy.int64), (m,)):
+                raise ValueError(f"the classes must be {m} numbers of int64")
+            AL = numpy.empty((m, n_L), self.trainer.plan.dtype)
+            run.classes, run.AL = <const int64_t *> address(classes), address(AL)
+            self.kept_alive += [classes, AL]
+        self.kept_alive.append(best_params)
+        run.best_params = address(best_params)
+        run.judged, run.tol, run.patience = <Judged> <int> judged, tol, patience
+
+    def go_on(self, double best, int64_t stayed, bint has_best):
+        """Say what was best before, for how many epochs, and whether its parameters are kept."""
+        self.c.best, self.c.stayed, self.c.has_best = best, stayed, has_best
+
+    def run(self, rates, double seconds):
+        """Train for so many seconds, or until the fit ends; the epochs' entries are made anew.
+
+        Parameters
+        ----------
+        rates : float or sequence of float
+            The learning rate, or those of the next epochs: the stretch has no others.
+        seconds : float
+            No other epoch begins later.
+        """
+        cdef:
+            Trainer trainer = self.trainer
+            Run *run = &self.c
+            Py_ssize_t i, size = run.size
+            double *at = <double *> run.rates
+        run.constant = isinstance(rates, float)
+        if run.constant:
+            at[0] = rates
+        else:
+            size = min(size, <Py_ssize_t> len(rates))
+            for i in range(size):
+                at[i] = rates[i]
+        trainer.enter()
+        trainer.job.shares[0].busy = True
+        try:
+            trainer.model.whole = False
+            try:
+                if self.lock is None:
+                    self._run(size, seconds)
+                else:
+                    self.lock.acquire()
+                    try:
+                        self._run(size, seconds)
+                    finally:
+                        self.lock.release()
+            finally:
+                trainer.model.whole = not trainer.job.gram
+        finally:
+            trainer.job.shares[0].busy = False
+        trainer.leave(run.trained, run.cost)
+
+    cdef int _run(self, Py_ssize_t size, double seconds) except -1:
+        cdef Run *run = &self.c
+        run.filled, run.trained, run.cost = 0, False, 0
+        self.error = None
+        with nogil:
+            _last(run, size, seconds)
+        try:
+            if run.end == INTERRUPTED:
+                raise_pending()
+            # now, since the next bytecode would raise before it has read the entries
+            PyErr_CheckSignals()
+        except BaseException as error:
+            self.error = error
+        return 0
+
+    @property
+    def end(self):
+        """Why the last stretch ended.
+
+        "goes on", "done", "stayed" (no improvement), "late", "diverged", "interrupted", or
+        "unknown", if the loss of the validation data is not finite.
+        """
+        return ENDS[<int> self.c.end]
+
+    @property
+    def interrupt(self):
+        """What has interrupted the last epoch, or came when it had ended: an exception, or None."""
+        return self.error
+
+    @property
+    def filled(self):
+        """How many epochs the last stretch had, but for one that was not trained to its end."""
+        return self.c.filled
+
+    @property
+    def costs(self):
+        """Each epoch's mean cost."""
+        return self._listed(self.c.costs, self.c.filled)
+
+    @property
+    def losses(self):
+        """Each epoch's loss of the validation data; none without any."""
+        return self._listed(self.c.losses, self.c.filled if self.c.piece > 0 else 0)
+
+    @property
+    def scores(self):
+        """Each epoch's score of the validation data; none if no score is judged."""
+        return self._listed(self.c.scores, self.c.filled if self.c.judged >= LOSS else 0)
+
+    @property
+    def times(self):
+        """Seconds from the beginning of the fit to the end of each epoch."""
+        return self._listed(self.c.times, self.c.filled)
+
+    @property
+    def improvement(self):
+        """What was best, for how many epochs, and whether its parameters are kept."""
+        return self.c.best, self.c.stayed, self.c.has_best
+
+    cdef list _listed(self, const double *entries, Py_ssize_t count):
+        return [entries[i] for i in range(count)]
+
+
+cdef bint _are_all(Py_ssize_t m, const int64_t *order) except -1:
+    # whether an order holds indices below m
+    cdef Py_ssize_t i
+    for i in range(m):
+        if not 0 <= order[i] < m:
+            return False
+    return True
+
+
+# ------------------------------------------------------------------------- below the Python line
+
+
+cdef void last(Run *run, double seconds) noexcept nogil:
+    # train for so many seconds, or until the fit ends, at one learning rate
+    run.filled, run.trained, run.cost = 0, False, 0
+    _last(run, run.size, seconds)
+
+
+cdef void _last(Run *run, Py_ssize_t size, double seconds) noexcept nogil:
+    cdef double start = now() - run.began
+    run.end = GOES_ON
+    while run.end == GOES_ON:
+        if run.left == 0:
+            run.end = DONE
+        elif run.filled >= size or run.filled > 0 and run.times[run.filled - 1] - start >= seconds:
+            break
+        else:
+            _train(run)
+
+
+cdef void _train(Run *run) noexcept nogil:
+    # one epoch, and what follows from it
+    cdef:
+        Job *job = run.job
+        Py_ssize_t i = run.filled
+        double rate = run.rates[0 if run.constant else i]
+    if run.bits != NULL:
+        if run.anew != NULL:
+            memcpy(run.order, run.anew, job.m * sizeof(int64_t))
+        if run.lock == NULL:
+            shuffle(run.bits, job.m, run.order)
+        elif not _draw_alone(run):
+            run.end = INTERRUPTED
+            return
+    begin_epoch(job, run.order if run.ordered else NULL, rate, run.steps[0])
+    run.cost = levels.verbs.epoch(job, 0)
+    run.trained |= job.ended or job.steps > run.steps[0]
+    run.steps[0] = job.steps
+    run.epochs[0] += job.ended
+    if job.interrupted:
+        run.end = INTERRUPTED
+        return
+    if job.guarded and not isfinite(run.cost):
+        run.end = DIVERGED
+        return
+    run.costs[i] = run.cost
+    if run.piece > 0:
+        run.losses[i] = _loss(run)
+    run.filled += 1
+    if run.left > 0:
+        run.left -= 1
+    if run.judged != NOTHING:
+        _judge(run, i)
+    run.times[i] = now() - run.began
+    if run.end == GOES_ON and run.times[i] >= run.most:
+        run.end = LATE
+
+
+cdef bint _draw_alone(Run *run) noexcept nogil:
+    # draw an order while nobody else draws; else, as of Ctrl-C, an exception is set
+    cdef bint drawn
+    with gil:
+        drawn = _locked(<object> run.lock)
+        if drawn:
+            shuffle(run.bits, run.job.m, run.order)
+            drawn = _unlocked(<object> run.lock)
+    return drawn
+
+
+cdef bint _locked(lock) noexcept:
+    return _keeps_error(PyObject_CallMethod(lock, "acquire", NULL))
+
+
+cdef bint _unlocked(lock) noexcept:
+    return _keeps_error(PyObject_CallMethod(lock, "release", NULL))
+
+
+cdef bint _keeps_error(PyObject *result) noexcept:
+    Py_XDECREF(result)
+    return result != NULL
+
+
+cdef double _loss(Run *run) noexcept nogil:
+    # of the validation data
+    cdef:
+        size_t itemsize = 4 if run.net.type == b'f' else 8
+        Py_ssize_t first = 0, stop, n_L = run.net.layers[run.net.L - 1].n
+        Targets Y
+        double cost = 0
+    while first < run.X.rows:
+        stop = min(run.X.rows, first + run.piece)
+        Y.T = Y.labels = Y.weights = NULL
+        if run.Y.T != NULL:
+            Y.T = <const char *> run.Y.T + first * n_L * itemsize
+        if run.Y.labels != NULL:
+            Y.labels = run.Y.labels + first
+        if run.Y.weights != NULL:
+            Y.weights = <const char *> run.Y.weights + first * itemsize
+        cost += levels.verbs.evaluate(run.net, &run.X, first, stop, run.work, &Y)
+        first = stop
+    cost = cost / run.weight if run.weight > 0 else 0.0
+    return cost * run.factor + run.constant_loss
+
+
+cdef void _judge(Run *run, Py_ssize_t i) noexcept nogil:
+    # The words of scikit-learn's early stopping; what is compared is never NaN.
+    cdef double x
+    if run.piece > 0 and not isfinite(run.losses[i]):
+        run.end = UNKNOWN
+        return
+    run.stayed += 1
+    if run.judged == COST:
+        # scikit-learn's loss has a term more, which is 0
+        x = run.costs[i] + 0.0
+        if not x > run.best - run.tol:
+            run.stayed = 0
+        run.best = min(run.best, x)
+    else:
+        x = -run.losses[i] if run.judged == LOSS else _hits(run)
+        run.scores[i] = x
+        if not x < run.best + run.tol:
+            run.stayed = 0
+        if x > run.best or not run.has_best:
+            memcpy(run.best_params, run.net.params,
+                   run.net.size * (4 if run.net.type == b'f' else 8))
+            run.has_best = True
+        run.best = max(run.best, x)
+    if run.stayed > run.patience:
+        run.end = STAYED
+
+
+cdef double _hits(Run *run) noexcept nogil:
+    # the share of the validation data's examples whose class is predicted
+    levels.verbs.predict(run.net, &run.X, 0, run.X.rows, run.work, run.AL)
+    if run.net.type == b'f':
+        return _share(run.X.rows, run.net.layers[run.net.L - 1].n, <const float *> run.AL,
+                      run.classes)
+    return _share(run.X.rows, run.net.layers[run.net.L - 1].n, <const double *> run.AL, run.classes)
+
+
+cdef double _share(
+    Py_ssize_t m, Py_ssize_t n, const floating *AL, const int64_t *classes,
+) noexcept nogil:
+    # of one output class 1 has more than a half; of several the first greatest, or a NaN, counts
+    cdef:
+        Py_ssize_t i, j, at, hits = 0
+        const floating *row
+    for i in range(m):
+        row = AL + i * n
+        at = 0
+        if n == 1:
+            at = row[0] > 0.5
+        else:
+            for j in range(1, n):
+                if row[at] != row[at]:
+                    break
+                if not row[j] <= row[at]:
+                    at = j
+        hits += at == classes[i]
+    return <double> hits / <double> m

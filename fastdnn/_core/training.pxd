@@ -1,0 +1,57 @@
+# A training run, of which whole fits make use below the Python line.
+
+from libc.stdint cimport int64_t
+
+from fastdnn._core.plan cimport Plan
+from fastdnn._core.spec cimport Job
+
+
+cdef class Counts:
+    cdef:
+        public int64_t steps
+        public int64_t epochs
+
+
+cdef class Trainer:
+    cdef:
+        Job job
+        char type
+        Plan plan
+        Counts counts
+        object model
+        object training
+        object kept_alive
+        object targets
+        object lock        # of the bit generator
+        object draw        # makes the order of an epoch
+        int64_t *order     # the workspace's copy of an order, or NULL
+        object own_targets  # the targets in the plan's type, if they were of another
+        readonly size_t size  # bytes of the workspace
+        Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
+
+    cdef int _set_numbers(self, settings) except -1
+    cdef int _check_gram(self, gram) except -1
+    cdef int _guard(self, m1, m2, gram) except -1
+    cdef int _lay_out(self, size_t itemsize, bint shuffled) except -1
+    cdef bint _retake_targets(self, Y, double least, double most) except -1
+    cdef bint _is_trained(
+        self, const void *data, Py_ssize_t row, Py_ssize_t col, Py_ssize_t itemsize) noexcept
+    cdef int enter(self) except -1
+    cdef int leave(self, bint trained, double cost) except -1
+    cdef double _epoch(self, Py_ssize_t thread) except? -1
+
+
+cdef inline void begin_epoch(
+    Job *job, const int64_t *order, double learning_rate, int64_t steps,
+) noexcept nogil:
+    job.order = order
+    job.learning_rate = learning_rate
+    job.steps = steps
+    # the epoch before may have been interrupted or abandoned
+    job.interrupted = False
+    job.team.arrived = job.team.abandoned = 0
+
+
+cdef inline int raise_pending() except -1:
+    # raise the exception that the engine has set
+    return -1
