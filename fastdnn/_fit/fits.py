@@ -66,7 +66,7 @@ class Fits:
                 training = loop.epochs(model, data, settings, epochs, alone)
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
-                last = _follow(training, network, model, history, validation, callbacks)
+                last = follow(training, network, model, history, validation, callbacks)
             finally:
                 training.close()
             if last is not None and last.keep():
@@ -74,7 +74,7 @@ class Fits:
         return history
 
 
-def _follow(
+def follow(
     training: Iterator[loop.Epoch], network: Any, model: Model, history: History,
     validation: Data | None, callbacks: tuple[Callable[[State], object], ...],
 ) -> loop.Epoch | None:  # fmt: skip
