@@ -51,6 +51,7 @@ ROOMS = {
         "modes": set(),
         "source": set(),
         "team": set(),
+        "board": {"modes"},
         "elementary": set(),
         "activations": {"elementary"},
         "costs": {"activations", "elementary"},
@@ -62,14 +63,14 @@ ROOMS = {
             *("activations", "blas", "clock", "costs", "elementary", "modes", "optimizers"),
             *("source", "spec", "team"),
         },
-        "workers": set(),
+        "workers": {"board", "modes"},
         "pool": set(),
         "course": {
             *("activations", "elementary", "levels", "memory", "pool", "spec", "workers"),
         },
         "plan": {
-            *("activations", "costs", "csr", "elementary", "levels", "memory", "modes", "source"),
-            *("spec", "team", "workers"),
+            *("activations", "board", "costs", "csr", "elementary", "levels", "memory", "modes"),
+            *("source", "spec", "workers"),
         },
         "taken": set(),
         "workspace": {"optimizers", "spec"},
@@ -160,6 +161,7 @@ LATER = {"c", "estimators", "onnx"}
 # what is included by a module that is no level
 PARTS = {
     "blas_int": "blas",
+    "helpers": "workers",
     "jacobian": "plan",
     "kept": "course",
     "repeated": "course",

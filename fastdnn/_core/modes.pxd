@@ -39,3 +39,4 @@ cdef extern from *:
     # take subnormals as zero from here on; returns the modes that were found
     uint64_t flush_subnormals "fastdnn_flush"() noexcept nogil
     void restore_modes "fastdnn_set_modes"(uint64_t found) noexcept nogil
+    uint64_t modes "fastdnn_modes"() noexcept nogil

@@ -6,7 +6,6 @@ from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.object cimport PyObject
-from cpython.pythread cimport PyThread_start_new_thread
 from cython cimport always_allow_keywords, auto_pickle, binding, floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
@@ -15,6 +14,9 @@ import numpy
 
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport IDENTITY, SOFTMAX, Activation, sigmoid_point
+from fastdnn._core.board cimport (
+    Board, clock, finish, lone, make_one, offer, wake, withdraw,
+)
 from fastdnn._core.costs cimport Cost
 from fastdnn._core.elementary cimport exp_of_any
 from fastdnn._core.memory cimport LIMIT, look
@@ -24,8 +26,7 @@ from fastdnn._core.spec cimport (
     CHUNK, DERIVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, Dropout, Layer, Matrix, Net, Output,
     Targets, chunk_rows, reads_nonzeros, work_size,
 )
-from fastdnn._core.team cimport add, load, pass_time
-from fastdnn._core.workers cimport begin_call, end_call
+from fastdnn._core.workers cimport begin_call, births, borrow, end_call, give_back, judge
 
 from fastdnn._core.csr import Csr
 
@@ -229,18 +230,14 @@ cdef class Plan:
         """
         cdef:
             Source x, al
-            Shared *shared
             Py_ssize_t n_L = self.layers[self.net.L - 1].n
         self.check(X, &x)
         if not (read(AL, &al) and al.type == self.net.type and al.rows == x.rows and al.cols == n_L
                 and al.col == 1 and al.row == n_L and n_threads > 0):
             raise ValueError("AL must be of the plan's type, with a row for each of X")
-        shared = new_shared(&self.net, &x, <void *> al.data, n_threads)
-        if shared == NULL:
-            raise MemoryError
         begin_call()
         try:
-            share_rows(shared, n_threads, between)
+            share_rows(&self.net, &x, <void *> al.data, n_threads, between)
         finally:
             end_call()
 

@@ -1,117 +1,153 @@
-# A part of plan.pyx: predictions that several threads share.
+# A part of plan.pyx: predictions that several threads share, piece by piece.
 #
-# The threads know nothing of Python: they need no GIL, and start in a fifth of the time. Whoever is
-# there takes the next rows, so a thread that comes late, from a busy system, leaves them to the
-# others, and the call ends without it: what the threads share is freed by the last to leave.
+# The pieces become smaller towards the end, so that all threads end at about the same time.
 
 cdef enum:
-    PIECES = 8       # for each thread, so that all end at about the same time
-    LARGE = 2        # if each piece fetches the weights from afar, or copies them
-    LEAST = 300_000  # multiplications of a piece that make its beginning a trifle
-    TILE = 6         # rows that are multiplied at a time
+    LEAST = 300_000     # multiplications of a piece that make its beginning a trifle
+    LONG = 4_000_000    # multiplications of a call that repay the waking of helpers
+    TILE = 6            # rows that are multiplied at a time
+    SOON = 100_000      # nanoseconds between two calls of which helpers wait for the second
 
 
 cdef struct Shared:
     const Net *net
-    Source X
+    const Source *X
     void *AL
-    Py_ssize_t m
-    Py_ssize_t rows  # of a piece
-    long pieces
-    long taken       # pieces, and looks for one more when there was none
-    long made
-    long came        # threads beside the first
-    long held        # threads that have not left
-    char *work       # the threads' workspaces, and the bytes of one
+    Py_ssize_t n_threads
+    Py_ssize_t least    # rows of a piece
+    Py_ssize_t whole    # pieces of net.chunk rows, which come first
+    Py_ssize_t mine     # rows that the caller has made
+    char *work          # the threads' workspaces, and the bytes of one
     size_t size
 
 
-cdef Shared *new_shared(
-    const Net *net, const Source *X, void *AL, Py_ssize_t n_threads,
-) noexcept nogil:
-    # NULL without memory
+cdef int64_t last_call = 0  # when it ended, by the clock
+
+
+cdef inline Py_ssize_t next_rows(const Shared *shared, Py_ssize_t left) noexcept nogil:
+    # the rows of the piece with which so many are left to make
+    cdef Py_ssize_t n = shared.n_threads, rows
+    if n == 1:
+        rows = left
+    elif left <= n * TILE:
+        rows = (left + n - 1) // n
+    else:
+        rows = (left // (2 * n) + TILE - 1) // TILE * TILE
+    return min(max(rows, shared.least), min(left, shared.net.chunk))
+
+
+cdef inline void divide_rows(Shared *shared) noexcept nogil:
+    # so many whole pieces first that what is left has few
+    cdef Py_ssize_t chunk = shared.net.chunk, n = shared.n_threads
+    shared.whole = max(0, shared.X.rows // chunk - (2 * n if n > 1 else 0))
+
+
+cdef inline Py_ssize_t first_row(const Shared *shared, int64_t piece) noexcept nogil:
     cdef:
-        Shared *shared
-        Py_ssize_t m = X.rows, rows = net.chunk
-        size_t size
-    if n_threads > 1:
-        rows = max(m // (n_threads * (LARGE if net.chunk == CHUNK else PIECES)), LEAST // net.size)
-        rows = min(rows // TILE * TILE + TILE, net.chunk)
-    # of a sparse X the last piece, which is shorter, may become dense
-    size = max(work_size(net, X, min(rows, m)), work_size(net, X, (m - 1) % rows + 1))
-    size = size * (4 if net.type == b'f' else 8) + ALIGNMENT
-    size -= size % ALIGNMENT
-    shared = <Shared *> malloc(sizeof(Shared) + ALIGNMENT + n_threads * size)
-    if shared == NULL:
-        return NULL
-    shared.net, shared.X, shared.AL, shared.m, shared.rows = net, X[0], AL, m, rows
-    shared.pieces = <long> ((m + rows - 1) // rows)
-    shared.taken = shared.made = shared.came = 0
-    shared.held = 1
-    shared.work = <char *> (shared + 1)
-    shared.work += ALIGNMENT - <size_t> shared.work % ALIGNMENT
-    shared.size = size
-    return shared
+        int64_t i
+        Py_ssize_t first = min(piece, shared.whole) * shared.net.chunk
+    for i in range(piece - shared.whole):
+        first += next_rows(shared, shared.X.rows - first)
+    return first
 
 
-cdef bint make_piece(Shared *shared, char *work) noexcept nogil:
-    # predict the next rows, if any are left
-    cdef Py_ssize_t first = add(&shared.taken, 1) - 1
-    if first >= shared.pieces:
-        return False
-    first *= shared.rows
-    levels.verbs.predict(
-        shared.net, &shared.X, first, min(first + shared.rows, shared.m), work, shared.AL)
-    add(&shared.made, 1)
-    return True
-
-
-cdef void leave(Shared *shared) noexcept nogil:
-    if add(&shared.held, -1) == 0:
-        free(shared)
-
-
-cdef void help_out(void *given) noexcept nogil:
-    # what a thread beside the first does
+cdef void make_piece(void *given, int64_t thread, int64_t piece) noexcept nogil:
     cdef:
         Shared *shared = <Shared *> given
-        char *work = shared.work + add(&shared.came, 1) * shared.size
-    while make_piece(shared, work):
-        pass
-    leave(shared)
+        Py_ssize_t first = first_row(shared, piece)
+        Py_ssize_t rows = (shared.net.chunk if piece < shared.whole
+                           else next_rows(shared, shared.X.rows - first))
+    levels.verbs.predict(
+        shared.net, shared.X, first, first + rows, shared.work + thread * shared.size, shared.AL)
+    if thread == 0:
+        shared.mine += rows
 
 
-cdef void end_sharing(Shared *shared) noexcept nogil:
-    # Take what is left, so that nobody does, wait for what others are making, and leave. The net,
-    # X and AL are the caller's again.
-    cdef long i = 0, taken = min(add(&shared.taken, shared.pieces) - shared.pieces, shared.pieces)
-    while load(&shared.made) < taken:
-        pass_time(i)
-        i += 1
-    leave(shared)
-
-
-cdef int share_rows(Shared *shared, Py_ssize_t n_threads, Py_ssize_t between) except -1:
-    # predict all rows by so many threads, and hear Ctrl-C after so many of the first one's
+cdef int64_t count_pieces(const Shared *shared) noexcept nogil:
     cdef:
+        int64_t pieces = shared.whole
+        Py_ssize_t first = first_row(shared, pieces)
+    while first < shared.X.rows:
+        first += next_rows(shared, shared.X.rows - first)
+        pieces += 1
+    return pieces
+
+
+cdef size_t most_work(const Shared *shared) noexcept nogil:
+    # Elements of a workspace for any piece. Of a sparse X few rows may become dense where many do
+    # not.
+    cdef:
+        Py_ssize_t rows = min(shared.X.rows, shared.net.chunk)
+        size_t size = work_size(shared.net, shared.X, rows)
+    if shared.X.csr.starts != NULL:
+        for rows in range(1, rows):
+            size = max(size, <size_t> work_size(shared.net, shared.X, rows))
+    return size
+
+
+cdef int share_rows(
+    const Net *net, const Source *X, void *AL, Py_ssize_t n_threads, Py_ssize_t between,
+) except -1:
+    # predict all rows by so many threads, and hear Ctrl-C after so many of the first one's
+    global last_call
+    cdef:
+        Shared shared
+        Board own
+        Board *board
+        Board *borrowed
+        char *memory
+        Py_ssize_t m = X.rows, until
+        int64_t pieces, begin = 0, waited = 0
+        int born = births()
         bint more = True
-        Py_ssize_t rows
-    for _ in range(min(n_threads, <Py_ssize_t> shared.pieces) - 1):
-        add(&shared.held, 1)
-        if PyThread_start_new_thread(help_out, shared) == -1:
-            add(&shared.held, -1)
-            break
+        double gain
+    shared.net, shared.X, shared.AL, shared.mine = net, X, AL, 0
+    shared.n_threads, shared.least = n_threads, LEAST // net.size + 1
+    if net.chunk == CHUNK:
+        # each piece fetches the weights from afar, or copies them
+        shared.least = max(shared.least, m // (2 * n_threads))
+    divide_rows(&shared)
+    pieces = count_pieces(&shared)
+    n_threads = min(n_threads, <Py_ssize_t> pieces)
+    shared.size = most_work(&shared) * (4 if net.type == b'f' else 8) + ALIGNMENT
+    shared.size -= shared.size % ALIGNMENT
+    memory = <char *> malloc(ALIGNMENT + n_threads * shared.size)
+    if memory == NULL:
+        raise MemoryError
+    shared.work = memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
+    borrowed = borrow(n_threads - 1)
+    if borrowed == NULL:
+        board = lone(&own)
+    else:
+        board, begin = borrowed, clock()
+    offer(board, make_piece, &shared, pieces)
+    if borrowed != NULL and (<double> m * net.size >= LONG or begin - last_call < SOON):
+        wake(board)
     try:
         while more:
-            rows = 0
+            until = shared.mine + between
             with nogil:
-                while more and rows < between:
-                    more = make_piece(shared, shared.work)
-                    rows += shared.rows
+                while more and shared.mine < until:
+                    more = make_one(board)
+                if not more:
+                    waited = finish(board)
             if more:
                 # other threads than the main one find no signals
                 PyErr_CheckSignals()
+                if births() != born:
+                    # a forked child lacks those who were making some of the pieces
+                    born, board = births(), lone(&own)
+                    offer(board, make_piece, &shared, pieces)
     finally:
-        with nogil:
-            end_sharing(shared)
+        if more and births() == born:
+            with nogil:
+                withdraw(board)
+        give_back(borrowed)
+        free(memory)
+    if board == borrowed:
+        last_call = clock()
+        # what they have made would have taken the caller so long
+        begin += waited
+        gain = <double> (last_call - begin) * (m - shared.mine) / max(shared.mine, 1)
+        judge(<int64_t> gain - waited)
     return 0

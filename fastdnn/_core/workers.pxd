@@ -1,3 +1,7 @@
+from libc.stdint cimport int64_t
+
+from fastdnn._core.board cimport Board
+
 ctypedef int (*Get)() noexcept nogil
 ctypedef void (*Set)(int) noexcept nogil
 
@@ -7,3 +11,12 @@ cdef Get get_threads
 # a call that leaves BLAS one thread, with the GIL
 cdef void begin_call() noexcept
 cdef void end_call() noexcept
+
+# how many forks lie between the first process and this one
+cdef int births() noexcept nogil
+
+# a board with up to so many helpers, or NULL, with the GIL; and its end, when all is made
+cdef Board *borrow(Py_ssize_t n_helpers) noexcept
+cdef void give_back(Board *board) noexcept
+# what helpers have gained lately, in nanoseconds
+cdef void judge(int64_t gain) noexcept nogil

@@ -9,9 +9,17 @@ import os
 import sys
 
 from cpython.pythread cimport (
-    PyThread_acquire_lock, PyThread_allocate_lock, PyThread_release_lock, PyThread_type_lock,
+    PyThread_acquire_lock, PyThread_allocate_lock, PyThread_release_lock, PyThread_start_new_thread,
+    PyThread_type_lock,
 )
 from cython cimport auto_pickle, final, no_gc
+from libc.stdint cimport int64_t
+
+from fastdnn._core.board cimport (
+    ABSENT, ASLEEP, AWAKE, HELPERS, LOOKS, Board, Helper, clock, count, processor, read, rest, swap,
+    units_of, write,
+)
+from fastdnn._core.modes cimport restore_modes
 
 from scipy.linalg import cython_blas
 
@@ -27,7 +35,7 @@ cdef:
     PyThread_type_lock counting = PyThread_allocate_lock()
     int calls = 0
     int before = 1
-    int births = 0  # how many forks lie between the first process and this one
+    int n_births = 0  # how many forks lie between the first process and this one
 
 
 def _find_blas():
@@ -56,12 +64,17 @@ def blas_threads():
 
 def forget():
     """Start anew in a forked child, which lacks the threads that would end their calls."""
-    global calls, births
-    births += 1
+    global calls, n_births
+    n_births += 1
+    forget_helpers()
     if calls:
         calls = 0
         if set_threads != NULL:
             set_threads(before)
+
+
+cdef int births() noexcept nogil:
+    return n_births
 
 
 cdef void begin_call() noexcept:
@@ -83,6 +96,9 @@ cdef void end_call() noexcept:
     if not calls and before != 1:
         set_threads(before)
     PyThread_release_lock(counting)
+
+
+include "helpers.pxi"
 
 
 @auto_pickle(False)
@@ -146,7 +162,7 @@ cdef class Team:
     def __init__(self, Py_ssize_t n_threads):
         self.n_threads = n_threads
         self.workers = []
-        self.born = births
+        self.born = n_births
 
     def __enter__(self):
         self._enter()
@@ -157,7 +173,7 @@ cdef class Team:
             _Worker worker
             object interrupt = None
         self._let_go()
-        if self.born == births:
+        if self.born == n_births:
             for worker in self.workers:
                 interrupt = worker.outlast(None) or interrupt
         self.workers = []
@@ -178,9 +194,9 @@ cdef class Team:
             object error = None, interrupt
             list outcomes
             Py_ssize_t wanted = self.n_threads
-        if self.born != births:
+        if self.born != n_births:
             # a forked child has neither the threads nor BLAS's number of threads
-            self.workers, self.born, self.counted = [], births, False
+            self.workers, self.born, self.counted = [], n_births, False
             self._enter()
             if self.n_threads < wanted:
                 raise RuntimeError(f"cannot start {wanted - 1} threads")
@@ -235,7 +251,7 @@ cdef class Team:
 
     cdef int _let_go(self) except -1:
         cdef _Worker worker
-        if self.born != births:
+        if self.born != n_births:
             # forget() has begun anew in a forked child
             return 0
         if self.workers is not None:

@@ -4,7 +4,6 @@ A call's threads share its examples, and each computes with a BLAS that has one 
 step is shared, not only its large products. BLAS has one number for the whole process.
 """
 
-import math
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -14,19 +13,22 @@ from fastdnn._core.workers import Team as Team
 from fastdnn._core.workers import blas_threads
 
 # multiplications that repay a thread that is at work already, one that must be started, and one
-# without Python
+# that waits for a prediction
 STEP = 400_000
 CALL = 4_000_000
 BARE = 500_000
-# examples that do
+# examples that do, and of a prediction
 _ROWS = 16
+_FEW = 2
 # examples that are predicted at a time
 CHUNK = 1024
 # threads a processor that may be asked for: more of them only wait for each other
 _MOST = 4
 
 
-def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
+def choose(
+    n_threads: int | None, rows: int, work: float, least: int, least_rows: int = _ROWS
+) -> int:
     """Choose for so many examples and multiplications, or take the number given.
 
     That is taken as it is, but for more than examples, or than four times the processors.
@@ -35,22 +37,19 @@ def choose(n_threads: int | None, rows: int, work: float, least: int) -> int:
         n_threads = min(n_threads, max(1, rows))
         return n_threads if n_threads <= _MOST else min(n_threads, _MOST * _processors())
     most = current()
-    if most == 1 or work < 2 * least or rows < 2 * _ROWS:
+    if most == 1 or work < 2 * least or rows < 2 * least_rows:
         return 1
-    return min(most, _processors(), int(work // least), rows // _ROWS)
+    return min(most, _processors(), int(work // least), rows // least_rows)
 
 
 def helpers(n_threads: int | None, rows: int, work: float) -> int:
-    """Choose for predictions, whose threads start one after the other and then share what is left.
-
-    So their number grows with the root of the work.
-    """
-    return choose(n_threads, rows, math.sqrt(work * BARE), BARE)
+    """Choose for predictions, whose threads are there, and share what is left."""
+    return choose(n_threads, rows, work, BARE, _FEW)
 
 
 def alone(work: int) -> int:
     """Say up to how many examples, of so many multiplications, one thread takes at once."""
-    return max(2 * _ROWS, -(4 * BARE // -work)) - 1
+    return max(2 * _FEW, -(2 * BARE // -work)) - 1
 
 
 def piece(work: int) -> int:

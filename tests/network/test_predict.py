@@ -1,5 +1,6 @@
 """Predictions against plain NumPy: at every number of rows, layout and number of threads."""
 
+import os
 import threading
 
 import numpy as np
@@ -130,4 +131,52 @@ def test_threads_leave_nothing_behind():
                 assert os.waitpid(pid, 0)[1] == 0
         """,
         PYTHONWARNINGS="ignore",
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_a_signal_handler_makes_amidst_a_prediction_ends_it():
+    run_apart(
+        """
+        import os
+        import signal
+        import numpy as np
+        from fastdnn import Network
+        net = Network([300, 400, 3], dtype="float32", rng=0)
+        X = np.random.default_rng(0).normal(size=(20_000, 300)).astype(np.float32)
+        AL = net.predict(X, n_threads=1)
+        children = []
+        signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
+        for i in range(10):
+            signal.setitimer(signal.ITIMER_REAL, 1e-3 * (1 + i % 5))
+            found = net.predict(X, n_threads=3)
+            np.testing.assert_allclose(found, AL, rtol=1e-4, atol=1e-4)
+            if children and children[-1] == 0:
+                np.testing.assert_allclose(net.predict(X, n_threads=2), AL, rtol=1e-4, atol=1e-4)
+                os._exit(0)
+        assert children
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        """,
+        timeout=60,
+        PYTHONWARNINGS="ignore",
+    )
+
+
+def test_a_process_ends_while_its_helpers_look_for_work():
+    run_apart(
+        """
+        import threading
+        import numpy as np
+        from fastdnn import Network
+        net, X = Network([30, 40, 3], rng=0), np.ones((3000, 30))
+        def predict():
+            while True:
+                net.predict(X, n_threads=3)
+        for _ in range(2):
+            threading.Thread(target=predict, daemon=True).start()
+        for _ in range(50):
+            net.predict(X, n_threads=2)
+        """,
+        timeout=60,
     )
