@@ -123,8 +123,8 @@ class Network(Predictor):
 
     def fit(
         self,
-        X: ArrayLike,
-        Y: ArrayLike,
+        X: ArrayLike | Sequence[Any],
+        Y: ArrayLike | None = None,
         *,
         optimizer: Optimizer | None = None,
         batch_size: int | None = None,
@@ -140,6 +140,7 @@ class Network(Predictor):
         callbacks: Iterable[Callable[[State], object]] = (),
         first_layer: Literal["auto", "direct", "gram"] = "auto",
         n_threads: int | None = None,
+        block_bytes: int | None = None,
     ) -> History:
         """Train; called again it goes on exactly where it was.
 
@@ -149,9 +150,13 @@ class Network(Predictor):
             Input, one example a row. Float32 and float64 are read in place or a batch at a time,
             whatever the memory order; other types are converted whole. Of a sparse matrix or array
             of SciPy the first layer reads the nonzeros, unless there are so many that a dense batch
-            takes less time; what is not CSR is converted to it once.
+            takes less time; what is not CSR is converted to it once. What has a shape, an element
+            type and slices, but lies elsewhere than in memory, as of h5py, zarr or dask, is read a
+            block of rows at a time. So is a sequence of blocks ``(X, Y)`` or
+            ``(X, Y, sample_weight)``, without Y.
         Y : array_like, shape (m, n_L), (m, 1) or (m,)
-            Targets; with softmax class indices 0 .. n_L - 1, or a row of shares.
+            Targets; with softmax class indices 0 .. n_L - 1, or a row of shares. Beside an X that
+            is read in blocks they may lie elsewhere too.
         optimizer : Optimizer, optional
             One of `fastdnn.optimizers`; by default that of the last fit, at first ``Adam()``. Its
             moments are kept from fit to fit, and begin anew with another kind of optimiser.
@@ -164,7 +169,8 @@ class Network(Predictor):
         epochs : int
             Passes over the data.
         shuffle : bool
-            Draw a new order for each epoch. A batch of all examples needs none.
+            Draw a new order for each epoch: of blocks their order, and in each that of its rows. A
+            batch of all examples needs none.
         sample_weight : array_like, shape (m,), optional
             Weights of the examples in a batch's mean cost, at least 0.
         l2 : float
@@ -176,7 +182,7 @@ class Network(Predictor):
             The greatest norm that the gradient of all parameters together keeps.
         validation_data : (X, Y) or (X, Y, sample_weight), optional
             Examples whose cost is recorded after each epoch, whatever it is: infinite, say, where a
-            prediction overflows.
+            prediction overflows. They may lie elsewhere, too, and be ``(blocks, None)``.
         callbacks : iterable of callable
             Each is given a `State` after each epoch, and may stop the training.
         first_layer : {"auto", "direct", "gram"}
@@ -186,6 +192,10 @@ class Network(Predictor):
             validation asks for it, and at the end: another thread sees it late. It needs a dense X.
         n_threads : int, optional
             As for `predict`.
+        block_bytes : int, optional
+            Bytes of a block of what is read in blocks, of which two lie in memory, by default 64
+            MiB; a block has whole batches. Given it, an array is read in blocks too, which is right
+            for a memory map of a file larger than memory that is to be shuffled.
 
         Returns
         -------
@@ -203,6 +213,9 @@ class Network(Predictor):
             that epoch; what it drew from the generator stays drawn.
         RuntimeError
             If the network is being trained at the moment, in another thread or by this very fit.
+        Exception
+            Whatever the reading of a block raises. The parameters are those of the block before, as
+            they are if a block is not finite or of another shape than was said.
 
         Notes
         -----
@@ -215,8 +228,9 @@ class Network(Predictor):
             first_layer, n_threads,
         )  # fmt: skip
         return self._fits.fit(
-            self, self._model, X, Y, sample_weight, asked, epochs, validation_data, callbacks
-        )
+            self, self._model, X, Y, sample_weight, asked, epochs, validation_data, callbacks,
+            block_bytes,
+        )  # fmt: skip
 
     # --------------------------------------------------------------------------------------- state
 

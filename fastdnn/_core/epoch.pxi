@@ -32,9 +32,9 @@ cdef struct Part:
 
 cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nogil:
     # A thread's part of one pass over the data. The first thread decides what all do next, and
-    # returns the mean cost before each update: if that or a parameter is not finite, a guarded job
-    # is as it was before, and NaN returned; if Ctrl-C was pressed amidst the batches, the exception
-    # is set. The tag says the element type.
+    # returns the mean cost before each update, since the epoch began: if that or a parameter is not
+    # finite, a guarded job is as it was before the epoch, and NaN returned; if Ctrl-C was pressed
+    # amidst the batches, the exception is set. The tag says the element type.
     cdef:
         Part part
         double total
@@ -48,19 +48,22 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
 cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
     cdef:
         Py_ssize_t l, thread = part.thread
-        double total = 0, total_weight = 0, work = 0, done = 0, counts
+        double work = 0, done = 0, counts, cost
         bint finite = True
     job.shares[thread].first_squares = -1
     if thread == 0:
         job.first = job.rows = job.begin = job.end = 0
         job.ended = False
-        if job.guarded:
-            save(job)
+        if not job.continued:
+            job.total = job.total_weight = 0
+            job.before = job.steps
+            if job.guarded:
+                save(job)
         for l in range(job.net.L):
             work += <double> job.net.layers[l].n_prev * job.net.layers[l].n
     while True:
         if thread == 0:
-            choose_batch(job, part, tag, finite, work, &done, &total_weight)
+            choose_batch(job, part, tag, finite, work, &done)
         if not wait(&job.team):
             if thread == 0:
                 job.ended = False
@@ -70,20 +73,22 @@ cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
         # the first thread goes on to the next batch while others end this one
         counts = job.end - job.begin if job.cost_per_row else job.weight
         begin_batch(job, part)
-        total += counts / part.weight * step(job, part, tag, &finite)
+        cost = counts / part.weight * step(job, part, tag, &finite)
+        if thread == 0:
+            job.total += cost
     if thread > 0:
         return 0
     if job.guarded and not (finite and is_finite(job, tag)):
         restore(job)
+        job.steps = job.before
         job.ended = False
         return NAN
     job.steps = part.steps
-    return total / total_weight if total_weight > 0 else 0.0
+    return job.total / job.total_weight if job.total_weight > 0 else 0.0
 
 
 cdef void choose_batch(
     Job *job, Part *part, const floating *tag, bint finite, double work, double *done,
-    double *total_weight,
 ) noexcept nogil:
     # The next batch, of a step that weighs something, if the training goes on; its dropout is
     # drawn. The threads' meetings depend on this decision: it is made once, not by each thread.
@@ -106,7 +111,7 @@ cdef void choose_batch(
             job.weight = job.end - job.begin
             if job.Y.weights != NULL:
                 job.weight = weight_of(job, tag)
-            total_weight[0] += job.end - job.begin if job.cost_per_row else job.weight
+            job.total_weight += job.end - job.begin if job.cost_per_row else job.weight
         if job.weight != 0:
             job.rows = min(job.batch, job.end - job.first)
             done[0] += work * job.rows

@@ -162,9 +162,15 @@ cdef struct Job:
     Team team
     Share *shares
     bint interrupted     # by a signal, whose exception the first thread has
-    bint ended           # whether the epoch took every batch and was not undone
+    bint ended           # whether the call took every batch and was not undone
     bint hears           # whether the first thread is Python's main one, which alone finds signals
     double heard         # when it looked for them
+    # an epoch of several calls, each with a trainer of its own
+    bint continued       # whether it began in an earlier one
+    bint unfinished      # whether it ends in a later one
+    int64_t before       # steps taken before it
+    double total         # its batches' costs, each by what it counts
+    double total_weight
     # the next batch of all threads, chosen by the first one; rows = 0 ends the epoch
     Py_ssize_t first     # its first example, in the order
     Py_ssize_t rows

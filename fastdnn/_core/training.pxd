@@ -26,6 +26,8 @@ cdef class Trainer:
         object draw        # makes the order of an epoch
         int64_t *order     # the workspace's copy of an order, or NULL
         object own_targets  # the targets in the plan's type, if they were of another
+        object saved       # where what was before the epoch lies
+        object former      # the model's training before the epoch, if that has several parts
         readonly size_t size  # bytes of the workspace
         Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
 
@@ -34,8 +36,6 @@ cdef class Trainer:
     cdef int _guard(self, m1, m2, gram) except -1
     cdef int _lay_out(self, size_t itemsize, bint shuffled) except -1
     cdef bint _retake_targets(self, Y, double least, double most) except -1
-    cdef bint _is_trained(
-        self, const void *data, Py_ssize_t row, Py_ssize_t col, Py_ssize_t itemsize) noexcept
     cdef int enter(self) except -1
     cdef int leave(self, bint trained, double cost) except -1
     cdef double _epoch(self, Py_ssize_t thread) except? -1

@@ -26,7 +26,7 @@ from fastdnn._core.spec cimport (
 )
 from fastdnn._core.taken cimport are_indices, take_targets
 from fastdnn._core.team cimport abandon
-from fastdnn._core.workspace cimport ALIGNMENT, assign
+from fastdnn._core.workspace cimport ALIGNMENT, assign, go_on, is_trained
 
 cdef:
     object ndarray = numpy.ndarray
@@ -97,9 +97,13 @@ cdef class Trainer:
         What the Gram form of the first layer needs.
     n_threads : int
         Of the team that trains.
+    after : Trainer, optional
+        Of the same model and settings: what it trains on are examples of the same epoch, those
+        before these. An epoch that diverges leaves all as it was before the first of them.
     """
 
-    def __cinit__(self, model, data, settings, training, gram, Py_ssize_t n_threads):
+    def __cinit__(self, model, data, settings, training, gram, Py_ssize_t n_threads,
+                  Trainer after=None):
         cdef:
             Plan plan = model.plan
             Job *job = &self.job
@@ -184,6 +188,11 @@ cdef class Trainer:
         if job.guarded:
             self._guard(m1, m2, gram)
         self._lay_out(itemsize, shuffled)
+        if after is not None:
+            if after.training is not training or after.plan is not plan or gram is not None:
+                raise ValueError("the trainer of the examples before is of another training")
+            self.saved, self.former = after.saved, after.former
+            go_on(job, &after.job)
 
     def __dealloc__(self):
         free(self.job.slots)
@@ -256,6 +265,7 @@ cdef class Trainer:
         start += ALIGNMENT - <size_t> start % ALIGNMENT
         assign(&self.job, self.most, &self.order, start, itemsize, shuffled)
         self.kept_alive.append(work)
+        self.saved = work
         memset(self.job.shares, 0, self.job.team.n_threads * sizeof(Share))
         if self.job.way == WHOLE:
             # clipping and the update read the gaps between the layers too
@@ -285,8 +295,8 @@ cdef class Trainer:
                 or x.row != job.X.row or x.col != job.X.col
                 or job.sparse or job.gram or job.Y.weights != NULL or job.shares[0].busy):
             return False
-        if (self._is_trained(x.data, (x.rows - 1) * x.row, (x.cols - 1) * x.col,
-                             4 if x.type == b'f' else 8)
+        if (is_trained(job, x.data, (x.rows - 1) * x.row, (x.cols - 1) * x.col,
+                       4 if x.type == b'f' else 8)
                 or levels.verbs.first_nonfinite(&x, self.type == b'f') >= 0
                 or not self._retake_targets(Y, least, most)):
             return False
@@ -322,7 +332,7 @@ cdef class Trainer:
             memcpy(<void *> job.Y.labels, buffer.buf, size * sizeof(int64_t) if kind == b'q' else 0)
             return kind == b'q' and are_indices(size, job.Y.labels, n_L)
         if kind == self.type:
-            if self._is_trained(buffer.buf, size - 1, 0, 4 if kind == b'f' else 8):
+            if is_trained(job, buffer.buf, size - 1, 0, 4 if kind == b'f' else 8):
                 return False
             out = buffer.buf
             self.targets = Y, None, None
@@ -336,37 +346,22 @@ cdef class Trainer:
             return take_targets(size, kind, buffer.buf, least, most, <float *> out)
         return take_targets(size, kind, buffer.buf, least, most, <double *> out)
 
-    cdef bint _is_trained(
-        self, const void *data, Py_ssize_t row, Py_ssize_t col, Py_ssize_t itemsize,
-    ) noexcept:
-        # whether an array, from its first element to its last, lies in the memory of parameters or
-        # moments
-        cdef:
-            const char *first = <const char *> data + itemsize * (min(row, 0) + min(col, 0))
-            const char *stop = <const char *> data + itemsize * (max(row, 0) + max(col, 0) + 1)
-            size_t size = self.plan.net.size * (4 if self.type == b'f' else 8)
-            const char *arenas[3]
-            Py_ssize_t i
-        arenas[0], arenas[1] = <const char *> self.plan.net.params, <const char *> self.job.m1
-        arenas[2] = <const char *> self.job.m2
-        for i in range(3):
-            if arenas[i] != NULL and first < arenas[i] + size and arenas[i] < stop:
-                return True
-        return False
-
     def release(self):
         """Let go of the examples: there is no epoch before `retake` has taken others."""
-        self.kept_alive[0] = None
+        self.kept_alive[0] = self.former = None
         self.targets = None, self.targets[1], self.targets[2]
         self.job.X.data = self.job.Y.T = NULL
         self.job.X.csr.starts = NULL
 
-    def begin(self, double learning_rate):
-        """Prepare an epoch.
+    def begin(self, double learning_rate, bint ends=True):
+        """Prepare an epoch, or that part of it which the examples are; whether it ends with them.
 
         Its order, if there is to be one, is asked for when the epoch begins, and copied.
         """
         self.enter()
+        self.job.unfinished = not ends
+        if not self.job.continued:
+            self.former = self.model.training
         begin_epoch(&self.job, self.order, learning_rate, self.counts.steps)
 
     cdef int enter(self) except -1:
@@ -419,7 +414,7 @@ cdef class Trainer:
         if thread == 0:
             trained = self.job.ended or self.job.steps > self.counts.steps
             self.counts.steps = self.job.steps
-            self.counts.epochs += self.job.ended
+            self.counts.epochs += self.job.ended and not self.job.unfinished
             self.leave(trained, cost)
             if self.job.interrupted:
                 raise_pending()
@@ -431,7 +426,8 @@ cdef class Trainer:
             self.model.training = self.training
         if self.job.guarded and cost != cost:
             # nothing has changed in the end, but who has copied the state meanwhile must see it
-            self.model.training = copy(self.model.training)
+            former = self.former if self.job.continued else self.model.training
+            self.model.training = copy(former)
         return 0
 
     def gradient(self, out):

@@ -83,6 +83,34 @@ cdef inline size_t assign(
     return at - start
 
 
+cdef inline void go_on(Job *job, const Job *before) noexcept:
+    # Continue the epoch of a job of the same network and optimiser.
+    cdef Py_ssize_t i
+    job.continued = True
+    job.total, job.total_weight, job.before = before.total, before.total_weight, before.before
+    for i in range(REGIONS):
+        job.regions[i].saved = before.regions[i].saved
+
+
+cdef inline bint is_trained(
+    const Job *job, const void *data, Py_ssize_t row, Py_ssize_t col, Py_ssize_t itemsize,
+) noexcept:
+    # whether an array, whose last element lies so many rows and columns from its first, lies in the
+    # memory of parameters or moments
+    cdef:
+        const char *first = <const char *> data + itemsize * (min(row, 0) + min(col, 0))
+        const char *stop = <const char *> data + itemsize * (max(row, 0) + max(col, 0) + 1)
+        size_t size = job.net.size * (4 if job.net.type == b'f' else 8)
+        const char *arenas[3]
+        Py_ssize_t i
+    arenas[0], arenas[1] = <const char *> job.net.params, <const char *> job.m1
+    arenas[2] = <const char *> job.m2
+    for i in range(3):
+        if arenas[i] != NULL and first < arenas[i] + size and arenas[i] < stop:
+            return True
+    return False
+
+
 cdef inline void *_take(char **at, size_t size) noexcept:
     cdef char *start = at[0]
     at[0] += (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT

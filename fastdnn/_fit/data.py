@@ -43,15 +43,20 @@ class Data(NamedTuple):
 def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Data:
     """Check a user's examples, targets or class indices, and weights; errors say these names."""
     X = finite(model, X, names[0])
-    m, n_L = len(X), model.layer_dims[-1]
-    cost = COSTS[model.output][model.cost]
-    T = w = None
-    labels = _class_indices(Y, names[1], m, n_L) if cost.classes else None
-    if labels is None:
-        T = _targets(Y, names[1], m, n_L, model.dtype, cost.least, cost.most)
+    T, labels = targets(model, Y, names[1], len(X))
+    w = None
     if sample_weight is not None:
-        w = _weights(sample_weight, names[2], m, model.dtype)
+        w = weights_of(sample_weight, names[2], len(X), model.dtype)
     return Data(X, T, labels, w)
+
+
+def targets(model: Model, Y: Any, name: str, m: int) -> tuple[Array | None, Array | None]:
+    """Check a user's targets or class indices of m examples; None stands for the other."""
+    n_L, cost = model.layer_dims[-1], COSTS[model.output][model.cost]
+    labels = _class_indices(Y, name, m, n_L) if cost.classes else None
+    if labels is not None:
+        return None, labels
+    return _targets(Y, name, m, n_L, model.dtype, cost.least, cost.most), None
 
 
 def finite(model: Model, X: Any, name: str) -> Array | Csr:
@@ -62,17 +67,6 @@ def finite(model: Model, X: Any, name: str) -> Array | Csr:
     if row >= 0:
         raise ValueError(f"{name} must be finite in {model.dtype}, but row {row} is not")
     return X.astype(model.dtype) if isinstance(X, Csr) else X
-
-
-def validation_of(model: Model, given: Any) -> Data | None:
-    """Check validation data, if there is any."""
-    if given is None:
-        return None
-    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-        raise TypeError("validation_data must be (X, Y) or (X, Y, sample_weight)")
-    X, Y, sample_weight = (*given, None)[:3]
-    names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-    return kept_apart(model, judged(model, X, Y, sample_weight, names))
 
 
 def kept_apart(model: Model, data: Data) -> Data:
@@ -91,10 +85,9 @@ def source(X: Any, n_0: int, name: str = "X") -> Array | Csr:
     return csr(X, name, n_0) if is_sparse(X) else readable(X)
 
 
-def evaluate(model: Model, data: Data, team: Team) -> float:
-    """Compute the mean cost of examples without the L2 term, shared among the threads."""
-    task = partial(model.plan.evaluate, *data)
-    return mean_cost(team.share(data.m, task, piece(model.work)))
+def costs_of(model: Model, data: Data, team: Team) -> list[tuple[float, float]]:
+    """Sum the costs of parts of examples, and their weights, shared among the threads."""
+    return team.share(data.m, partial(model.plan.evaluate, *data), piece(model.work))
 
 
 def mean_cost(sums: Sequence[tuple[float, float]]) -> float:
@@ -115,6 +108,29 @@ def class_indices(array: Array, name: str, n_L: int, place: str = "row") -> Arra
         i = int(wrong.argmax())
         raise ValueError(f"{name} must hold class indices 0 .. {n_L - 1}, {place} {i} is {flat[i]}")
     return native(flat, np.dtype(np.int64), "C")
+
+
+def weights_of(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
+    """Take the weights of m examples, (m,): a copy."""
+    array = real(value, name)
+    if array.shape not in ((m,), (m, 1)):
+        raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
+    with np.errstate(over="ignore"):
+        array = native(array.flatten(), dtype, "C")
+        total = array.sum(dtype=np.float64)
+    # neither the sum of the weights nor its reciprocal may overflow
+    above = array[array > 0]
+    least = above.min(initial=np.inf)
+    if not (
+        len(above)
+        and (array >= 0).all()
+        and total <= np.finfo(dtype).max
+        and least >= np.finfo(dtype).tiny
+    ):
+        raise ValueError(
+            f"{name} must be at least 0, above 0 somewhere, and neither huge nor tiny in {dtype}"
+        )
+    return array
 
 
 # ----------------------------------------------------------------------------------------- helpers
@@ -148,29 +164,6 @@ def _class_indices(value: object, name: str, m: int, n_L: int) -> Array | None:
     if array.shape not in ((m,), (m, 1)):
         raise ValueError(f"{name} must have shape {(m,)} or {(m, n_L)}, got {array.shape}")
     return class_indices(array, name, n_L)
-
-
-def _weights(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
-    """Take the weights of m examples, (m,): a copy."""
-    array = real(value, name)
-    if array.shape not in ((m,), (m, 1)):
-        raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
-    with np.errstate(over="ignore"):
-        array = native(array.flatten(), dtype, "C")
-        total = array.sum(dtype=np.float64)
-    # neither the sum of the weights nor its reciprocal may overflow
-    above = array[array > 0]
-    least = above.min(initial=np.inf)
-    if not (
-        len(above)
-        and (array >= 0).all()
-        and total <= np.finfo(dtype).max
-        and least >= np.finfo(dtype).tiny
-    ):
-        raise ValueError(
-            f"{name} must be at least 0, above 0 somewhere, and neither huge nor tiny in {dtype}"
-        )
-    return array
 
 
 def _apart(array: Array, others: Iterable[Array]) -> Array:

@@ -10,8 +10,9 @@ import numpy as np
 from fastdnn._arrays import integer
 from fastdnn._core.plan import same
 from fastdnn._core.workers import Exclusive
-from fastdnn._fit import loop
-from fastdnn._fit.data import Data, evaluate, judged, kept_apart, validation_of
+from fastdnn._fit import blockwise, loop
+from fastdnn._fit.blocks import Blocks, taken, validation_of
+from fastdnn._fit.data import Data
 from fastdnn._fit.model import Model
 from fastdnn._fit.results import History, State, checked_callbacks
 from fastdnn._fit.settings import Settings
@@ -37,6 +38,7 @@ class Fits:
     def fit(
         self, network: Any, model: Model, X: Any, Y: Any, sample_weight: Any,
         asked: tuple[Any, ...], epochs: Any, validation_data: Any, callbacks: Any,
+        block_bytes: Any,
     ) -> History:  # fmt: skip
         """Train a model; what is asked are the arguments of `Settings.asked`.
 
@@ -44,11 +46,15 @@ class Fits:
         """
         # the kept trainer serves one fit: another one, of a callback or a thread, finds none
         before, kept = self.__dict__.pop("_kept", ((), None))
-        if sample_weight is not None or not same(asked, before) or not kept.takes(X, Y):
+        if (
+            sample_weight is not None
+            or block_bytes is not None
+            or not same(asked, before)
+            or not kept.takes(X, Y)
+        ):
             kept = None
-            data = judged(model, X, Y, sample_weight, ("X", "Y", "sample_weight"))
-            data = kept_apart(model, data)
-        validation = validation_of(model, validation_data)
+            data = taken(model, X, Y, sample_weight, block_bytes)
+        validation = validation_of(model, validation_data, block_bytes)
         epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
         if kept is None:
             if not np.isfinite(model.params).all():
@@ -57,13 +63,13 @@ class Fits:
         history = History()
         # to train a single epoch below the Python line saves nothing
         alone = None
-        if not callbacks and epochs > 1:
+        if not (callbacks or isinstance(validation, Blocks)) and epochs > 1:
             alone = Alone(None if validation is None else Loss(validation))
         with Exclusive(self._lock, _BUSY):
             if kept is not None:
                 training = loop.again(kept, epochs, alone)
             else:
-                training = loop.epochs(model, data, settings, epochs, alone)
+                training = blockwise.epochs(model, data, settings, epochs, alone)
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
                 last = follow(training, network, model, history, validation, callbacks)
@@ -76,7 +82,7 @@ class Fits:
 
 def follow(
     training: Iterator[loop.Epoch], network: Any, model: Model, history: History,
-    validation: Data | None, callbacks: tuple[Callable[[State], object], ...],
+    validation: Data | Blocks | None, callbacks: tuple[Callable[[State], object], ...],
 ) -> loop.Epoch | None:  # fmt: skip
     """Record each epoch, let the callbacks see it, and return the last."""
     start, epoch = perf_counter(), None
@@ -90,7 +96,7 @@ def follow(
         if validation is not None or callbacks:
             epoch.show(to_write=bool(callbacks))
         if validation is not None:
-            history.validation_costs.append(evaluate(model, validation, epoch.team))
+            history.validation_costs.append(blockwise.evaluate(model, validation, epoch.team))
         history.times.append(perf_counter() - start)
         if callbacks:
             state = State(network, model.training.counts.epochs, epoch.learning_rate, history)

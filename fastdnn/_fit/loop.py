@@ -69,15 +69,12 @@ class Epoch:
 
     def _train(self) -> None:
         """Train on each example once."""
-        settings, trainer, epochs = self._settings, self._trainer, self._training.counts.epochs
-        rate = settings.learning_rate
-        if callable(rate):
-            rate = rate(epochs)
-            rate = in_range(rate, "learning_rate") if settings.guarded else rate
+        trainer, epochs = self._trainer, self._training.counts.epochs
+        rate = rate_of(self._settings, epochs)
         trainer.begin(rate)
         cost = self.team.run(trainer.epoch, trainer.abandon)[0]
-        if settings.guarded and not isfinite(cost):
-            raise _diverged(epochs)
+        if self._settings.guarded and not isfinite(cost):
+            raise diverged(epochs)
         self.cost, self.learning_rate = cost, rate
 
     def show(self, to_write: bool = False) -> None:
@@ -139,7 +136,7 @@ class Epoch:
             if interrupt is not None:
                 raise interrupt
             if end == "diverged":
-                raise _diverged(counts.epochs)
+                raise diverged(counts.epochs)
             if end in ("done", "late"):
                 return
 
@@ -176,6 +173,23 @@ def epochs(
     work = _work(model, data, settings, gram)
     with Team(choose(settings.n_threads, settings.batch, *work)) as team:
         yield from _ended(Epoch(model, data, settings, gram, work, team), count, alone)
+
+
+def rate_of(settings: Settings, epochs: int) -> float:
+    """Compute the learning rate after so many epochs."""
+    rate = settings.learning_rate
+    if callable(rate):
+        rate = rate(epochs)
+        rate = in_range(rate, "learning_rate") if settings.guarded else rate
+    return rate
+
+
+def diverged(epochs: int) -> FloatingPointError:
+    """Make the error of a guarded epoch, after so many others."""
+    return FloatingPointError(
+        f"the training diverged in epoch {epochs + 1}: the parameters are "
+        "those of before it; try a smaller learning rate or clip_norm"
+    )
 
 
 def again(kept: Epoch, count: int, alone: Alone | None = None) -> Generator[Epoch, None, None]:
@@ -218,14 +232,6 @@ def _trained(epoch: Epoch, count: int | None, alone: Alone | None) -> Iterator[E
 
 
 # ----------------------------------------------------------------------------------------- helpers
-
-
-def _diverged(epochs: int) -> FloatingPointError:
-    """Say that the epoch after so many has diverged."""
-    return FloatingPointError(
-        f"the training diverged in epoch {epochs + 1}: the parameters are "
-        "those of before it; try a smaller learning rate or clip_norm"
-    )
 
 
 def _in_place(model: Model, X: Array | Csr, batch: int, gram: bool) -> Array | Csr:

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import COUNTABLE, Array, integer
-from fastdnn._fit.data import evaluate, finite, judged
+from fastdnn._fit.blocks import Blocks, lies_elsewhere, taken
+from fastdnn._fit.blockwise import evaluate, predicted_by_blocks
+from fastdnn._fit.data import finite
 from fastdnn._fit.model import Model
 from fastdnn._fit.threads import CALL, Team, choose, helpers, piece
 from fastdnn._sparse import Csr, rows
@@ -16,6 +18,8 @@ def predicted(model: Model, X: Any, n_threads: int | None) -> Array:
     plan = model.plan
     m = plan.rows(X)
     if not m:
+        if lies_elsewhere(X):
+            return predicted_by_blocks(model, X, n_threads)
         X = rows(X, "X", model.layer_dims[0])
         if isinstance(X, Csr):
             X = X.astype(model.dtype)
@@ -27,8 +31,10 @@ def predicted(model: Model, X: Any, n_threads: int | None) -> Array:
 
 def cost(model: Model, X: Any, Y: Any, sample_weight: Any, n_threads: int | None) -> float:
     """Compute the mean cost of a user's examples, without the L2 term."""
-    data = judged(model, X, Y, sample_weight, ("X", "Y", "sample_weight"))
-    with Team(choose(*_asked(model, data.X, n_threads), CALL)) as team:
+    data = taken(model, X, Y, sample_weight)
+    data = data.cut() if isinstance(data, Blocks) else data
+    read = data if isinstance(data, Blocks) else data.X
+    with Team(choose(*_asked(model, read, n_threads), CALL)) as team:
         return evaluate(model, data, team)
 
 
@@ -58,7 +64,7 @@ def gradient(model: Model, X: Any, output: Any, n_threads: int | None) -> Array:
 
 
 def _asked(
-    model: Model, X: Array | Csr, n_threads: int | None, passes: int = 1
+    model: Model, X: Array | Csr | Blocks, n_threads: int | None, passes: int = 1
 ) -> tuple[int | None, int, float]:
     """Tell the threads that some passes were given, their examples and multiplications.
 

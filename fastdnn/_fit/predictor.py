@@ -45,7 +45,8 @@ class Predictor:
         Parameters
         ----------
         X : array_like or sparse matrix, shape (m, n_0)
-            Input, one example a row; a sparse matrix or array of SciPy is read as CSR.
+            Input, one example a row; a sparse matrix or array of SciPy is read as CSR, and what
+            lies elsewhere than in memory in blocks, as by `fit`.
         n_threads : int, optional
             By default as many as pay, of those that BLAS may use; at most four times as many as
             there are processors.
@@ -71,7 +72,7 @@ class Predictor:
     def cost(
         self,
         X: ArrayLike,
-        Y: ArrayLike,
+        Y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         n_threads: int | None = None,
@@ -81,7 +82,8 @@ class Predictor:
         Parameters
         ----------
         X : array_like or sparse matrix, shape (m, n_0)
-            Input, one example a row; a sparse matrix or array of SciPy is read as CSR.
+            Input, one example a row; a sparse matrix or array of SciPy is read as CSR, and what
+            lies elsewhere than in memory in blocks. Or a sequence of blocks, without Y.
         Y : array_like, shape (m, n_L), (m, 1) or (m,)
             Targets, as for `fit`.
         sample_weight : array_like, shape (m,), optional

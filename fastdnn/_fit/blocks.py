@@ -1,0 +1,287 @@
+"""A user's data that lies elsewhere than in memory: what reads it a block of rows at a time."""
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastdnn._arrays import FLOAT64, LIMIT, Array, integer, native, promoted, real
+from fastdnn._fit.data import Data, finite, judged, kept_apart, targets, weights_of
+from fastdnn._fit.model import Model
+from fastdnn._fit.names import COSTS
+
+# bytes of a block
+BLOCK = 2**26
+# what arrays in memory have, of whatever library, and tables and sparse matrices
+_IN_MEMORY = ("__array_interface__", "__array_struct__", "__dlpack__", "to_numpy", "tocsr")
+NAMES = ("X", "Y", "sample_weight")
+_VALIDATION = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+
+
+def lies_elsewhere(value: object) -> bool:
+    """Whether a value has a shape, an element type and slices, but is no array in memory."""
+    return (
+        not isinstance(value, np.ndarray)
+        and hasattr(value, "shape")
+        and hasattr(value, "dtype")
+        and hasattr(type(value), "__getitem__")
+        and not any(hasattr(value, name) for name in _IN_MEMORY)
+    )
+
+
+def taken(
+    model: Model, X: Any, Y: Any, sample_weight: Any, block_bytes: int | None = None,
+    names: tuple[str, str, str] = NAMES,
+) -> "Data | Blocks":  # fmt: skip
+    """Check a user's examples, targets and weights: at once, or each block when it is read.
+
+    Blocks are made of what lies elsewhere than in memory, of any array if their size is given, and
+    of a sequence of (X, Y), for which Y is None.
+    """
+    most = BLOCK if block_bytes is None else integer(block_bytes, "block_bytes")
+    if Y is None:
+        return Given(model, X, sample_weight, names)
+    if lies_elsewhere(X) or (block_bytes is not None and isinstance(X, np.ndarray)):
+        return Rows(model, X, Y, sample_weight, most, names)
+    return kept_apart(model, judged(model, X, Y, sample_weight, names))
+
+
+def validation_of(
+    model: Model, given: Any, block_bytes: int | None = None
+) -> "Data | Blocks | None":
+    """Check validation data, if there is any."""
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError("validation_data must be (X, Y) or (X, Y, sample_weight)")
+    X, Y, sample_weight = (*given, None)[:3]
+    # two of these blocks lie beside one that the fit has read ahead
+    half = None if block_bytes is None else -(-integer(block_bytes, "block_bytes") // 2)
+    data = taken(model, X, Y, sample_weight, half, _VALIDATION)
+    return data.cut() if isinstance(data, Blocks) else data
+
+
+class Blocks:
+    """Judged examples in blocks, each of which is read, and its values judged, when it is needed.
+
+    Attributes
+    ----------
+    m : int
+        Examples; the largest number of all where only reading tells.
+    count : int
+        Blocks.
+    """
+
+    m: int
+    count: int
+
+    def __len__(self) -> int:
+        """Count the examples."""
+        return self.m
+
+    def cut(self, step: int = 1) -> "Data | Blocks":
+        """Choose the blocks so that each holds whole steps of so many examples.
+
+        The only block is read now, and is examples in memory.
+        """
+        raise NotImplementedError
+
+    def read(self, i: int) -> Data:
+        """Read a block."""
+        raise NotImplementedError
+
+
+class Rows(Blocks):
+    """Blocks of rows of one X.
+
+    Parameters
+    ----------
+    model : Model
+    X : object
+        Has a shape (m, n_0), a dtype and slices of rows.
+    Y : object
+        Has them too, and is sliced like X; or lies in memory, and is judged now. None for none.
+    weights : array_like or None
+    most : int
+        Bytes of a block.
+    names : tuple of str
+        What errors call the three.
+    """
+
+    def __init__(
+        self, model: Model, X: Any, Y: Any, weights: Any, most: int, names: tuple[str, str, str]
+    ) -> None:
+        n_0, n_L = model.layer_dims[0], model.layer_dims[-1]
+        self._model, self._X, self._names = model, X, names
+        shape = _shape(X, names[0])
+        if len(shape) != 2 or shape[1] != n_0:
+            raise ValueError(f"{names[0]} must have shape (m, {n_0}), got {shape}")
+        self.m, self.count = shape[0], 1
+        self._dtype, bytes_ = _element(model, X, names[0])
+        self._Y = self._T = self._labels = self._weights = None
+        if lies_elsewhere(Y) or isinstance(Y, np.memmap):
+            self._Y, self._columns = Y, _columns(model, Y, names[1], self.m)
+            _element(model, Y, names[1])
+        elif Y is not None:
+            self._T, self._labels = targets(model, Y, names[1], self.m)
+        if weights is not None:
+            self._weights = weights_of(weights, names[2], self.m, model.dtype)
+        self._most = max(1, most // (n_0 * bytes_ + 8 * n_L))
+        self._rows = self.m
+
+    def cut(self, step: int = 1) -> "Data | Blocks":
+        """Choose the blocks, and read an only one."""
+        self.divide(step)
+        return self.read(0) if self.count == 1 else self
+
+    def divide(self, step: int = 1) -> None:
+        """Choose the blocks, of equally many rows, but that the last has the rest of a step too."""
+        most, m = self._most, self.m
+        self._rows, self.count = m, 1
+        if m <= most:
+            return
+        if step >= m:
+            raise ValueError(
+                f"{self._names[0]} has {m} examples, of which a block holds {most}, but a step "
+                "takes them all: give a batch_size, or larger block_bytes"
+            )
+        steps = max(1, most // step - 1)
+        self._rows, self.count = steps * step, -(-(m // step) // steps)
+
+    def bounds(self, i: int) -> tuple[int, int]:
+        """Say which row is a block's first, and which the next block's."""
+        return i * self._rows, self.m if i == self.count - 1 else (i + 1) * self._rows
+
+    def read(self, i: int) -> Data:
+        """Read a block, into memory of its own."""
+        model, (first, stop) = self._model, self.bounds(i)
+        X = finite(model, self.examples(i), f"{self._names[0]}[{first}:{stop}]")
+        T, labels, weights = (
+            None if array is None else array[first:stop]
+            for array in (self._T, self._labels, self._weights)
+        )
+        if self._Y is not None:
+            name = f"{self._names[1]}[{first}:{stop}]"
+            Y = _slice(self._Y, first, stop, self._columns, name)
+            T, labels = targets(model, Y, name, stop - first)
+            T = None if T is None else _apart(T, self._Y)
+        return kept_apart(model, Data(X, T, labels, weights))
+
+    def examples(self, i: int) -> Array:
+        """Read the examples of a block alone, which need not be finite."""
+        first, stop = self.bounds(i)
+        name = f"{self._names[0]}[{first}:{stop}]"
+        X = _slice(self._X, first, stop, (self._model.layer_dims[0],), name)
+        return _apart(native(X, self._dtype, "C"), self._X)
+
+
+class Given(Blocks):
+    """The blocks of a sequence: its entries are (X, Y) or (X, Y, sample_weight)."""
+
+    def __init__(
+        self, model: Model, blocks: Any, weights: Any, names: tuple[str, str, str]
+    ) -> None:
+        kind = type(blocks)
+        if (
+            not (hasattr(kind, "__len__") and hasattr(kind, "__getitem__"))
+            or isinstance(blocks, (np.ndarray, Mapping, str, bytes))
+            or hasattr(blocks, "shape")
+        ):
+            raise TypeError(
+                f"without {names[1]}, {names[0]} must be a sequence of blocks (X, Y), "
+                f"got {kind.__name__}"
+            )
+        if weights is not None:
+            raise ValueError(
+                f"{names[2]} must be None for a sequence of blocks, whose entries may be "
+                "(X, Y, sample_weight)"
+            )
+        self._model, self._blocks, self._name = model, blocks, names[0]
+        self.m, self.count = LIMIT, len(blocks)
+        if not self.count:
+            raise ValueError(f"{names[0]} must not be empty: it is a sequence of no blocks")
+
+    def cut(self, step: int = 1) -> "Data | Blocks":
+        """Take the blocks as they are: the last step of each may have fewer examples."""
+        if self.count == 1:
+            return self.read(0)
+        if step >= LIMIT:
+            raise ValueError(
+                f"{self._name} is a sequence of {self.count} blocks, but a step takes all "
+                "examples: give a batch_size"
+            )
+        return self
+
+    def read(self, i: int) -> Data:
+        """Read a block."""
+        name, entry = f"{self._name}[{i}]", self._blocks[i]
+        if not isinstance(entry, (tuple, list)) or len(entry) not in (2, 3):
+            raise TypeError(
+                f"{name} must be (X, Y) or (X, Y, sample_weight), got {type(entry).__name__}"
+            )
+        X, Y, weights = (*entry, None)[:3]
+        names = (f"{name}[0]", f"{name}[1]", f"{name}[2]")
+        return kept_apart(self._model, judged(self._model, X, Y, weights, names))
+
+
+# ----------------------------------------------------------------------------------------- helpers
+
+
+def _shape(value: Any, name: str) -> tuple[int, ...]:
+    try:
+        shape = tuple(operator.index(n) for n in value.shape)
+    except TypeError:
+        raise ValueError(
+            f"{name} must have a shape of whole numbers, got {value.shape!r}"
+        ) from None
+    if not all(n > 0 for n in shape):
+        raise ValueError(f"{name} must not be empty, got shape {shape}")
+    return shape
+
+
+def _columns(model: Model, Y: Any, name: str, m: int) -> tuple[int, ...]:
+    """Judge the shape of targets, and return it without the rows."""
+    n_L, shape = model.layer_dims[-1], _shape(Y, name)
+    flat = n_L == 1 or COSTS[model.output][model.cost].classes
+    fitting = [(m, n_L), *([(m,), (m, 1)] if flat else [])]
+    if shape not in fitting:
+        expected = " or ".join(map(str, dict.fromkeys(fitting)))
+        raise ValueError(f"{name} must have shape {expected}, got {shape}")
+    return shape[1:]
+
+
+def _element(model: Model, value: Any, name: str) -> tuple[np.dtype[Any], int]:
+    """Choose the type in which the engine reads what is sliced, and count an element's bytes."""
+    try:
+        given = np.dtype(value.dtype)
+    except TypeError:  # another library's, of which a slice will tell
+        given = FLOAT64
+    if given.kind not in "biuf" or given.itemsize > 8:
+        raise TypeError(
+            f"{name} must be an array of real numbers of at most 64 bits, "
+            f"got {type(value).__name__} with element type {given}"
+        )
+    dtype = promoted(np.empty(0, given))
+    if given.kind in "biu" and given.itemsize <= 2:
+        dtype = model.dtype  # exact in both
+    # while a block is converted, it lies there twice
+    return dtype, dtype.itemsize + (0 if given == dtype else given.itemsize)
+
+
+def _slice(value: Any, first: int, stop: int, columns: tuple[int, ...], name: str) -> Array:
+    """Read rows, and judge whether they are what the shape promises."""
+    part = value[first:stop]
+    if hasattr(part, "__array__") and not isinstance(part, np.ndarray):
+        # here, where an error of the user's stays what it is
+        part = np.asanyarray(part)
+    array = real(part, name)
+    if array.shape != (stop - first, *columns):
+        raise ValueError(f"{name} must have shape {(stop - first, *columns)}, got {array.shape}")
+    return array
+
+
+def _apart(part: Array, source: Any) -> Array:
+    """Copy a part of an array, which else would be read from a disk only when it is needed."""
+    within = isinstance(source, np.ndarray) and np.may_share_memory(part, source)
+    return part.copy() if within else part
