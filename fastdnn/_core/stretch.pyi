@@ -12,6 +12,7 @@ def shuffled(bits: Any, order: _Array) -> None: ...
 @final
 class Stretch:
     end: str
+    over: bool
     interrupt: BaseException | None
     filled: int
     costs: list[float]

@@ -252,6 +252,11 @@ cdef class Stretch:
         return ENDS[<int> self.c.end]
 
     @property
+    def over(self):
+        """Whether it ended by what its caller has asked for."""
+        return self.error is None and self.c.end in (DONE, STAYED, LATE)
+
+    @property
     def interrupt(self):
         """What has interrupted the last epoch, or came when it had ended: an exception, or None."""
         return self.error

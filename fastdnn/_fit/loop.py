@@ -115,19 +115,20 @@ class Epoch:
             and self._trainer.retake(X, Y, cost.least, cost.most)
         )
 
-    def goes_alone(self, alone: Alone) -> bool:
+    def goes_alone(self, alone: Alone, order: Array | None) -> bool:
         """Tell whether the epochs can be trained below the Python line."""
         return (
             self.team.n_threads == 1
             # W1 is not there when it is validated
             and (self._form is None or alone.loss is None)
-            and possible(self._model, self._settings, alone)
+            and possible(self._model, self._settings, alone, order)
         )
 
-    def stretches(self, count: int | None, alone: Alone) -> Iterator["Epoch"]:
+    def stretches(self, count: int | None, alone: Alone, order: Array | None) -> Iterator["Epoch"]:
         """Train until the fit ends, and show each stretch."""
         settings, counts = self._settings, self._training.counts
-        self.stretch = stretch = stretch_of(self._trainer, self._model, settings, count, alone)
+        model, trainer = self._model, self._trainer
+        self.stretch = stretch = stretch_of(trainer, model, settings, count, alone, order)
         while True:
             run(stretch, settings, alone, counts.epochs)
             end, interrupt = stretch.end, stretch.interrupt
@@ -150,12 +151,14 @@ class Epoch:
 
 def epochs(
     model: Model, data: Data, settings: Settings, count: int | None = None,
-    alone: Alone | None = None,
+    alone: Alone | None = None, order: Array | None = None,
 ) -> Generator[Epoch, None, None]:  # fmt: skip
     """Train a model, of which nobody else makes use, for so many epochs, or as many as are asked.
 
     The body of a loop over this generator is the work between two epochs. If it is no more than
-    what `alone` says, the compiled code may do it: an item then is a stretch of epochs.
+    what `alone` says, the compiled code may do it: an item then is a stretch of epochs. An order is
+    shuffled further before each epoch, by the model's generator, whether the settings ask for it or
+    not.
 
     A fit that fails before its first step changes nothing: all is checked and allocated before.
     Counts, weights and moments are changed by the engine, in one call, and all that follows from
@@ -172,7 +175,7 @@ def epochs(
     gram = _takes_gram(model, data, settings)
     work = _work(model, data, settings, gram)
     with Team(choose(settings.n_threads, settings.batch, *work)) as team:
-        yield from _ended(Epoch(model, data, settings, gram, work, team), count, alone)
+        yield from _ended(Epoch(model, data, settings, gram, work, team), count, alone, order)
 
 
 def rate_of(settings: Settings, epochs: int) -> float:
@@ -196,10 +199,12 @@ def again(kept: Epoch, count: int, alone: Alone | None = None) -> Generator[Epoc
     """Run the epochs of a kept fit that has taken this one's data."""
     with Team(1) as team:
         kept.team = team
-        yield from _ended(kept, count, alone)
+        yield from _ended(kept, count, alone, None)
 
 
-def _ended(epoch: Epoch, count: int | None, alone: Alone | None) -> Iterator[Epoch]:
+def _ended(
+    epoch: Epoch, count: int | None, alone: Alone | None, order: Array | None
+) -> Iterator[Epoch]:
     """Run the epochs, and write W1 out of the Gram form in the end."""
     training, before = epoch._training, epoch._training.counts.steps
     if count == 0:
@@ -208,7 +213,7 @@ def _ended(epoch: Epoch, count: int | None, alone: Alone | None) -> Iterator[Epo
         return
     try:
         # the loop is a call of its own: on Python 3.13 its jump back lies outside the try statement
-        yield from _trained(epoch, count, alone)
+        yield from _trained(epoch, count, alone, order)
     finally:
         # a call of compiled code, and none before it: the next Ctrl-C waits for its end
         if epoch._form is not None and training.counts.steps > before:
@@ -219,11 +224,15 @@ def _ended(epoch: Epoch, count: int | None, alone: Alone | None) -> Iterator[Epo
                 epoch.team.share(epoch._rows, epoch._form.write)
 
 
-def _trained(epoch: Epoch, count: int | None, alone: Alone | None) -> Iterator[Epoch]:
-    if alone is not None and epoch.goes_alone(alone):
-        yield from epoch.stretches(count, alone)
+def _trained(
+    epoch: Epoch, count: int | None, alone: Alone | None, order: Array | None
+) -> Iterator[Epoch]:
+    if alone is not None and epoch.goes_alone(alone, order):
+        yield from epoch.stretches(count, alone, order)
         return
     for _ in endless() if count is None else range(count):
+        if order is not None:
+            epoch._model.rng.shuffle(order)
         epoch._train()
         yield epoch
         if epoch._was_written():

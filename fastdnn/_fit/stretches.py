@@ -36,9 +36,6 @@ class Alone(NamedTuple):
     ----------
     loss : Loss, optional
         Of validation data, after each epoch.
-    order : ndarray of int64, optional
-        What is shuffled further before each epoch, whether the engine reads it or not; by default
-        an order is drawn anew where the settings ask for one.
     shared : bool
         Whether others may draw from the generator too.
     steady : bool
@@ -52,7 +49,6 @@ class Alone(NamedTuple):
     """
 
     loss: Loss | None = None
-    order: Array | None = None
     shared: bool = False
     steady: bool = False
     begin: Callable[[Stretch], None] | None = None
@@ -60,7 +56,7 @@ class Alone(NamedTuple):
     most: float = np.inf
 
 
-def possible(model: Model, settings: Settings, alone: Alone) -> bool:
+def possible(model: Model, settings: Settings, alone: Alone, order: Array | None) -> bool:
     """Tell whether the compiled code knows all that there is to do between two epochs."""
     rate = settings.learning_rate
     if callable(rate) and not alone.steady and type(rate) not in SCHEDULES:
@@ -68,20 +64,21 @@ def possible(model: Model, settings: Settings, alone: Alone) -> bool:
     if alone.shared and min(settings.keep, default=1) < 1:
         # dropout would hold the generator's lock for a stretch
         return False
-    if settings.order is None and alone.order is None:
+    if settings.order is None and order is None:
         return True
     # a subclass may draw in its own way
-    known = np.random.Generator if alone.order is None else np.random.RandomState
+    known = np.random.Generator if order is None else np.random.RandomState
     return type(model.rng) is known and draws_alike()
 
 
 def stretch_of(
-    trainer: Trainer, model: Model, settings: Settings, count: int | None, alone: Alone
-) -> Stretch:
+    trainer: Trainer, model: Model, settings: Settings, count: int | None, alone: Alone,
+    order: Array | None,
+) -> Stretch:  # fmt: skip
     """Prepare the epochs of a fit."""
-    draws = settings.order is not None or alone.order is not None
+    draws = settings.order is not None or order is not None
     bits = model.bits if draws else None
-    made = Stretch(trainer, count, bits, alone.order, alone.shared, alone.passed, alone.most)
+    made = Stretch(trainer, count, bits, order, alone.shared, alone.passed, alone.most)
     if alone.loss is not None:
         data, factor, constant = alone.loss
         rows = piece(model.work)

@@ -45,6 +45,14 @@ def refuse_hooks(estimator: Declared) -> None:
     )
 
 
+def keeps(estimator: Declared, names: tuple[str, ...]) -> bool:
+    """Tell whether no subclass overrides any of these methods."""
+    cls: Any = type(estimator)
+    own = vars(estimator)
+    base: Any = _hooks_of(cls)[0]
+    return own.keys().isdisjoint(names) and all(getattr(cls, n) is getattr(base, n) for n in names)
+
+
 @lru_cache(maxsize=64)
 def _hooks_of(cls: type) -> tuple[type, tuple[str, ...]]:
     base = next(c for c in cls.__mro__ if c.__module__ == "fastdnn.estimators")

@@ -31,6 +31,11 @@ class Tasks:
         The arguments of each task: the estimator, and X, y and metadata of `fit`.
     fitted : callable
         Copies the attributes that make an estimator of the iteration.
+
+    Attributes
+    ----------
+    silent : bool
+        Whether no callback looks at the iterations.
     """
 
     def __init__(
@@ -38,13 +43,13 @@ class Tasks:
     ) -> None:
         self._root, self._data, self._fitted = context, data, fitted
         self._iteration: Any = None
+        self.silent = context is None or not context._callbacks
         if context is not None:
-            self._silent = not context._callbacks
             context.call_on_fit_task_begin(**data)
 
     def begin(self) -> None:
         """Begin an iteration."""
-        if self._root is not None and not self._silent:
+        if not self.silent:
             self._iteration = self._root.subcontext(task_name="iteration")
             self._iteration.call_on_fit_task_begin(
                 **self._data, reconstruction_attributes=self._fitted
@@ -80,6 +85,7 @@ class Progress:
         self._bar = verbose == "bar"
         self._lines = bool(verbose) and not self._bar
         self._most = most
+        self.silent = not verbose
 
     def __enter__(self) -> "Progress":
         return self

@@ -21,6 +21,7 @@ from fastdnn._arrays import Array
 from fastdnn._fit.data import mean_cost, source
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model, Training
+from fastdnn._fit.stretches import Loss
 from fastdnn._fit.threads import helpers, piece
 from fastdnn._sklearn.assembled import (
     activate_output,
@@ -31,6 +32,7 @@ from fastdnn._sklearn.assembled import (
     ends,
     go_on,
     hidden_activations,
+    keeps,
     refuse_hooks,
     set_output,
     sizes,
@@ -54,10 +56,13 @@ from fastdnn._sklearn.gradients import Gradients
 from fastdnn._sklearn.lbfgs import descended, keeps_float32, minimize
 from fastdnn._sklearn.losses import constant_of, constants, examples, scale
 from fastdnn._sklearn.rates import Rate, take_up
-from fastdnn._sklearn.stochastic import iterate, settings_of
-from fastdnn._sklearn.stopping import Judge, Validation, scorer_of, set_apart
+from fastdnn._sklearn.stochastic import alone, iterate, settings_of
+from fastdnn._sklearn.stopping import Judge, Validation, places, scorer_of, set_apart
 from fastdnn._sparse import Csr, as_csr
 from fastdnn.network import Network
+
+# what a classifier's score in early stopping is made of
+_SCORING = ("_score", "_predict", "_forward_pass_fast", "_computed", "_examples", "_seen")
 
 
 class Perceptron(Gradients, CallbackSupportMixin):
@@ -191,7 +196,8 @@ class Perceptron(Gradients, CallbackSupportMixin):
         model = self._bind()
         rate = self._taken_up(model, tasks is None)
         X, y, weights, validation = set_apart(self, X, y, weights, given)
-        judge = self._judge(model, validation)
+        loss = None if validation is None else self._loss_of(model, validation)
+        judge = self._judge(model, validation, loss)
         data = examples(X, y, weights, self.out_activation_, model.dtype, "X")
         m, L, cost = data.m, len(model.coefs), model.cost
         batch, order = self._batch(m), np.arange(m, dtype=np.int64)
@@ -200,16 +206,20 @@ class Perceptron(Gradients, CallbackSupportMixin):
         settings = settings_of(self, L, batch, shuffled, rate, scale(cost, y.shape[1]))
         constant = partial(constant_of(cost, y, weights, batch), shuffled)
         model.rng = self._random_state
-        with (
-            closing(epochs(model, data, settings)) as training,
-            Progress(self.verbose, self.max_iter) as progress,
-        ):
+        reordered = order if self.shuffle else None
+        with Progress(self.verbose, self.max_iter) as progress:
+            # the loss's other terms depend on the order
+            unseen = None
+            if cost != "poisson":
+                unseen = alone(self, loss, judge, tasks, progress)
+            training = epochs(model, data, settings, self.max_iter, unseen, reordered)
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
                 iterate(self, model, training, order, rate, constant, judge, tasks, progress)
             except KeyboardInterrupt:
                 warnings.warn("Training interrupted by user.", stacklevel=6)
             finally:
+                training.close()
                 # also where a scorer or a callback raises
                 judge.restore()
         return model
@@ -229,7 +239,8 @@ class Perceptron(Gradients, CallbackSupportMixin):
         model = self._bind(None if keeps_float32() else np.dtype(np.float64))
         self._no_improvement_count = self.n_iter_ = 0
         X, y, weights, validation = set_apart(self, X, y, weights, given)
-        judge = self._judge(model, validation)
+        loss = None if validation is None else self._loss_of(model, validation)
+        judge = self._judge(model, validation, loss)
         data = examples(X, y, weights, self.out_activation_, model.dtype, "X")
         settings = descended(self, data.m, scale(model.cost, y.shape[1]))
         constant = constant_of(model.cost, y, weights, data.m)(None)
@@ -266,12 +277,13 @@ class Perceptron(Gradients, CallbackSupportMixin):
             )
         return int(np.clip(self.batch_size, 1, m))
 
-    def _judge(self, model: Model, validation: Validation | None) -> Judge:
+    def _judge(self, model: Model, validation: Validation | None, loss: Loss | None) -> Judge:
         """Prepare to judge what is trained, by the validation data if there is some."""
-        if validation is None:
+        if validation is None or loss is None:
             return Judge(self, model.params, None, None, None)
         X, y, weights = validation
         score: Callable[[], float] | None = None
+        at = None
         if self.early_stopping and self.scoring == "loss":
 
             def score() -> float:
@@ -281,10 +293,17 @@ class Perceptron(Gradients, CallbackSupportMixin):
         elif self.early_stopping and self.scoring is None:
             options = {} if weights is None else {"sample_weight": weights}
             score = partial(self._score, X, y, **options)
+            if keeps(self, _SCORING):
+                at = places(validation, getattr(self, "_label_binarizer", None))
         elif self.early_stopping:
             classes = getattr(self, "classes_", None)
             score = scorer_of(self, self.scoring, validation, classes)
-        return Judge(self, model.params, validation, self._loss_of(model, validation), score)
+        data, factor, constant = loss
+
+        def mean() -> float:
+            return mean_cost([model.plan.evaluate(*data, 0, data.m)]) * factor + constant
+
+        return Judge(self, model.params, validation, mean, score, at)
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Score without a check of the input; scikit-learn's subclasses override it."""
@@ -294,7 +313,7 @@ class Perceptron(Gradients, CallbackSupportMixin):
         score = accuracy_score if isinstance(self, ClassifierMixin) else r2_score
         return float(score(y, y_pred, sample_weight=sample_weight))
 
-    def _loss_of(self, model: Model, validation: Validation) -> Callable[[], float]:
+    def _loss_of(self, model: Model, validation: Validation) -> Loss:
         """Prepare the mean loss of examples, without the L2 term."""
         X, y, weights = validation
         if isinstance(self, ClassifierMixin):
@@ -303,8 +322,7 @@ class Perceptron(Gradients, CallbackSupportMixin):
         data = examples(X, y, weights, self.out_activation_, model.dtype, "X_val")
         rest = constants(model.cost, y)
         constant = 0.0 if rest is None else float(np.average(rest, weights=weights))
-        share = scale(model.cost, y.shape[1])
-        return lambda: mean_cost([model.plan.evaluate(*data, 0, data.m)]) * share + constant
+        return Loss(data, scale(model.cost, y.shape[1]), constant)
 
     # -------------------------------------------------------------------------------------- predict
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator
 from math import inf, isfinite
+from numbers import Integral
 from time import perf_counter
 
 from sklearn.exceptions import ConvergenceWarning
@@ -11,6 +12,7 @@ from fastdnn._arrays import Array
 from fastdnn._fit.loop import Epoch
 from fastdnn._fit.model import Model
 from fastdnn._fit.settings import Settings
+from fastdnn._fit.stretches import Alone, Loss
 from fastdnn._sklearn.callbacks import Progress, Tasks
 from fastdnn._sklearn.checked import NOT_FINITE
 from fastdnn._sklearn.declared import Declared
@@ -46,6 +48,26 @@ def settings_of(
     )
 
 
+def alone(
+    records: Declared, loss: Loss | None, judge: Judge, tasks: Tasks | None, progress: Progress
+) -> Alone | None:
+    """Say what is done between two iterations, if the compiled code may know it all."""
+    rate = records.learning_rate if records.solver == "sgd" else "constant"
+    if (
+        tasks is None
+        or not (tasks.silent and progress.silent and judge.known())
+        or rate == "invscaling"
+    ):
+        return None
+    return Alone(
+        loss,
+        not isinstance(records.random_state, Integral),
+        rate == "adaptive",
+        judge.begin,
+        most=inf if records.max_time is None else float(records.max_time),
+    )
+
+
 def iterate(
     records: Declared, model: Model, training: Iterator[Epoch], order: Array, rate: Rate,
     constant: Callable[[], float], judge: Judge, tasks: Tasks | None, progress: Progress,
@@ -60,7 +82,7 @@ def iterate(
     training : iterator of Epoch
         Trains the model.
     order : ndarray, shape (m,)
-        Of the examples: shuffled before each iteration.
+        Of the examples, as it was trained last.
     rate : Rate
     constant : callable
         Computes the terms of scikit-learn's loss beside the cost, for this order.
@@ -71,34 +93,39 @@ def iterate(
     """
     start = perf_counter()
     records.n_iter_ = 0
-    for _ in range(records.max_iter):
+    while True:
         if tasks is not None:
             tasks.begin()
-        if records.shuffle:
-            # draws and orders as sklearn.utils.shuffle, without its checks
-            records._random_state.shuffle(order)
         try:
-            loss = next(training).cost + constant()
+            epoch = next(training)
+            losses = [epoch.cost + constant()] if epoch.stretch is None else epoch.stretch.costs
         except FloatingPointError:
-            loss = inf
-        if not isfinite(loss):
+            losses = [inf]
+        if not isfinite(losses[-1]):
             raise ValueError(
                 f"{NOT_FINITE} The loss, or a weight, of epoch {records.n_iter_ + 1} is "
                 "not finite: the weights are those of before it."
             )
-        records.loss_ = loss
-        records.n_iter_ += 1
-        records.t_ += len(order)
-        records.loss_curve_.append(loss)
-        progress.iterated(records.n_iter_, loss)
-        judge.judge(progress)
-        rate.end_iteration(records, model.training)
-        if tasks is not None and tasks.end():
-            break
+        records.loss_ = losses[-1]
+        records.n_iter_ += len(losses)
+        records.t_ += len(losses) * len(order)
+        records.loss_curve_ += losses
+        if epoch.stretch is not None:
+            judge.take(epoch.stretch)
+            if not epoch.stretch.over:
+                continue
+        else:
+            progress.iterated(records.n_iter_, losses[-1])
+            judge.judge(progress)
+            rate.end_iteration(records, model.training)
+            if tasks is not None and tasks.end():
+                break
         if records._no_improvement_count > records.n_iter_no_change:
             if rate.stops(records, model.training, progress):
                 break
             records._no_improvement_count = 0
+            if epoch.stretch is not None:
+                judge.go_on(epoch.stretch)
         if tasks is None:
             break
         if records.max_time is not None and perf_counter() - start >= records.max_time:
@@ -110,3 +137,4 @@ def iterate(
                 ConvergenceWarning,
                 stacklevel=7,
             )
+            break

@@ -11,8 +11,10 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import LabelBinarizer
 
 from fastdnn._arrays import Array
+from fastdnn._core.stretch import Stretch
 from fastdnn._sklearn.callbacks import Progress
 from fastdnn._sklearn.declared import Declared
 
@@ -102,6 +104,26 @@ def scorer_of(
     return score
 
 
+def places(validation: Validation, binarizer: Any) -> Array | None:
+    """Find the place of each class of validation data, if `predict` takes the greatest output.
+
+    None, if something else decides: weights, several labels, a binarizer of the user's.
+    """
+    y = np.asarray(validation.y)
+    if not (
+        y.ndim == 1
+        and validation.weights is None
+        and type(binarizer) is LabelBinarizer
+        and (binarizer.neg_label, binarizer.pos_label) == (0, 1)
+        and binarizer.y_type_ in ("binary", "multiclass")
+        and (binarizer.y_type_ == "multiclass" or len(binarizer.classes_) == 2)
+    ):
+        return None
+    classes = binarizer.classes_
+    at = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    return at.astype(np.int64) if np.array_equal(classes[at], y) else None
+
+
 def _number(value: Any) -> float:
     """Take a scorer's result as a number."""
     try:
@@ -127,15 +149,20 @@ class Judge:
         Computes the mean loss of the validation data now.
     score : callable or None
         Computes the score of early stopping; None: the training loss is judged.
+    classes : ndarray of int64, optional
+        The places of the validation data's classes, if the score is how many are predicted.
     """
 
     def __init__(
         self, records: Declared, params: Array, validation: Validation | None,
         loss: Callable[[], float] | None, score: Callable[[], float] | None,
+        classes: Array | None = None,
     ) -> None:  # fmt: skip
         self._records, self._params, self._validation = records, params, validation
-        self._loss, self._score = loss, score
+        self._loss, self._score, self._classes = loss, score, classes
         self._best: Array | None = None
+        # where the compiled code keeps them
+        self._kept: Array | None = None
         before = records.best_validation_score_
         if score is not None and before is not None and before > -np.inf:
             # the score that a warm start must exceed
@@ -182,6 +209,54 @@ class Judge:
             self._best = self._params.copy()
         if score > best:
             records.best_validation_score_ = score
+
+    def known(self) -> bool:
+        """Tell whether the compiled code can judge the iterations, too."""
+        records = self._records
+        numbers = records.tol, records.n_iter_no_change
+        return (
+            # of other types Python compares in another way
+            all(type(x) is float or (type(x) is int and abs(x) < 2**53) for x in numbers)
+            and (self._score is None or self._classes is not None or records.scoring == "loss")
+        )
+
+    def begin(self, stretch: Stretch) -> None:
+        """Let the compiled code judge the iterations."""
+        records = self._records
+        what = "cost"
+        if self._score is not None:
+            what = "loss" if records.scoring == "loss" else "hits"
+            self._kept = self._params.copy() if self._best is None else self._best
+        patience = float(records.n_iter_no_change)
+        stretch.judge(what, float(records.tol), patience, self._kept, self._classes)
+        self.go_on(stretch)
+
+    def go_on(self, stretch: Stretch) -> None:
+        """Tell it what was best so far."""
+        records = self._records
+        best = records.best_loss_ if self._score is None else records.best_validation_score_
+        best = np.inf if best is None else best
+        stretch.go_on(best, records._no_improvement_count, self._best is not None)
+
+    def take(self, stretch: Stretch) -> None:
+        """Record the iterations that it has judged."""
+        records, losses = self._records, stretch.losses
+        unknown = stretch.end == "unknown"
+        if self._loss is not None:
+            if records.validation_loss_curve_ is None:
+                records.validation_loss_curve_ = []
+            records.validation_loss_curve_ += losses[:-1] if unknown else losses
+        best, records._no_improvement_count, has_best = stretch.improvement
+        if self._score is None:
+            records.best_loss_ = best
+        else:
+            scores = stretch.scores
+            assert records.validation_scores_ is not None
+            records.validation_scores_ += scores[:-1] if unknown else scores
+            records.best_validation_score_ = best
+            self._best = self._kept if has_best else None
+        if unknown:
+            self._finite(losses[-1], "validation loss")
 
     def best(self, last: Array) -> Array:
         """Go to the best weights, or to the last if no score has been computed."""
