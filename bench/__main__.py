@@ -18,6 +18,7 @@ from bench import (
     calls,
     course2,
     estimators,
+    large,
     lasting,
     layers,
     orders,
@@ -46,6 +47,7 @@ TABLES: dict[str, ModuleType] = {
     "calls": calls,
     "serve": serve,
     "sparse": sparse,
+    "large": large,
     "products": products,
 }
 
@@ -66,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return 0
-    _pin(options.threads)
+    # what reads ahead is another thread
+    _pin(options.threads + (options.what == "large"))
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
         known = _require("matplotlib.figure").Figure().canvas.get_supported_filetypes()
@@ -162,7 +165,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=tuple(TABLES),
         help="layers with dropout and L2, the course's second part, the estimators beside "
         "scikit-learn's, the functions in every mix of memory orders, a step early and late in a "
-        "long fit, calls for one step, predictions, sparse matrices, or products beside BLAS's",
+        "long fit, calls for one step, predictions, sparse matrices, data in blocks, or products "
+        "beside BLAS's",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

@@ -138,6 +138,21 @@ def _sparse(rows: Rows) -> list[str]:
     )  # fmt: skip
 
 
+def _large(rows: Rows) -> list[str]:
+    return table(
+        ["", "MB", "from", "in memory", "", "times as fast", "quartiles"],
+        [
+            [
+                row["network"], f"{row['megabytes']:.0f}", row["source"],
+                _time(row["memory_us"]), _time(row["us"]), f"**{_number(row['ratio'])}**",
+                f"{_number(row['low'])} - {_number(row['high'])}",
+            ]
+            for row in rows
+        ],
+        3,
+    )  # fmt: skip
+
+
 def _lasting(rows: Rows) -> list[str]:
     return table(
         ["", "", "", "epoch 5, µs", "epoch 200, µs", "later / earlier"],
@@ -285,6 +300,14 @@ SECTIONS = (
         " memory is the most that it had beside the data.",
         ("sparse",),
         _sparse,
+    ),
+    Section(
+        "Data in blocks",
+        "An epoch on data that is read in blocks of 64 MiB, the next one while one is trained on,"
+        " beside the same data in memory: float32, Adam, shuffled, with a processor for the"
+        " reader.",
+        ("large",),
+        _large,
     ),
     Section(
         "Single calls",

@@ -36,9 +36,8 @@ def placed(kind, folder, **arrays):
         elif kind == "zarr":
             zarr = pytest.importorskip("zarr")
             chunks = (100, *array.shape[1:])
-            place = zarr.create_array(
-                str(path), shape=array.shape, chunks=chunks, dtype=array.dtype
-            )
+            kind_of = {"shape": array.shape, "chunks": chunks, "dtype": array.dtype}
+            place = zarr.open(str(path), mode="w", **kind_of)
             place[:] = array
         else:
             place = pytest.importorskip("dask.array").from_array(

@@ -26,7 +26,7 @@ def run(path):
 @every_document
 def test_examples(path, capsys, tmp_path, monkeypatch):
     text = path.read_text(encoding="utf-8")
-    for package in ("sklearn", "onnx", "onnxruntime", "skl2onnx"):
+    for package in ("sklearn", "h5py", "onnx", "onnxruntime", "skl2onnx"):
         if re.search(rf"^(from|import) {package}\b", text, re.MULTILINE):
             pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)  # what they write
