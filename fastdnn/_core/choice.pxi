@@ -100,6 +100,16 @@ cdef inline bint by_loops(
         M, N, K, size, trans_A, trans_B, in_place(M, N, K, size, trans_B))
 
 
+cdef inline bint is_by_loops(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_A, bint trans_B,
+    bint trans_C,
+) noexcept nogil:
+    # whether our own loops make such a product, of which slices of rows then have the same bits
+    if trans_C or N == 1:
+        return by_loops(N, M, K, size, not trans_B and N != 1, not trans_A and K != 1)
+    return by_loops(M, N, K, size, trans_A and M != 1, trans_B and K != 1)
+
+
 cdef inline Py_ssize_t panel(Py_ssize_t M, Py_ssize_t N, Py_ssize_t K) noexcept nogil:
     # Rows of C that gemm makes at a time. It zeroes C and then adds to it: for a small K this
     # traffic is most of the product's time, unless the rows are still in the cache.
@@ -137,7 +147,8 @@ cdef bint multiply(
     floating alpha, const floating *A, const floating *B, floating beta, floating *C,
 ) noexcept nogil:
     # C (M, N) := alpha A (M, K) B (K, N) + beta C; trans_X: the memory at X holds X^T, row-major.
-    # A is some rows of a matrix of M_A; where it is not all, a C of several rows is row-major.
+    # A is some rows of a matrix of M_A, and M_A decides what makes them; where they are not all, C
+    # is row-major.
     # BLAS has so many threads; returns whether the loops have done it.
     cdef:
         Py_ssize_t row_A = 1 if trans_A else K, col_A = M_A if trans_A else 1
@@ -145,11 +156,13 @@ cdef bint multiply(
     if not threads_pay(threads, M, N, K):
         if trans_C or N == 1:
             # C^T = B^T A^T
-            if by_loops(N, M, K, sizeof(floating), row_B != 1, row_A != 1):
-                small_product(N, M, K, alpha, B, col_B, row_B, A, col_A, row_A, beta, C)
+            if by_loops(N, M_A, K, sizeof(floating), row_B != 1, row_A != 1):
+                small_product(in_place(N, M_A, K, sizeof(floating), row_A != 1),
+                              N, M, K, alpha, B, col_B, row_B, A, col_A, row_A, beta, C)
                 return True
-        elif by_loops(M, N, K, sizeof(floating), col_A != 1, col_B != 1):
-            small_product(M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta, C)
+        elif by_loops(M_A, N, K, sizeof(floating), col_A != 1, col_B != 1):
+            small_product(in_place(M_A, N, K, sizeof(floating), col_B != 1),
+                          M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta, C)
             return True
     by_blas(M_A, trans_A, trans_B, trans_C, M, N, K, alpha, A, B, beta, C)
     return False

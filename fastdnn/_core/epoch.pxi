@@ -17,9 +17,7 @@ cdef struct Part:
     # a thread's knowledge of the batch and of its step
     Py_ssize_t thread
     Py_ssize_t at     # the batch's beginning in the order
-    Py_ssize_t batch  # its examples
-    Py_ssize_t first  # the beginning of the thread's rows in the batch
-    Py_ssize_t rows
+    Cut batch         # its examples
     bint begins       # whether the batch is the step's first
     bint ends         # whether it is the step's last
     double weight     # of all examples of the step
@@ -50,8 +48,9 @@ cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
         Py_ssize_t l, thread = part.thread
         double work = 0, done = 0, counts, cost
         bint finite = True
-    job.shares[thread].first_squares = -1
     if thread == 0:
+        for l in range(SLICES if job.sparse else 0):
+            job.first_squares[l] = -1
         job.first = job.rows = job.begin = job.end = 0
         job.ended = False
         if not job.continued:
@@ -160,10 +159,8 @@ cdef bint is_finite(Job *job, const floating *tag) noexcept nogil:
 
 cdef void begin_batch(const Job *job, Part *part) noexcept nogil:
     cdef Step *step = &part.step
-    part.at, part.batch, part.weight = job.first, job.rows, job.weight
+    part.at, part.batch, part.weight = job.first, cut_batch(job.rows), job.weight
     part.begins, part.ends = job.first == job.begin, job.first + job.rows == job.end
-    part.first = share(&job.team, job.rows, part.thread)
-    part.rows = share(&job.team, job.rows, part.thread + 1) - part.first
     part.batches += 1
     step.decay = job.learning_rate * job.weight_decay
     correct(job.optimizer, job.learning_rate, part.steps + 1, step)

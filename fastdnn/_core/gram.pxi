@@ -6,28 +6,34 @@
 # l2 w'. So X is needed only in K = X X^T (m, m), X W0 and X V0, which are computed once:
 # X W = w X W0 + w' X V0 + K C. C stands where the engine has W, and U where it has V.
 
-cdef void gram_forward(Job *job, const Part *part, floating *Z) noexcept nogil:
-    # the logits of the part's rows
+cdef void gram_forward(
+    Job *job, const Part *part, const Rows *rows, floating *Z,
+) noexcept nogil:
+    # the logits of some slices
     cdef:
-        Py_ssize_t n = job.net.layers[0].n, size = part.rows * n, at = part.first * n
+        Py_ssize_t n = job.net.layers[0].n, size = rows.size * n, at = rows.first * n, s
         const floating *C = <const floating *> job.slots[0].W
         const floating *Z0 = <const floating *> job.Z0 + at
         const floating *ZV0 = NULL
-        double w = job.of_W[0], v = job.of_W[1], squares
+        double w = job.of_W[0], v = job.of_W[1]
     set_scaled(size, <floating> w, Z0, Z)
     if job.ZV0 != NULL:
         ZV0 = <const floating *> job.ZV0 + at
         add_scaled(size, <floating> v, ZV0, Z)
-    product(False, False, False, part.rows, n, job.m,
-            <floating> 1, <const floating *> job.K + part.first * job.m, C, <floating> 1, Z)
-    if job.l2 > 0:
+    product_of_slices(
+        &part.batch, rows, False, False, False, n, job.m, <floating> 1,
+        <const floating *> job.K + rows.first * job.m, C, <floating> 1, Z)
+    C += at
+    for s in range(rows.begin, rows.end if job.l2 > 0 else rows.begin):
         # |W|^2 = |w W0 + w' V0|^2 + 2 <X (w W0 + w' V0), C> + <K C, C>
-        squares = dot(size, C + at, Z) + w * dot(size, C + at, Z0)
+        size = (slice_row(&part.batch, s + 1) - slice_row(&part.batch, s)) * n
+        job.squares[s] = dot(size, C, <const floating *> Z) + w * dot(size, C, Z0)
         if ZV0 != NULL:
-            squares += v * dot(size, C + at, ZV0)
-        if part.thread == 0:
-            squares += w * w * job.W0_W0 + 2 * w * v * job.W0_V0 + v * v * job.V0_V0
-        job.shares[part.thread].squares = squares
+            job.squares[s] += v * dot(size, C, ZV0)
+            ZV0 += size
+        if s == 0:
+            job.squares[s] += w * w * job.W0_W0 + 2 * w * v * job.W0_V0 + v * v * job.V0_V0
+        C, Z, Z0 = C + size, Z + size, Z0 + size
 
 
 cdef bint gram_is_finite(const Job *job, const floating *tag) noexcept nogil:

@@ -28,12 +28,13 @@ from fastdnn._core.costs cimport SOFTMAX_CROSS_ENTROPY, Cost, cost_terms
 from fastdnn._core.elementary cimport STRIDE, exp_of_any, log_, mixed, sqrt, sqrt_
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
+from fastdnn._core.slices cimport GROUP, SLICES, Cut, Rows, added, cut_batch, slice_row, some
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
     BLOCK, CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FIRST,
     OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, SKIPPING_NAN, SQUARED,
-    TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net, Pairing, Share,
-    Slot, Targets, Verbs, block_rows, reads_nonzeros,
+    SUMS, TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net, Pairing,
+    Share, Slot, Targets, Verbs, block_rows, reads_nonzeros,
 )
 from fastdnn._core.team cimport share, wait
 
@@ -68,6 +69,7 @@ include "sparse.pxi"
 include "output.pxi"
 include "dropout.pxi"
 include "columns.pxi"
+include "sliced.pxi"
 include "step.pxi"
 include "gram.pxi"
 include "epoch.pxi"

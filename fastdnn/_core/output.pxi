@@ -142,10 +142,12 @@ cdef double relu_and_output(
         floating *sums_W = <floating *> (totals_b + room)
         floating *sums_b = sums_W + room
         double total = 0, total_b_L = 0
+        bint once = rows <= TOGETHER
     for j in range(lanes):
         W_last[j] = W[n - lanes + j] if j >= lanes - (n - whole) else 0
-    memset(totals_W, 0, (n + lanes) * sizeof(double))
-    memset(totals_b, 0, (n + lanes) * sizeof(double))
+    if not once:
+        memset(totals_W, 0, (n + lanes) * sizeof(double))
+        memset(totals_b, 0, (n + lanes) * sizeof(double))
     while i < rows:
         h = min(<Py_ssize_t> TOGETHER, rows - i)
         if floating is float or i == 0:
@@ -161,7 +163,7 @@ cdef double relu_and_output(
             fastdnn_float_deltas(h, n, z, W, Z + i * n, sums_W, sums_b)
         else:
             fastdnn_double_deltas(h, n, z, W, Z + i * n, sums_W, sums_b)
-        if floating is float or i + h == rows:
+        if not once and (floating is float or i + h == rows):
             for j in range(n + lanes):
                 totals_W[j] += sums_W[j]
                 totals_b[j] += sums_b[j]
@@ -169,7 +171,7 @@ cdef double relu_and_output(
         i += h
     for j in range(n):
         at = j if j < whole else j + lanes - (n - whole)
-        dW[j] = <floating> totals_W[at]
-        db[j] = <floating> totals_b[at]
+        dW[j] = sums_W[at] if once else <floating> totals_W[at]
+        db[j] = sums_b[at] if once else <floating> totals_b[at]
     db_L[0] = <floating> total_b_L
     return total

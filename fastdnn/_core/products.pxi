@@ -127,18 +127,19 @@ cdef Caches caches  # read at import by levels.pyx
 
 
 cdef void small_product(
-    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    bint lies, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C,
 ) noexcept nogil:
     # C (M, N) := alpha A (M, K) B (K, N) + beta C; C row-major, A and B too, or transposed.
+    # B is read where it lies, or by copies of some of it.
     cdef:
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), cols, depth, j = 0, k
     if K == 1:
         _outer(M, N, alpha, A, B, beta, C)
         return
-    if in_place(M, N, K, sizeof(floating), col_B != 1):
+    if lies:
         # the last vectors may overlap those before, if nothing is added
         j = N if beta == 0 else N // w * w
         _add_block(M, j, K, alpha, A, row_A, col_A, B, row_B, beta, C, N)

@@ -99,77 +99,81 @@ cdef void find_starts(Job *job, int64_t batches) noexcept nogil:
         out[i + 1] = out[i] + starts[at + 1] - starts[at]
 
 
-cdef void gather_sparse(Job *job, const Part *part, const floating *tag) noexcept nogil:
-    # the thread's rows of the batch
+cdef void gather_sparse(
+    Job *job, const Part *part, const Rows *rows, const floating *tag,
+) noexcept nogil:
+    # some rows of the batch
     cdef:
         const int64_t *starts = job.starts[part.batches % 2]
-        Py_ssize_t at = <Py_ssize_t> starts[part.first]
-        Py_ssize_t size = <Py_ssize_t> starts[part.first + part.rows] - at
+        Py_ssize_t at = <Py_ssize_t> starts[rows.first]
+        Py_ssize_t size = <Py_ssize_t> starts[rows.first + rows.size] - at
         floating *values = <floating *> job.values
     if as_they_lie(job):
         return
     gather_nonzeros(
-        part.first, part.rows, part.at, job.order, &job.X, starts, job.indices, values)
+        rows.first, rows.size, part.at, job.order, &job.X, starts, job.indices, values)
     if job.keep_X < 1:
         drop(size, <floating> (1 / job.keep_X), job.kept_X + at, values + at)
 
 
-cdef int64_t *by_feature(Job *job, const Part *part, const floating *tag) noexcept nogil:
+cdef int64_t *by_feature(
+    Job *job, const Part *part, const Rows *rows, const floating *tag,
+) noexcept nogil:
     # sort the batch's nonzeros of the thread's rows of dW; returns their starts
     cdef:
         Share *mine = &job.shares[part.thread]
         Nonzeros batch = by_example(job, part)
-        Py_ssize_t first = first_row(job, 0, part.thread)
-        Py_ssize_t last = first_row(job, 0, part.thread + 1)
-        int64_t *starts = job.starts_T + first + 2 * part.thread
+        int64_t *starts = job.starts_T + rows.first + 2 * part.thread
         bint same = job.batch == job.m and as_they_lie(job)
     if not (same and mine.transposed):
-        transpose(part.batch, &batch, first, last, starts, job.indices_T,
-                  <floating *> job.values_T)
+        transpose(part.batch.rows, &batch, rows.first, rows.first + rows.size, starts,
+                  job.indices_T, <floating *> job.values_T)
         mine.transposed = same
     return starts
 
 
-cdef void sparse_gradient(Job *job, const Part *part, floating *dW) noexcept nogil:
+cdef void sparse_gradient(
+    Job *job, const Part *part, const Rows *rows, floating *dW,
+) noexcept nogil:
     # the thread's rows of dW, or added to them
-    cdef:
-        Py_ssize_t first = first_row(job, 0, part.thread)
-        int64_t *starts = by_feature(job, part, <const floating *> dW)
+    cdef int64_t *starts = by_feature(job, part, rows, <const floating *> dW)
     sparse_product(
-        first_row(job, 0, part.thread + 1) - first, part.batch, job.net.layers[0].n, starts,
-        job.indices_T, <const floating *> job.values_T, <const floating *> job.slots[0].dZ,
-        not part.begins, dW)
+        rows.size, part.batch.rows, job.net.layers[0].n, starts, job.indices_T,
+        <const floating *> job.values_T, <const floating *> job.slots[0].dZ, not part.begins, dW)
 
 
-cdef void sparse_stream(Job *job, const Part *part, const floating *tag) noexcept nogil:
-    # gradient and update of the thread's rows of W, of some at a time
+cdef void sparse_stream(
+    Job *job, const Part *part, const Rows *rows, const floating *tag,
+) noexcept nogil:
+    # gradient and update of the thread's rows of W, of some of a slice at a time
     cdef:
         const Slot *slot = &job.slots[0]
-        Share *mine = &job.shares[part.thread]
-        Py_ssize_t n = job.net.layers[0].n, first = first_row(job, 0, part.thread)
-        Py_ssize_t last = first_row(job, 0, part.thread + 1), i = first, stop, at, size
+        Py_ssize_t n = job.net.layers[0].n, first = rows.first, i = first, s, last, stop, at, size
         Py_ssize_t height = block_rows(n)
-        int64_t *starts = by_feature(job, part, tag)
+        int64_t *starts = by_feature(job, part, rows, tag)
         floating *W = <floating *> slot.W
         floating *dW = <floating *> job.dW_block + part.thread * height * n
         # plain descent leaves the weights of absent features as they are
         bint skips = job.optimizer == SGD and part.l2 == 0
-    mine.first_squares = 0
-    while i < last:
-        if skips and starts[i - first] == starts[i - first + 1]:
-            i += 1
-            continue
-        stop = i + 1
-        while stop < min(i + height, last) and not (
-                skips and starts[stop - first] == starts[stop - first + 1]):
-            stop += 1
-        at, size = i * n, (stop - i) * n
-        sparse_product(
-            stop - i, part.batch, n, starts + i - first, job.indices_T,
-            <const floating *> job.values_T, <const floating *> slot.dZ, False, dW)
-        optimise(job, part, size, <floating> 1, <floating> part.l2,
-                 <const floating *> dW, <floating *> slot.m1_W + at, <floating *> slot.m2_W + at,
-                 W + at)
-        if part.l2 > 0:
-            mine.first_squares += dot(size, W + at, W + at)
-        i = stop
+        double squares
+    for s in range(rows.begin, rows.end):
+        last, squares = slice_row(&slot.cut, s + 1), 0
+        while i < last:
+            if skips and starts[i - first] == starts[i - first + 1]:
+                i += 1
+                continue
+            stop = i + 1
+            while stop < min(i + height, last) and not (
+                    skips and starts[stop - first] == starts[stop - first + 1]):
+                stop += 1
+            at, size = i * n, (stop - i) * n
+            sparse_product(
+                stop - i, part.batch.rows, n, starts + i - first, job.indices_T,
+                <const floating *> job.values_T, <const floating *> slot.dZ, False, dW)
+            optimise(job, part, size, <floating> 1, <floating> part.l2,
+                     <const floating *> dW, <floating *> slot.m1_W + at,
+                     <floating *> slot.m2_W + at, W + at)
+            if part.l2 > 0:
+                squares += dot(size, W + at, W + at)
+            i = stop
+        job.first_squares[s] = squares if part.l2 > 0 else -1

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from fastdnn._core.activations cimport Activation
 from fastdnn._core.costs cimport Cost
 from fastdnn._core.optimizers cimport Optimizer, Step
+from fastdnn._core.slices cimport SLICES, Cut
 from fastdnn._core.source cimport Source
 from fastdnn._core.team cimport Team
 
@@ -115,7 +116,8 @@ cdef struct Slot:
     void *W
     void *b
     void *dW
-    void *db             # a row of sums for each thread of the team
+    Cut cut              # the slices of W; in the Gram form of C
+    void *db             # a row of sums for each slice of the batch
     void *dZ
     void *m1_W
     void *m1_b
@@ -147,20 +149,25 @@ cdef enum:
     FIRST = 4    # of the first moments, the second ones behind it
 
 
+cdef enum:
+    SUMS = SLICES + 1  # of a layer's slices of W, and of its b
+
+
 cdef struct Share:
-    # a thread's part of a batch's sums; on a cache line of its own
-    double cost
-    double squares           # sum of squares of the weights
-    double gradient_squares
-    double first_squares     # the same of a sparse first layer after its update; below 0 if unknown
-    bint transposed          # whether the sparse batch, always the same one, is transposed already
-    bint busy                # while the thread is in an epoch
-    double unused[3]
+    # what a thread knows of itself; on a cache line of its own
+    bint transposed  # whether the sparse batch, always the same one, is transposed already
+    bint busy        # while the thread is in an epoch
+    double unused[7]
 
 
 cdef struct Job:
     Team team
     Share *shares
+    # the sums of slices: of the batch's costs, and of each layer, SUMS of them
+    double *costs
+    double *squares           # of the weights
+    double *gradient_squares
+    double *first_squares     # of a sparse first layer after its update; below 0 if unknown
     bint interrupted     # by a signal, whose exception the first thread has
     bint ended           # whether the call took every batch and was not undone
     bint hears           # whether the first thread is Python's main one, which alone finds signals
@@ -195,6 +202,7 @@ cdef struct Job:
     void *T_batch
     void *w_batch
     Py_ssize_t scratch   # elements of a thread's memory for dW under STREAM
+    void *dW_top         # dW[L] of each slice of the batch, if the output is not alone on top
     unsigned char *kept_X
     # a sparse first layer: the batch's nonzeros, by examples and by features
     bint sparse

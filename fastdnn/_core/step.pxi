@@ -11,37 +11,36 @@
 # before any is used, and may be the sum of several batches'. STREAM lets the optimiser have the
 # gradient of each layer as soon as it is made, and needs no memory for the others.
 #
-# A team's threads each take some rows of the batch from X to dZ[1], wait for each other, and then
-# make some rows of every dW. STREAM uses these at once; WHOLE waits once more, and each updates a
-# part of the arena. Alone, a thread makes a dW as soon as its dZ is there.
+# The rows of the batch are cut into slices, and those of every W (slices.pxd). A team's threads
+# each take some slices of the batch from X to dZ[1], wait for each other, and then make some slices
+# of every dW. STREAM uses these at once; WHOLE waits once more, and each updates a part of the
+# arena. Alone, a thread makes a dW as soon as its dZ is there. No bit depends on which thread has
+# which slices: sums over the batch's rows, and over weights, are made slice by slice.
 
 cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexcept nogil:
     # one batch, and after the step's last batch the update; returns the cost times the weight
     cdef:
-        Share *mine = &job.shares[part.thread]
-        const floating *X = inputs(job, part, tag)
+        Rows rows = own(job, &part.batch, part.thread)
+        const floating *X = inputs(job, part, &rows, tag)
         bint alone = job.team.n_threads == 1
-        Py_ssize_t l, t
-        double total = 0, squares = 0
-    mine.cost = mine.squares = 0
-    if part.rows > 0:
-        forward(job, part, X)
-    mine.cost = job.cost_scale * delta(job, part, tag)
+        Py_ssize_t l
+        double total
+    if rows.size > 0:
+        forward(job, part, &rows, X)
+        delta(job, part, &rows, tag)
     if job.l2 > 0 and part.begins:
-        mine.squares += sum_of_squares(job, part.thread, tag)
+        square_weights(job, part, tag)
     for l in range(job.net.L - 1, -1, -1):
-        if 0 < l <= job.top:
-            backward(job, part, l, tag)
+        if 0 < l <= job.top and rows.size > 0:
+            backward(job, part, l, &rows, tag)
         if alone:
             take(job, part, l, X)
     if not wait(&job.team):
         finite[0] = False
         return NAN
-    for t in range(job.team.n_threads):
-        total += job.shares[t].cost
-        squares += job.shares[t].squares
-    if part.begins:
-        total += part.weight * part.l2 * 0.5 * squares
+    total = job.cost_scale * added(part.batch.slices, job.costs)
+    if job.l2 > 0 and part.begins:
+        total += part.weight * part.l2 * 0.5 * sum_of_layers(job, job.squares, 0)
     finite[0] = not job.guarded or total - total == 0
     if not finite[0]:
         return total
@@ -58,27 +57,26 @@ cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexce
 cdef inline void take(
     Job *job, const Part *part, Py_ssize_t l, const floating *X,
 ) noexcept nogil:
+    # the thread's slices of a layer
+    cdef Rows rows = own(job, &job.slots[l].cut, part.thread)
+    if rows.size == 0:
+        return
     if job.way == WHOLE:
-        gradients(job, part, l, X)
+        gradients(job, part, l, &rows, X)
     else:
-        stream(job, part, l, X)
+        stream(job, part, l, &rows, X)
 
 
 # ---------------------------------------------------------------------------------- how arrays lie
 
 cdef inline bint has_unit_rows(const Job *job, Py_ssize_t l, Py_ssize_t rows) noexcept nogil:
-    # whether the arrays of layer l, or of the input, l = -1, are transposed
+    # Whether the arrays of layer l, or of the input, l = -1, are transposed. So few examples are
+    # one slice.
     if l < 0:
         return job.trans_X
-    # dropout draws one example a row, whatever the number of threads
-    return (job.team.n_threads == 1 and l < job.top
-            and unit_rows_pay(l, job.net.L, rows, job.net.layers[l].n)
+    # dropout draws one example a row
+    return (l < job.top and unit_rows_pay(l, job.net.L, rows, job.net.layers[l].n)
             and job.slots[l].keep == 1 and not (l == 0 and (job.gram or job.sparse)))
-
-
-cdef inline Py_ssize_t first_row(const Job *job, Py_ssize_t l, Py_ssize_t thread) noexcept nogil:
-    # the first row of dW that a thread makes; in the Gram form the first row of C
-    return share(&job.team, job.m if l == 0 and job.gram else job.net.layers[l].n_prev, thread)
 
 
 # ---------------------------------------------------------------------------------------- forward
@@ -91,26 +89,30 @@ cdef inline void add_bias_and_activate(
         act, unit_rows, n if unit_rows else rows, rows if unit_rows else n, b, Z, A)
 
 
-cdef const floating *inputs(Job *job, const Part *part, const floating *tag) noexcept nogil:
+cdef const floating *inputs(
+    Job *job, const Part *part, const Rows *rows, const floating *tag,
+) noexcept nogil:
     # the batch's rows of X; only the thread's own are ready
     cdef:
-        Py_ssize_t at = part.first * job.X.cols
+        Py_ssize_t at = rows.first * job.X.cols
         floating *X_batch = <floating *> job.X_batch
     if job.sparse:
-        gather_sparse(job, part, tag)
+        gather_sparse(job, part, rows, tag)
         return NULL
     if job.read_in_place:
         return <const floating *> job.X.data + part.at * job.X.row
-    gather(part.rows, part.at + part.first, job.order, &job.X, X_batch + at)
+    gather(rows.size, part.at + rows.first, job.order, &job.X, X_batch + at)
     if job.keep_X < 1:
-        drop(part.rows * job.X.cols, <floating> (1 / job.keep_X), job.kept_X + at, X_batch + at)
+        drop(rows.size * job.X.cols, <floating> (1 / job.keep_X), job.kept_X + at, X_batch + at)
     return X_batch
 
 
-cdef void forward(Job *job, const Part *part, const floating *X) noexcept nogil:
-    # A of the thread's rows, up to the layer with which delta begins: of that one the product alone
+cdef void forward(
+    Job *job, const Part *part, const Rows *rows, const floating *X,
+) noexcept nogil:
+    # A of some slices, up to the layer with which delta begins: of that one the product alone
     cdef:
-        Py_ssize_t l, at, size, rows = part.rows
+        Py_ssize_t l, at, size
         const Layer *layer
         Slot *slot
         const floating *A_prev = X
@@ -119,30 +121,30 @@ cdef void forward(Job *job, const Part *part, const floating *X) noexcept nogil:
         bint trans_A_prev = job.trans_X, unit_rows
         Nonzeros sparse
     if X != NULL:
-        A_prev += part.first * (1 if job.trans_X else job.net.layers[0].n_prev)
+        A_prev += rows.first * (1 if job.trans_X else job.net.layers[0].n_prev)
     for l in range(job.top + 1):
         layer, slot = &job.net.layers[l], &job.slots[l]
-        unit_rows = has_unit_rows(job, l, rows)
-        at, size = part.first * layer.n, rows * layer.n
+        unit_rows = has_unit_rows(job, l, part.batch.rows)
+        at, size = rows.first * layer.n, rows.size * layer.n
         Z, A = <floating *> slot.S + at, <floating *> slot.A + at
         if slot.keep < 1 and not layer.of_Z:
             # dropout changes A, but not what the derivative is a function of
             A = Z
         if l == 0 and job.gram:
-            gram_forward(job, part, Z)
+            gram_forward(job, part, rows, Z)
         elif l == 0 and job.sparse:
             sparse = by_example(job, part)
             sparse_product(
-                rows, layer.n_prev, layer.n, sparse.starts + part.first, sparse.indices,
+                rows.size, layer.n_prev, layer.n, sparse.starts + rows.first, sparse.indices,
                 <const floating *> sparse.values, <const floating *> slot.W, False, Z)
         else:
-            rows_of_product(
-                part.batch, trans_A_prev, False, unit_rows, rows, layer.n, layer.n_prev,
+            product_of_slices(
+                &part.batch, rows, trans_A_prev, False, unit_rows, layer.n, layer.n_prev,
                 <floating> 1, A_prev, <const floating *> slot.W, <floating> 0, Z)
         if l == job.top:
             return
         add_bias_and_activate(
-            layer.act, unit_rows, rows, layer.n, <const floating *> slot.b, Z, A)
+            layer.act, unit_rows, rows.size, layer.n, <const floating *> slot.b, Z, A)
         if slot.keep < 1:
             if A == Z:
                 A = <floating *> slot.A + at
@@ -154,37 +156,48 @@ cdef void forward(Job *job, const Part *part, const floating *X) noexcept nogil:
 
 # ------------------------------------------------------------------------------------------ delta
 
-cdef double delta(Job *job, const Part *part, const floating *tag) noexcept nogil:
+cdef inline void delta(
+    Job *job, const Part *part, const Rows *rows, const floating *tag,
+) noexcept nogil:
+    cdef Py_ssize_t s
+    for s in range(rows.begin, rows.end):
+        job.costs[s] = delta_of_slice(job, part, s, tag)
+
+
+cdef double delta_of_slice(
+    Job *job, const Part *part, Py_ssize_t s, const floating *tag,
+) noexcept nogil:
     # dZ[L], which replaces the logits, and db[L]; returns the sum of the weighted costs. A last
     # hidden layer that is taken with the output, job.top, has its dZ and db made too, and dW[L].
     cdef:
         const Net *net = &job.net
-        Py_ssize_t i, n_L = net.layers[net.L - 1].n, at = part.first * n_L
+        Py_ssize_t i, n, n_L = net.layers[net.L - 1].n
+        Py_ssize_t first = slice_row(&part.batch, s), rows = slice_row(&part.batch, s + 1) - first
         const Slot *slot = &job.slots[net.L - 1]
         const Slot *hidden = &job.slots[job.top]
-        floating *Z = <floating *> slot.A + at
-        floating *db = <floating *> slot.db + part.thread * n_L
+        floating *Z = <floating *> slot.A + first * n_L
+        floating *db = <floating *> slot.db + s * n_L
         const floating *b = <const floating *> slot.b
         const floating *T = targets(
-            &job.Y, job.order, n_L, part.at + part.first, part.rows,
-            <floating *> job.T_batch + at)
+            &job.Y, job.order, n_L, part.at + first, rows, <floating *> job.T_batch + first * n_L)
         const floating *weights = <const floating *> job.Y.weights
         const floating *w = NULL
-        floating *w_batch = <floating *> job.w_batch + part.first
+        floating *w_batch = <floating *> job.w_batch + first
         double total
     if weights != NULL:
-        for i in range(part.rows):
-            w_batch[i] = weights[example(job.order, part.at + part.first + i)]
+        for i in range(rows):
+            w_batch[i] = weights[example(job.order, part.at + first + i)]
         w = w_batch
     if job.top < net.L - 1:
+        n = net.layers[job.top].n
         return relu_and_output(
-            net.cost, part.rows, net.layers[job.top].n, net.cost_parameter, 1 / part.weight, w, T,
-            <const floating *> hidden.b, <const floating *> slot.W, b[0], <floating *> hidden.A,
-            <floating *> hidden.db, <floating *> slot.dW, db)
-    add_bias_and_activate(IDENTITY, False, part.rows, n_L, b, Z, Z)
-    total = output_delta(
-        net.cost, part.rows, n_L, net.cost_parameter, 1 / part.weight, w, T, Z)
-    derive_and_sum(IDENTITY, False, part.rows, n_L, Z, Z, db)
+            net.cost, rows, n, net.cost_parameter, 1 / part.weight, w, T,
+            <const floating *> hidden.b, <const floating *> slot.W, b[0],
+            <floating *> hidden.A + first * n, <floating *> hidden.db + s * n,
+            <floating *> job.dW_top + s * n, db)
+    add_bias_and_activate(IDENTITY, False, rows, n_L, b, Z, Z)
+    total = output_delta(net.cost, rows, n_L, net.cost_parameter, 1 / part.weight, w, T, Z)
+    derive_and_sum(IDENTITY, False, rows, n_L, Z, Z, db)
     return total
 
 
@@ -220,47 +233,56 @@ cdef inline void derive_and_sum(
 
 
 cdef void backward(
-    Job *job, const Part *part, Py_ssize_t l, const floating *tag,
+    Job *job, const Part *part, Py_ssize_t l, const Rows *rows, const floating *tag,
 ) noexcept nogil:
-    # from dZ[l] to dZ[l - 1] and its sum db[l - 1]
+    # from dZ[l] to dZ[l - 1] and its sums db[l - 1], of some slices
     cdef:
         const Layer *layer = &job.net.layers[l - 1]
         const Slot *slot = &job.slots[l - 1]
-        Py_ssize_t n = layer.n, n_next = layer[1].n, at = part.first * n
-        bint unit_rows = has_unit_rows(job, l - 1, part.rows)
-        const floating *dZ_next = <const floating *> slot[1].dZ + part.first * n_next
-        floating *dZ = <floating *> slot.dZ + at
-    if part.rows > 0:
-        product(has_unit_rows(job, l, part.rows), True, unit_rows, part.rows, n, n_next,
-                <floating> 1, dZ_next, <const floating *> slot[1].W, <floating> 0, dZ)
+        Py_ssize_t n = layer.n, n_next = layer[1].n, first = rows.first, s, end
+        bint unit_rows = has_unit_rows(job, l - 1, part.batch.rows)
+        const floating *dZ_next = <const floating *> slot[1].dZ + first * n_next
+        const floating *S = <const floating *> slot.S
+        floating *dZ = <floating *> slot.dZ
+        floating *db = <floating *> slot.db
+    product_of_slices(
+        &part.batch, rows, has_unit_rows(job, l, part.batch.rows), True, unit_rows, n, n_next,
+        <floating> 1, dZ_next, <const floating *> slot[1].W, <floating> 0, dZ + first * n)
     if slot.keep < 1:
-        drop(part.rows * n, <floating> (1 / slot.keep), slot.kept + at, dZ)
-    derive_and_sum(layer.act, unit_rows, part.rows, n, <const floating *> slot.S + at, dZ,
-                   <floating *> slot.db + part.thread * n)
+        drop(rows.size * n, <floating> (1 / slot.keep), slot.kept + first * n, dZ + first * n)
+    for s in range(rows.begin, rows.end):
+        end = slice_row(&part.batch, s + 1)
+        derive_and_sum(
+            layer.act, unit_rows, end - first, n, S + first * n, dZ + first * n, db + s * n)
+        first = end
 
 
 # -------------------------------------------------------------------------------------- gradients
 
 cdef void gradients(
-    Job *job, const Part *part, Py_ssize_t l, const floating *X,
+    Job *job, const Part *part, Py_ssize_t l, const Rows *rows, const floating *X,
 ) noexcept nogil:
-    # the thread's rows of dW of layer l, into the arena, or added to those of the step's batches
-    # before; the first thread also sees to db
+    # Some slices of dW of layer l, into the arena, or added to those of the step's batches before.
+    # Who has the first one also sees to db.
     cdef:
         const Layer *layer = &job.net.layers[l]
         const Slot *slot = &job.slots[l]
-        Py_ssize_t n = layer.n, first = first_row(job, l, part.thread) * n
-        Py_ssize_t size = first_row(job, l, part.thread + 1) * n - first
-        floating *dW = <floating *> slot.dW + first
+        Py_ssize_t n = layer.n, at = rows.first * n
+        floating *dW = <floating *> slot.dW
         floating *db = <floating *> slot.dW + layer.n_prev * n
     if l == 0 and job.sparse:
-        sparse_gradient(job, part, dW)
+        sparse_gradient(job, part, rows, dW + at)
     elif l <= job.top:
-        gradient(job, part, l, X, <floating> 1, <floating> (0 if part.begins else 1), dW)
+        gradient(job, part, l, rows, X, <floating> 1, <floating> (0 if part.begins else 1),
+                 dW + at)
+    elif rows.begin == 0:
+        # made by delta, of a step of one batch
+        add_slices(part.batch.slices, layer.n_prev, <floating *> job.dW_top)
+        memcpy(dW, job.dW_top, layer.n_prev * sizeof(floating))
     if part.ends and part.l2 > 0:
-        add_scaled(size, <floating> part.l2, <const floating *> slot.W + first, dW)
-    if part.thread == 0:
-        sum_bias(job, l, <floating *> slot.db)
+        add_scaled(rows.size * n, <floating> part.l2, <const floating *> slot.W + at, dW + at)
+    if rows.begin == 0:
+        add_slices(part.batch.slices, n, <floating *> slot.db)
         if part.begins:
             memcpy(db, slot.db, n * sizeof(floating))
         else:
@@ -268,57 +290,53 @@ cdef void gradients(
 
 
 cdef inline void gradient(
-    Job *job, const Part *part, Py_ssize_t l, const floating *X, floating alpha, floating beta,
-    floating *dW,
+    Job *job, const Part *part, Py_ssize_t l, const Rows *rows, const floating *X,
+    floating alpha, floating beta, floating *dW,
 ) noexcept nogil:
-    # dW := alpha A_prev^T dZ + beta dW, the thread's rows
+    # dW := alpha A_prev^T dZ + beta dW, some slices
     cdef:
         const Layer *layer = &job.net.layers[l]
-        bint trans_A_prev = has_unit_rows(job, l - 1, part.batch)
-        Py_ssize_t i = first_row(job, l, part.thread)
-        Py_ssize_t rows = first_row(job, l, part.thread + 1) - i
+        Py_ssize_t batch = part.batch.rows
+        bint trans_A_prev = has_unit_rows(job, l - 1, batch)
         const floating *A_prev = X if l == 0 else <const floating *> job.slots[l - 1].A
-    rows_of_product(
-        layer.n_prev, not trans_A_prev, has_unit_rows(job, l, part.batch), False,
-        rows, layer.n, part.batch, alpha, A_prev + i * (part.batch if trans_A_prev else 1),
+    product_of_slices(
+        &job.slots[l].cut, rows, not trans_A_prev, has_unit_rows(job, l, batch), False,
+        layer.n, batch, alpha, A_prev + rows.first * (batch if trans_A_prev else 1),
         <const floating *> job.slots[l].dZ, beta, dW)
-
-
-cdef inline void sum_bias(const Job *job, Py_ssize_t l, floating *db) noexcept nogil:
-    # adds the threads' rows of db to the first row
-    cdef Py_ssize_t t, n = job.net.layers[l].n
-    for t in range(1, job.team.n_threads):
-        add_scaled(n, <floating> 1, <const floating *> db + t * n, db)
 
 
 # --------------------------------------------------------------------------------- reduce, update
 
 cdef double reduce(Job *job, const Part *part, const floating *tag) noexcept nogil:
-    # Wait for the threads' parts of the gradient of all layers; returns what multiplies it, so that
-    # its norm is at most clip_norm.
-    cdef:
-        const Layer *layer
-        Py_ssize_t l, t, first, size
-        const floating *dW
-        const floating *db
-        double squares = 0
-    for l in range(job.net.L if job.clip_norm > 0 else 0):
-        layer, dW = &job.net.layers[l], <const floating *> job.slots[l].dW
-        db = dW + layer.n_prev * layer.n
-        first = first_row(job, l, part.thread) * layer.n
-        size = first_row(job, l, part.thread + 1) * layer.n - first
-        squares += dot(size, dW + first, dW + first)
-        if part.thread == 0:
-            squares += dot(layer.n, db, db)
-    job.shares[part.thread].gradient_squares = squares
+    # Wait for the threads' slices of the gradient of all layers; returns what multiplies it, so
+    # that its norm is at most clip_norm.
+    cdef double squares
+    if job.clip_norm > 0:
+        square_gradients(job, part, tag)
     if not wait(&job.team):
         return 0
-    squares = 0
-    for t in range(job.team.n_threads):
-        squares += job.shares[t].gradient_squares
-    if job.clip_norm > 0 and squares > job.clip_norm * job.clip_norm:
-        return job.clip_norm / sqrt(squares)
+    if job.clip_norm > 0:
+        squares = sum_of_layers(job, job.gradient_squares, True)
+        if squares > job.clip_norm * job.clip_norm:
+            return job.clip_norm / sqrt(squares)
     return 1
+
+
+cdef void square_gradients(Job *job, const Part *part, const floating *tag) noexcept nogil:
+    # of the slices of dW that the thread has made, and with the first one of db
+    cdef:
+        const Layer *layer
+        const floating *dW
+        const floating *db
+        Rows rows
+        Py_ssize_t l
+    for l in range(job.net.L):
+        layer, dW = &job.net.layers[l], <const floating *> job.slots[l].dW
+        rows = own(job, &job.slots[l].cut, part.thread)
+        square_slices(&job.slots[l].cut, &rows, layer.n, dW, job.gradient_squares + l * SUMS)
+        if rows.begin == 0 < rows.end:
+            db = dW + layer.n_prev * layer.n
+            job.gradient_squares[l * SUMS + SLICES] = dot(layer.n, db, db)
 
 
 cdef void update(
@@ -342,14 +360,13 @@ cdef void optimise(
 
 
 cdef void stream(
-    Job *job, const Part *part, Py_ssize_t l, const floating *X,
+    Job *job, const Part *part, Py_ssize_t l, const Rows *rows, const floating *X,
 ) noexcept nogil:
-    # gradients and update of one layer: the thread's rows of W; the first thread also sees to b
+    # gradient and update of some slices of W of one layer; who has the first one also sees to b
     cdef:
         const Layer *layer = &job.net.layers[l]
         const Slot *slot = &job.slots[l]
-        Py_ssize_t n = layer.n, first = first_row(job, l, part.thread) * n
-        Py_ssize_t size = first_row(job, l, part.thread + 1) * n - first
+        Py_ssize_t n = layer.n, first = rows.first * n, size = rows.size * n
         floating *W = <floating *> slot.W + first
         floating *m1 = <floating *> slot.m1_W + first
         floating *m2 = <floating *> slot.m2_W + first
@@ -357,40 +374,40 @@ cdef void stream(
         floating *db = <floating *> slot.db
         floating one = 1, l2 = <floating> part.l2, rate = <floating> part.step.rate
     if l == 0 and job.sparse:
-        sparse_stream(job, part, X)
+        sparse_stream(job, part, rows, X)
     elif l == 0 and job.gram:
         # of the coefficients C, (m, n), dZ is the gradient
         optimise(job, part, size, one, l2, <const floating *> slot.dZ + first,
                  m1, m2, W)
-        if part.thread == 0:
+        if rows.begin == 0:
             gram_update(job, part)
     elif job.optimizer == SGD and l <= job.top:
         # the product is added to W itself
-        gradient(job, part, l, X, -rate, <floating> (1 - part.step.rate * part.l2), W)
+        gradient(job, part, l, rows, X, -rate, <floating> (1 - part.step.rate * part.l2), W)
     else:
         if l <= job.top:
-            gradient(job, part, l, X, one, <floating> 0, dW)
+            gradient(job, part, l, rows, X, one, <floating> 0, dW)
+        else:
+            # made by delta; such a W is one slice
+            dW = <floating *> job.dW_top
+            add_slices(part.batch.slices, layer.n_prev, dW)
         optimise(job, part, size, one, l2, <const floating *> dW, m1, m2, W)
-    if part.thread == 0:
-        sum_bias(job, l, db)
+    if rows.begin == 0:
+        add_slices(part.batch.slices, n, db)
         optimise(job, part, n, one, <floating> 0, <const floating *> db,
                  <floating *> slot.m1_b, <floating *> slot.m2_b, <floating *> slot.b)
 
 
-cdef double sum_of_squares(
-    const Job *job, Py_ssize_t thread, const floating *tag,
-) noexcept nogil:
-    # of a thread's part of the weights, without those of the Gram form
+cdef void square_weights(Job *job, const Part *part, const floating *tag) noexcept nogil:
+    # of the thread's slices of every W, without those of the Gram form
     cdef:
-        Py_ssize_t l, at, size
-        double total = 0
-        const floating *W
+        Py_ssize_t l
+        Rows rows
     for l in range(1 if job.gram else 0, job.net.L):
-        if l == 0 and job.sparse and job.shares[thread].first_squares >= 0:
-            total += job.shares[thread].first_squares
-            continue
-        at = first_row(job, l, thread) * job.net.layers[l].n
-        size = first_row(job, l, thread + 1) * job.net.layers[l].n - at
-        W = <const floating *> job.slots[l].W + at
-        total += dot(size, W, W)
-    return total
+        rows = own(job, &job.slots[l].cut, part.thread)
+        if l == 0 and job.sparse and rows.size > 0 and job.first_squares[rows.begin] >= 0:
+            memcpy(job.squares + rows.begin, job.first_squares + rows.begin,
+                   (rows.end - rows.begin) * sizeof(double))
+        else:
+            square_slices(&job.slots[l].cut, &rows, job.net.layers[l].n,
+                          <const floating *> job.slots[l].W, job.squares + l * SUMS)

@@ -69,5 +69,8 @@ cdef extern from *:
 
 
 cdef inline Py_ssize_t share(const Team *team, Py_ssize_t size, Py_ssize_t thread) noexcept nogil:
-    # the beginning of a thread's part of range(size); it ends where the next thread's begins
-    return size * thread // team.n_threads
+    # the beginning of a thread's part of range(size); it ends where the next thread's begins. The
+    # first thread has a single element.
+    if team.n_threads == 1:
+        return size * thread
+    return (size * thread + team.n_threads - 1) // team.n_threads

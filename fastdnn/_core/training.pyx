@@ -20,6 +20,7 @@ from fastdnn._core.activations cimport RELU
 from fastdnn._core.memory cimport look
 from fastdnn._core.optimizers cimport NONE, SGD, Optimizer
 from fastdnn._core.plan cimport Plan, address, is_like, read
+from fastdnn._core.slices cimport cut_batch, cut_weights
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
     BLOCK, FIRST, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Share, Slot,
@@ -169,17 +170,19 @@ cdef class Trainer:
             slot.m1_b = <char *> slot.m1_W + itemsize * at
             slot.m2_b = <char *> slot.m2_W + itemsize * at
             slot.keep = keep[l + 1] if l < L - 1 else 1.0
+            slot.cut = cut_weights(layer.n_prev, layer.n, batch)
         # A last hidden layer of relu is taken with the output where relu_and_output can; few
         # examples of many units lie one unit a row.
         job.top = L - 1
         layer = &plan.layers[L - 2 if L > 1 else 0]
-        if (n_threads == 1 and L > 1 and plan.layers[L - 1].n == 1 and layer.act == RELU
+        if (L > 1 and plan.layers[L - 1].n == 1 and layer.act == RELU
                 and 16 <= layer.n <= BLOCK and (batch > 32 or batch >= layer.n)
                 and job.slots[L - 2].keep == 1 and job.per_step == batch and levels.verbs.joint):
             job.top = L - 2
         if gram is not None:
             self._check_gram(gram)
             job.gram = True
+            job.slots[0].cut = cut_batch(job.m)
             job.K, job.Z0, job.ZV0 = address(gram.K), address(gram.Z0), address(gram.ZV0)
             job.slots[0].W, job.slots[0].m1_W = address(gram.C), address(gram.U)
             job.of_W = <double *> address(gram.shares)

@@ -3,7 +3,9 @@
 from libc.stdint cimport int32_t, int64_t
 
 from fastdnn._core.optimizers cimport SGD
-from fastdnn._core.spec cimport REGIONS, WHOLE, Job, Layer, Share, Slot, block_rows
+from fastdnn._core.slices cimport SLICES, Rows, cut_batch, some
+from fastdnn._core.spec cimport REGIONS, SUMS, WHOLE, Job, Layer, Share, Slot, block_rows
+from fastdnn._core.team cimport share
 
 cdef enum:
     ALIGNMENT = 64   # bytes of a cache line
@@ -16,14 +18,20 @@ cdef inline size_t assign(
     # batch may have, and order where that of the examples is to be, if they are shuffled.
     cdef:
         Py_ssize_t i, l, n_L = job.net.layers[job.net.L - 1].n, batch = job.batch
-        Py_ssize_t widest = 0, n_threads = job.team.n_threads
+        Py_ssize_t widest = 0, n_threads = job.team.n_threads, slices = cut_batch(batch).slices
+        Py_ssize_t L = job.net.L
+        Rows rows
         const Layer *layer
         Slot *slot
         void *dZ[2]
         void *dW
         char *at = start
     job.shares = <Share *> _take(&at, n_threads * sizeof(Share))
-    for l in range(job.net.L):
+    job.costs = <double *> _take(&at, slices * sizeof(double))
+    job.squares = <double *> _take(&at, L * SUMS * sizeof(double))
+    job.gradient_squares = <double *> _take(&at, L * SUMS * sizeof(double))
+    job.first_squares = <double *> _take(&at, SLICES * sizeof(double))
+    for l in range(L):
         layer, slot = &job.net.layers[l], &job.slots[l]
         slot.A = _take(&at, batch * layer.n * itemsize)
         slot.S = slot.A
@@ -31,30 +39,33 @@ cdef inline size_t assign(
             slot.S = _take(&at, batch * layer.n * itemsize)
         if slot.keep < 1:
             slot.kept = <unsigned char *> _take(&at, batch * layer.n)
-        slot.db = _take(&at, n_threads * layer.n * itemsize)
-        if l < job.net.L - 1:
+        slot.db = _take(&at, slices * layer.n * itemsize)
+        if l < L - 1:
             widest = max(widest, layer.n)
         if not (job.sparse and l == 0):
-            job.scratch = max(
-                job.scratch, (layer.n_prev + n_threads - 1) // n_threads * layer.n)
+            for i in range(n_threads):
+                rows = some(&slot.cut, share(&job.team, slot.cut.slices, i),
+                            share(&job.team, slot.cut.slices, i + 1))
+                job.scratch = max(job.scratch, rows.size * layer.n)
     # alone, a thread is done with dZ[l + 1] when it makes dZ[l - 1]
-    job.slots[job.net.L - 1].dZ = job.slots[job.net.L - 1].A
+    job.slots[L - 1].dZ = job.slots[L - 1].A
     if n_threads == 1:
         dZ[0] = _take(&at, batch * widest * itemsize)
         dZ[1] = _take(&at, batch * widest * itemsize)
-    for l in range(job.net.L - 1):
+    for l in range(L - 1):
         job.slots[l].dZ = (dZ[l % 2] if n_threads == 1
                            else _take(&at, batch * job.net.layers[l].n * itemsize))
-    if job.top < job.net.L - 1:
+    if job.top < L - 1:
         job.slots[job.top].dZ = job.slots[job.top].A
+        job.dW_top = _take(&at, slices * job.net.layers[job.top].n * itemsize)
     if job.way == WHOLE:
         job.grads = _take(&at, job.net.size * itemsize)
-        for l in range(job.net.L):
+        for l in range(L):
             job.slots[l].dW = <char *> job.grads + job.net.layers[l].at * itemsize
-    elif job.optimizer != SGD or job.top < job.net.L - 1:
+    elif job.optimizer != SGD:
         # each is used at once
         dW = _take(&at, n_threads * job.scratch * itemsize)
-        for l in range(job.net.L):
+        for l in range(L):
             job.slots[l].dW = dW
     if job.sparse:
         layer = job.net.layers
