@@ -303,7 +303,7 @@ SECTIONS = (
     ),
     Section(
         "Data in blocks",
-        "An epoch on data that is read in blocks of 64 MiB, the next one while one is trained on,"
+        "An epoch on data that is read in blocks of 16 MiB, the next one while one is trained on,"
         " beside the same data in memory: float32, Adam, shuffled, with a processor for the"
         " reader.",
         ("large",),

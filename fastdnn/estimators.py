@@ -28,6 +28,7 @@ from fastdnn._sklearn.assembled import NAMES, complete
 from fastdnn._sklearn.chunks import columns, plain, same
 from fastdnn._sklearn.declared import keep, only_if, trains
 from fastdnn._sklearn.exported import offer
+from fastdnn._sklearn.parts import in_memory
 from fastdnn._sklearn.perceptron import Perceptron
 
 LOSSES = (*COSTS["identity"], *COSTS["exp"])
@@ -186,7 +187,9 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         Parameters
         ----------
         X, y, sample_weight :
-            As for `fit`.
+            As for `fit`. An X that lies elsewhere than in memory, as of h5py, zarr or dask, is read
+            in parts of up to 64 MiB, in an order that is drawn, if `shuffle` is true: as a call
+            for each.
         classes : array-like, shape (n_classes,), optional
             All classes; needed at the first call.
 
@@ -194,7 +197,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         -------
         self : MLPClassifier
         """
-        known = getattr(self, "classes_", None)
+        known, y = getattr(self, "classes_", None), in_memory(y)
         if not same(classes, known) and _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer()
             several = type_of_target(y).startswith("multilabel")
@@ -414,7 +417,9 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         Parameters
         ----------
         X, y, sample_weight :
-            As for `fit`.
+            As for `fit`. An X that lies elsewhere than in memory, as of h5py, zarr or dask, is read
+            in parts of up to 64 MiB, in an order that is drawn, if `shuffle` is true: as a call
+            for each.
 
         Returns
         -------

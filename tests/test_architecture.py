@@ -151,9 +151,10 @@ ROOMS = {
         "labels": set(),
         "stored": {"assembled", "declared", "labels", "rates"},
         "gradients": {"assembled", "checked", "lbfgs", "losses", "weights"},
+        "parts": {"declared"},
         "perceptron": {
             *("assembled", "callbacks", "checked", "converted", "declared", "gradients"),
-            *("lbfgs", "losses", "rates", "stochastic", "stopping"),
+            *("lbfgs", "losses", "parts", "rates", "stochastic", "stopping"),
         },
     },
     "c": {

@@ -2,7 +2,7 @@
 
 import os
 from _thread import allocate_lock, start_new_thread
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from typing import Generic, Self, TypeVar
 
@@ -54,12 +54,12 @@ class Ahead(Generic[T]):
         reading, self._now = self._now, None
         return reading.result()
 
-    def each(self, count: int) -> Iterator[tuple[int, T]]:
-        """Take number 0, 1, ... in turn."""
-        for i in range(count):
+    def each(self, order: Sequence[int]) -> Iterator[tuple[int, T]]:
+        """Take the numbers in an order."""
+        for k, i in enumerate(order):
             thing = self.take(i)
-            if i + 1 < count:
-                self.begin(i + 1)
+            if k + 1 < len(order):
+                self.begin(order[k + 1])
             yield i, thing
             del thing
 

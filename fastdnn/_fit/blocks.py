@@ -32,14 +32,15 @@ def lies_elsewhere(value: object) -> bool:
 
 def taken(
     model: Model, X: Any, Y: Any, sample_weight: Any, block_bytes: int | None = None,
-    names: tuple[str, str, str] = NAMES,
+    names: tuple[str, str, str] = NAMES, halves: bool = False,
 ) -> "Data | Blocks":  # fmt: skip
     """Check a user's examples, targets and weights: at once, or each block when it is read.
 
     Blocks are made of what lies elsewhere than in memory, of any array if their size is given, and
-    of a sequence of (X, Y), for which Y is None.
+    of a sequence of (X, Y), for which Y is None. Halves have half the size.
     """
     most = BLOCK if block_bytes is None else integer(block_bytes, "block_bytes")
+    most = most // 2 if halves else most
     if Y is None:
         return Given(model, X, sample_weight, names)
     if lies_elsewhere(X) or (block_bytes is not None and isinstance(X, np.ndarray)):
@@ -57,8 +58,7 @@ def validation_of(
         raise TypeError("validation_data must be (X, Y) or (X, Y, sample_weight)")
     X, Y, sample_weight = (*given, None)[:3]
     # two of these blocks lie beside one that the fit has read ahead
-    half = None if block_bytes is None else -(-integer(block_bytes, "block_bytes") // 2)
-    data = taken(model, X, Y, sample_weight, half, _VALIDATION)
+    data = taken(model, X, Y, sample_weight, block_bytes, _VALIDATION, halves=True)
     return data.cut() if isinstance(data, Blocks) else data
 
 
@@ -114,7 +114,7 @@ class Rows(Blocks):
     ) -> None:
         n_0, n_L = model.layer_dims[0], model.layer_dims[-1]
         self._model, self._X, self._names = model, X, names
-        shape = _shape(X, names[0])
+        shape = shape_of(X, names[0])
         if len(shape) != 2 or shape[1] != n_0:
             raise ValueError(f"{names[0]} must have shape (m, {n_0}), got {shape}")
         self.m, self.count = shape[0], 1
@@ -136,18 +136,13 @@ class Rows(Blocks):
         return self.read(0) if self.count == 1 else self
 
     def divide(self, step: int = 1) -> None:
-        """Choose the blocks, of equally many rows, but that the last has the rest of a step too."""
-        most, m = self._most, self.m
-        self._rows, self.count = m, 1
-        if m <= most:
-            return
-        if step >= m:
+        """Choose the blocks, of whole steps."""
+        if step >= self.m > self._most:
             raise ValueError(
-                f"{self._names[0]} has {m} examples, of which a block holds {most}, but a step "
-                "takes them all: give a batch_size, or larger block_bytes"
+                f"{self._names[0]} has {self.m} examples, of which a block holds {self._most}, but "
+                "a step takes them all: give a batch_size, or larger block_bytes"
             )
-        steps = max(1, most // step - 1)
-        self._rows, self.count = steps * step, -(-(m // step) // steps)
+        self._rows, self.count = cut_rows(self.m, self._most, step)
 
     def bounds(self, i: int) -> tuple[int, int]:
         """Say which row is a block's first, and which the next block's."""
@@ -163,7 +158,7 @@ class Rows(Blocks):
         )
         if self._Y is not None:
             name = f"{self._names[1]}[{first}:{stop}]"
-            Y = _slice(self._Y, first, stop, self._columns, name)
+            Y = rows_of(self._Y, first, stop, self._columns, name)
             T, labels = targets(model, Y, name, stop - first)
             T = None if T is None else _apart(T, self._Y)
         return kept_apart(model, Data(X, T, labels, weights))
@@ -172,7 +167,7 @@ class Rows(Blocks):
         """Read the examples of a block alone, which need not be finite."""
         first, stop = self.bounds(i)
         name = f"{self._names[0]}[{first}:{stop}]"
-        X = _slice(self._X, first, stop, (self._model.layer_dims[0],), name)
+        X = rows_of(self._X, first, stop, (self._model.layer_dims[0],), name)
         return _apart(native(X, self._dtype, "C"), self._X)
 
 
@@ -225,10 +220,8 @@ class Given(Blocks):
         return kept_apart(self._model, judged(self._model, X, Y, weights, names))
 
 
-# ----------------------------------------------------------------------------------------- helpers
-
-
-def _shape(value: Any, name: str) -> tuple[int, ...]:
+def shape_of(value: Any, name: str) -> tuple[int, ...]:
+    """Judge the shape of what lies elsewhere, and return it."""
     try:
         shape = tuple(operator.index(n) for n in value.shape)
     except TypeError:
@@ -240,9 +233,40 @@ def _shape(value: Any, name: str) -> tuple[int, ...]:
     return shape
 
 
+def cut_rows(m: int, most: int, step: int) -> tuple[int, int]:
+    """Cut m rows into blocks of whole steps and about as many rows, at most so many.
+
+    Returns
+    -------
+    rows, count : int
+        Rows of each block but the last, which has the rest of a step too, and the blocks.
+    """
+    if m <= most:
+        return m, 1
+    steps = m // step
+    count = -(-steps // max(1, most // step - 1))
+    rows = -(-steps // count) * step
+    return rows, -(-steps * step // rows)
+
+
+def rows_of(value: Any, first: int, stop: int, columns: tuple[int, ...], name: str) -> Array:
+    """Read rows, and judge whether they are what the shape promises."""
+    part = value[first:stop]
+    if hasattr(part, "__array__") and not isinstance(part, np.ndarray):
+        # here, where an error of the user's stays what it is
+        part = np.asanyarray(part)
+    array = real(part, name)
+    if array.shape != (stop - first, *columns):
+        raise ValueError(f"{name} must have shape {(stop - first, *columns)}, got {array.shape}")
+    return array
+
+
+# ----------------------------------------------------------------------------------------- helpers
+
+
 def _columns(model: Model, Y: Any, name: str, m: int) -> tuple[int, ...]:
     """Judge the shape of targets, and return it without the rows."""
-    n_L, shape = model.layer_dims[-1], _shape(Y, name)
+    n_L, shape = model.layer_dims[-1], shape_of(Y, name)
     flat = n_L == 1 or COSTS[model.output][model.cost].classes
     fitting = [(m, n_L), *([(m,), (m, 1)] if flat else [])]
     if shape not in fitting:
@@ -267,18 +291,6 @@ def _element(model: Model, value: Any, name: str) -> tuple[np.dtype[Any], int]:
         dtype = model.dtype  # exact in both
     # while a block is converted, it lies there twice
     return dtype, dtype.itemsize + (0 if given == dtype else given.itemsize)
-
-
-def _slice(value: Any, first: int, stop: int, columns: tuple[int, ...], name: str) -> Array:
-    """Read rows, and judge whether they are what the shape promises."""
-    part = value[first:stop]
-    if hasattr(part, "__array__") and not isinstance(part, np.ndarray):
-        # here, where an error of the user's stays what it is
-        part = np.asanyarray(part)
-    array = real(part, name)
-    if array.shape != (stop - first, *columns):
-        raise ValueError(f"{name} must have shape {(stop - first, *columns)}, got {array.shape}")
-    return array
 
 
 def _apart(part: Array, source: Any) -> Array:

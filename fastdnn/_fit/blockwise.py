@@ -131,7 +131,7 @@ def evaluate(model: Model, data: Data | Blocks, team: Team) -> float:
         return mean_cost(costs_of(model, data, team))
     sums: list[tuple[float, float]] = []
     with Ahead(data.read) as ahead:
-        for _, block in ahead.each(data.count):
+        for _, block in ahead.each(range(data.count)):
             sums += costs_of(model, block, team)
     return mean_cost(sums)
 
@@ -144,7 +144,7 @@ def predicted_by_blocks(model: Model, X: Any, n_threads: int | None) -> Array:
     AL = np.empty((rows.m, model.layer_dims[-1]), model.dtype)
     rows.divide()
     with Ahead(rows.examples) as ahead:
-        for i, block in ahead.each(rows.count):
+        for i, block in ahead.each(range(rows.count)):
             first, stop = rows.bounds(i)
             n = helpers(n_threads, stop - first, model.work * (stop - first))
             model.plan.predict(block, AL[first:stop], n, piece(model.work))

@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from fastdnn._arrays import Array
+from fastdnn._fit.blocks import lies_elsewhere
 from fastdnn._fit.data import mean_cost, source
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model, Training
@@ -55,6 +56,7 @@ from fastdnn._sklearn.converted import (
 from fastdnn._sklearn.gradients import Gradients
 from fastdnn._sklearn.lbfgs import descended, keeps_float32, minimize
 from fastdnn._sklearn.losses import constant_of, constants, examples, scale
+from fastdnn._sklearn.parts import fit_parts, predict_parts
 from fastdnn._sklearn.rates import Rate, take_up
 from fastdnn._sklearn.stochastic import alone, iterate, settings_of
 from fastdnn._sklearn.stopping import Judge, Validation, places, scorer_of, set_apart
@@ -89,6 +91,12 @@ class Perceptron(Gradients, CallbackSupportMixin):
                 raise RuntimeError(
                     "this estimator is being fitted: let that end, or fit a clone of it"
                 )
+            if incremental and lies_elsewhere(X):
+                draw = check_random_state(self.random_state).permutation
+                fit_parts(
+                    self, X, y, sample_weight, draw, partial(self._fit_alone, incremental=True)
+                )
+                return self
             return self._fit_alone(X, y, sample_weight, incremental, **given)
         finally:
             # without a call, between whose parts an interrupt could come
@@ -327,6 +335,8 @@ class Perceptron(Gradients, CallbackSupportMixin):
     # -------------------------------------------------------------------------------------- predict
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
+        if check_input and lies_elsewhere(X):
+            return predict_parts(X, self._forward_pass_fast)
         X = self._examples(X, check_input)
         AL = self._computed(self._seen(), X)
         activate_output(self.out_activation_, AL)
