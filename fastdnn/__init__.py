@@ -55,6 +55,7 @@ from fastdnn.functional import (
     sigmoid_backward,
 )
 from fastdnn.images import load_data, plot_costs, print_mislabeled_images
+from fastdnn.many import fit_many
 from fastdnn.network import Network
 from fastdnn.optimizers import *  # noqa: F403
 from fastdnn.parameters import (
@@ -80,6 +81,7 @@ __all__ = [
     "__version__",
     "compute_cost",
     "convert_to_one_hot",
+    "fit_many",
     "gradient_check",
     "initialize_adam",
     "initialize_parameters",

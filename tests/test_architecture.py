@@ -25,6 +25,7 @@ WINGS = {
     "parameters": {"_arrays", "_core", "_course"},
     "images": {"_arrays"},
     "network": {"_arrays", "_course", "_fit", "optimizers", "parameters"},
+    "many": {"_fit", "network", "optimizers"},
     "application": {
         *("_arrays", "_course", "_fit", "functional", "parameters"),
     },
@@ -37,7 +38,7 @@ WINGS = {
     "c": {"_arrays", "_config", "_fit", "network"},
     "__init__": {
         *("_config", "_core", "_fit", "application", "course2", "files", "functional", "images"),
-        *("network", "optimizers", "parameters"),
+        *("many", "network", "optimizers", "parameters"),
     },
     "_demo": {"_arrays", "application", "images", "parameters"},
     "__main__": {"__init__", "_demo", "files"},
@@ -64,7 +65,7 @@ ROOMS = {
             *("activations", "blas", "clock", "costs", "elementary", "modes", "optimizers"),
             *("slices", "source", "spec", "team"),
         },
-        "workers": {"board", "modes"},
+        "workers": {"board", "modes", "team"},
         "pool": set(),
         "course": {
             *("activations", "elementary", "levels", "memory", "pool", "spec", "workers"),
@@ -77,7 +78,7 @@ ROOMS = {
         "workspace": {"optimizers", "slices", "spec", "team"},
         "training": {
             *("activations", "levels", "memory", "optimizers", "plan", "slices", "source", "spec"),
-            *("taken", "team", "workspace"),
+            *("taken", "team", "workers", "workspace"),
         },
         "stretch": {"clock", "draws", "levels", "plan", "source", "spec", "training"},
     },
@@ -127,6 +128,11 @@ ROOMS = {
             "results",
             "settings",
             "stretches",
+        },
+        "folds": {"blocks", "data", "model"},
+        "many": {
+            *("blocks", "blockwise", "data", "fits", "folds", "loop", "model", "results"),
+            *("settings", "stretches", "threads"),
         },
         "checks": {"data", "loop", "model", "settings"},
         "predictor": {"checks", "model", "passes"},

@@ -42,6 +42,13 @@ class Csr:
         """Return the mean number of nonzeros a row."""
         return len(self.indices) / len(self)
 
+    def __getitem__(self, rows: Array) -> "Csr":
+        """Copy some rows, by their indices."""
+        counts = np.diff(self.indptr)[rows]
+        indptr = np.concatenate(([0], np.cumsum(counts)))
+        at = np.repeat(self.indptr[rows] - indptr[:-1], counts) + np.arange(indptr[-1])
+        return Csr(indptr, self.indices[at], self.data[at], (len(rows), self.shape[1]))
+
     def astype(self, dtype: Any) -> "Csr":
         """Convert the values."""
         if self.dtype == dtype:

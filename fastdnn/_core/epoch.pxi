@@ -99,11 +99,14 @@ cdef void choose_batch(
             if job.hears and now() - job.heard > LOOK:
                 look_for_signals(job, part)
                 job.heard = now()
+        if job.first == job.m:
+            job.ended = True
+            return
         if job.interrupted:
             return
         if job.first == job.end:
-            if job.first == job.m:
-                job.ended = True
+            if job.stop != NULL and load(job.stop):
+                job.interrupted = True
                 return
             job.begin = job.first
             job.end = min(job.first + job.per_step, job.m)

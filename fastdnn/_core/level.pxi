@@ -36,7 +36,7 @@ from fastdnn._core.spec cimport (
     SUMS, TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net, Pairing,
     Share, Slot, Targets, Verbs, block_rows, reads_nonzeros,
 )
-from fastdnn._core.team cimport share, wait
+from fastdnn._core.team cimport load, share, wait
 
 
 cdef extern from *:

@@ -168,7 +168,8 @@ cdef struct Job:
     double *squares           # of the weights
     double *gradient_squares
     double *first_squares     # of a sparse first layer after its update; below 0 if unknown
-    bint interrupted     # by a signal, whose exception the first thread has
+    bint interrupted     # by a signal, whose exception the first thread has, or by another thread
+    const long *stop     # set by another thread: no step begins; or NULL
     bint ended           # whether the call took every batch and was not undone
     bint hears           # whether the first thread is Python's main one, which alone finds signals
     double heard         # when it looked for them
@@ -197,6 +198,7 @@ cdef struct Job:
     bint read_in_place
     bint trans_X
     const int64_t *order
+    const int64_t *chosen  # the rows of X that are trained on, NULL for all
     # workspace
     void *X_batch
     void *T_batch

@@ -51,6 +51,7 @@ cdef struct Run:
     PyObject *lock         # of bits, where others may draw from it too
     const int64_t *anew    # what is shuffled before each epoch; NULL: the order itself, further
     int64_t *order
+    int64_t *among         # the order, as one of rows of X, where some are trained on
     bint ordered           # whether the engine reads it
     # validation: rows of X at a time
     const Net *net

@@ -15,7 +15,7 @@ from fastdnn._core.clock cimport now
 from fastdnn._core.draws cimport shuffle
 from fastdnn._core.plan cimport address, is_like
 from fastdnn._core.spec cimport BitGenerator, Targets, work_size
-from fastdnn._core.training cimport Trainer, begin_epoch, raise_pending
+from fastdnn._core.training cimport Trainer, among, begin_epoch, raise_pending
 
 cdef extern from "Python.h":
     # declared without an exception, which waits until the epoch has ended
@@ -85,7 +85,7 @@ cdef class Stretch:
             raise MemoryError
         run.losses, run.scores = run.costs + run.size, run.costs + 2 * run.size
         run.times, run.rates = run.costs + 3 * run.size, run.costs + 4 * run.size
-        run.ordered = trainer.order != NULL
+        run.ordered, run.among = trainer.draw is not None, trainer.order
         if bits is not None:
             run.bits = _generator(bits)
             if order is None:
@@ -339,7 +339,8 @@ cdef void _train(Run *run) noexcept nogil:
         elif not _draw_alone(run):
             run.end = INTERRUPTED
             return
-    begin_epoch(job, run.order if run.ordered else NULL, rate, run.steps[0])
+    begin_epoch(
+        job, among(job, run.order if run.ordered else NULL, run.among), rate, run.steps[0])
     run.cost = levels.verbs.epoch(job, 0)
     run.trained |= job.ended or job.steps > run.steps[0]
     run.steps[0] = job.steps

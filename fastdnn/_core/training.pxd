@@ -1,5 +1,6 @@
 # A training run, of which whole fits make use below the Python line.
 
+from cpython.exc cimport PyErr_Occurred
 from libc.stdint cimport int64_t
 
 from fastdnn._core.plan cimport Plan
@@ -52,6 +53,22 @@ cdef inline void begin_epoch(
     job.team.arrived = job.team.abandoned = 0
 
 
+cdef inline const int64_t *among(
+    const Job *job, const int64_t *order, int64_t *out,
+) noexcept nogil:
+    # an order of the examples that are trained on, as one of rows of X; out may be the order itself
+    cdef Py_ssize_t i
+    if job.chosen == NULL:
+        return order
+    if order == NULL:
+        return job.chosen
+    for i in range(job.m):
+        out[i] = job.chosen[order[i]]
+    return out
+
+
 cdef inline int raise_pending() except -1:
-    # raise the exception that the engine has set
+    # raise the exception that the engine has set; another thread that ends a fit sets none
+    if PyErr_Occurred() == NULL:
+        raise KeyboardInterrupt
     return -1

@@ -5,7 +5,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.pythread cimport PyThread_get_thread_ident
 from cython cimport auto_pickle, final
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -27,6 +27,7 @@ from fastdnn._core.spec cimport (
 )
 from fastdnn._core.taken cimport are_indices, take_targets
 from fastdnn._core.team cimport abandon
+from fastdnn._core.workers cimport flag_of
 from fastdnn._core.workspace cimport ALIGNMENT, assign, go_on, is_trained
 
 cdef:
@@ -45,20 +46,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-cdef bint _take_order(object order, Py_ssize_t m, int64_t *out) except -1:
-    # Copy an order of m examples, and judge the copy: nobody else can change that.
-    cdef:
-        Py_ssize_t i
-        uint64_t last = m - 1, signs = 0
+cdef bint _take_order(object order, Py_ssize_t m, Py_ssize_t most, int64_t *out) except -1:
+    # Copy m indices below another number, and judge the copy: nobody else can change that.
     if isinstance(order, ndarray) and order.dtype.kind in "iu" and order.shape == (m,):
         # NumPy's integer has 32 bits on some platforms
         order = numpy.ascontiguousarray(order, numpy.int64)
         memcpy(out, address(order), m * sizeof(int64_t))
-        for i in range(m):
-            signs |= <uint64_t> out[i] | (last - <uint64_t> out[i])
-        if signs >> 63 == 0:
+        if are_indices(m, out, most):
             return True
-    raise ValueError(f"the order must be an array of {m} indices below {m}")
+    raise ValueError(f"the order must be an array of {m} indices below {most}")
 
 
 @final
@@ -114,6 +110,7 @@ cdef class Trainer:
             size_t itemsize = 4 if plan.net.type == b'f' else 8
             bint rows, cols, shuffled = settings.order is not None
             object X = data.X, m1 = training.m1, m2 = training.m2, bits = None
+            object chosen = None
             tuple keep = settings.keep or (1.0,) * L
         job.slots = <Slot *> calloc(L, sizeof(Slot))
         if job.slots == NULL:
@@ -125,8 +122,13 @@ cdef class Trainer:
         self.model, self.training, self.counts = model, training, training.counts
         job.net = plan.net
         plan.check(X, &job.X)
-        if not 1 <= batch <= job.X.rows:
+        job.m, job.batch = data.m, batch
+        if not 1 <= batch <= job.m:
             raise ValueError("a batch must be some of the examples")
+        if data.rows is not None:
+            chosen, shuffled = empty(job.m, numpy.int64), True
+            job.chosen = <const int64_t *> address(chosen)
+            _take_order(data.rows, job.m, job.X.rows, <int64_t *> job.chosen)
         if not plan.params.flags.writeable:
             raise ValueError("the plan's params must be writeable")
         job.optimizer = <Optimizer> <int> settings.code
@@ -135,7 +137,6 @@ cdef class Trainer:
                     moments is not None and is_like(moments, plan.params, plan.params.shape)
                     and moments.flags.writeable):
                 raise ValueError("the moments must be arenas like the plan's")
-        job.m, job.batch = job.X.rows, batch
         job.per_step = batch * min(<Py_ssize_t> settings.accumulate, (job.m + batch - 1) // batch)
         rows = job.X.col == 1 and job.X.row == job.X.cols and job.X.csr.starts == NULL
         cols = job.X.row == 1 and job.X.col == job.X.rows and batch == job.m
@@ -147,14 +148,15 @@ cdef class Trainer:
         job.sparse = plan.is_sparse(&job.X, batch) and gram is None
         if job.sparse:
             lengths = numpy.diff(X.indptr)
-            lengths.partition(job.m - batch)
-            self.most = lengths[job.m - batch:].sum()
+            lengths.partition(job.X.rows - batch)
+            self.most = lengths[job.X.rows - batch:].sum()
         if min(keep) < 1:
             bits = model.bits
             job.bits = <BitGenerator *> PyCapsule_GetPointer(bits.capsule, "BitGenerator")
             self.lock = bits.lock
         self.draw = settings.order
-        self.kept_alive = [X, bits, m1, m2, gram]
+        self.kept_alive = [X, bits, m1, m2, gram, settings.stop, chosen]
+        job.stop = flag_of(settings.stop)
         job.m1, job.m2 = address(m1), address(m2)
         self._set_numbers(settings)
         for l in range(L):
@@ -278,7 +280,7 @@ cdef class Trainer:
     def take(self, T, labels, weights):
         """Train on other targets, class indices and weights from the next epoch on."""
         cdef Job *job = &self.job
-        self.targets = self.plan.targets(job.m, T, labels, weights)
+        self.targets = self.plan.targets(job.X.rows, T, labels, weights)
         T, labels, weights = self.targets
         job.Y.T, job.Y.labels = address(T), <const int64_t *> address(labels)
         job.Y.weights = address(weights)
@@ -294,7 +296,7 @@ cdef class Trainer:
             Job *job = &self.job
             Source x
         if (type(X) is not ndarray or not read(X, &x) or x.type != job.X.type
-                or x.rows != job.X.rows or x.cols != job.X.cols
+                or x.rows != job.X.rows or job.chosen != NULL or x.cols != job.X.cols
                 or x.row != job.X.row or x.col != job.X.col
                 or job.sparse or job.gram or job.Y.weights != NULL or job.shares[0].busy):
             return False
@@ -365,7 +367,8 @@ cdef class Trainer:
         self.job.unfinished = not ends
         if not self.job.continued:
             self.former = self.model.training
-        begin_epoch(&self.job, self.order, learning_rate, self.counts.steps)
+        begin_epoch(&self.job, NULL if self.draw is None else self.order, learning_rate,
+                    self.counts.steps)
 
     cdef int enter(self) except -1:
         # what must be so before an epoch
@@ -395,7 +398,8 @@ cdef class Trainer:
             self.model.whole = False
             try:
                 if self.draw is not None:
-                    _take_order(self.draw(self.job.m), self.job.m, self.order)
+                    _take_order(self.draw(self.job.m), self.job.m, self.job.m, self.order)
+                self.job.order = among(&self.job, self.job.order, self.order)
                 if self.lock is None:
                     return self._epoch(thread)
                 self.lock.acquire()

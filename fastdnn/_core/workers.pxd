@@ -5,6 +5,12 @@ from fastdnn._core.board cimport Board
 ctypedef int (*Get)() noexcept nogil
 ctypedef void (*Set)(int) noexcept nogil
 
+cdef class Stop:
+    cdef long asked
+
+# a Stop's flag, or NULL for None
+cdef const long *flag_of(object stop) except? NULL
+
 # how many threads BLAS has now; NULL if it cannot be asked
 cdef Get get_threads
 

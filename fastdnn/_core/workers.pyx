@@ -23,6 +23,8 @@ from fastdnn._core.modes cimport restore_modes
 
 from scipy.linalg import cython_blas
 
+from fastdnn._core.team cimport add
+
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
@@ -105,27 +107,29 @@ include "helpers.pxi"
 @final
 @no_gc
 cdef class Exclusive:
-    """Hold a lock for the time of a with statement, or say that it is held already.
+    """Hold locks for the time of a with statement, or say that one is held already.
 
     Parameters
     ----------
-    lock : threading.Lock
+    *locks : threading.Lock
     message : str
-        What the RuntimeError says if it is held.
+        What the RuntimeError says if one is held; none is held then.
     """
 
     cdef:
-        object lock
+        tuple locks
         object message
-        bint holds
+        Py_ssize_t held
 
-    def __init__(self, lock, message):
-        self.lock, self.message = lock, message
+    def __init__(self, *locks, message):
+        self.locks, self.message = locks, message
 
     def __enter__(self):
-        if not self.lock.acquire(False):
-            raise RuntimeError(self.message)
-        self.holds = True
+        while self.held < len(self.locks):
+            if not self.locks[self.held].acquire(False):
+                self._release()
+                raise RuntimeError(self.message)
+            self.held += 1
 
     def __exit__(self, *_):
         self._release()
@@ -135,10 +139,24 @@ cdef class Exclusive:
         self._release()
 
     cdef int _release(self) except -1:
-        if self.holds:
-            self.holds = False
-            self.lock.release()
+        while self.held > 0:
+            self.held -= 1
+            self.locks[self.held].release()
         return 0
+
+
+@auto_pickle(False)
+@final
+cdef class Stop:
+    """What one thread tells others that train: to end after a batch, as Ctrl-C does."""
+
+    def ask(self):
+        """Tell it."""
+        add(&self.asked, 1)
+
+
+cdef const long *flag_of(object stop) except? NULL:
+    return NULL if stop is None else &(<Stop?> stop).asked
 
 
 @auto_pickle(False)

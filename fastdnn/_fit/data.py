@@ -27,17 +27,20 @@ class Data(NamedTuple):
         Class indices instead.
     weights : ndarray, shape (m,), or None
         Weights of the examples, in the model's type.
+    rows : ndarray of int64 or None
+        Which of the examples are trained on; all.
     """
 
     X: Array | Csr
     T: Array | None
     labels: Array | None = None
     weights: Array | None = None
+    rows: Array | None = None
 
     @property
     def m(self) -> int:
         """Count the examples."""
-        return len(self.X)
+        return len(self.X) if self.rows is None else len(self.rows)
 
 
 def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Data:
@@ -87,7 +90,7 @@ def source(X: Any, n_0: int, name: str = "X") -> Array | Csr:
 
 def costs_of(model: Model, data: Data, team: Team) -> list[tuple[float, float]]:
     """Sum the costs of parts of examples, and their weights, shared among the threads."""
-    return team.share(data.m, partial(model.plan.evaluate, *data), piece(model.work))
+    return team.share(data.m, partial(model.plan.evaluate, *data[:4]), piece(model.work))
 
 
 def mean_cost(sums: Sequence[tuple[float, float]]) -> float:

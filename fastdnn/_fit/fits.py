@@ -18,22 +18,22 @@ from fastdnn._fit.results import History, State, checked_callbacks
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.stretches import Alone, Loss
 
-_BUSY = "this network is being trained: let that end, or copy the network"
+BUSY = "this network is being trained: let that end, or copy the network"
 
 
 class Fits:
     """The lock of a network's training, and the trainer that one fit keeps for the next."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def running(self) -> bool:
         """Whether the network is being trained."""
-        return self._lock.locked()
+        return self.lock.locked()
 
     def alone(self) -> Exclusive:
         """Hold the lock for the time of a with statement, or say that it is held already."""
-        return Exclusive(self._lock, _BUSY)
+        return Exclusive(self.lock, message=BUSY)
 
     def fit(
         self, network: Any, model: Model, X: Any, Y: Any, sample_weight: Any,
@@ -65,7 +65,7 @@ class Fits:
         alone = None
         if not (callbacks or isinstance(validation, Blocks)) and epochs > 1:
             alone = Alone(None if validation is None else Loss(validation))
-        with Exclusive(self._lock, _BUSY):
+        with Exclusive(self.lock, message=BUSY):
             if kept is not None:
                 training = loop.again(kept, epochs, alone)
             else:

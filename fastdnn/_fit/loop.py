@@ -172,8 +172,8 @@ def epochs(
         If the cost of a guarded epoch or a parameter is not finite. All is as before the epoch.
     """
     model.whole = True
-    gram = _takes_gram(model, data, settings)
-    work = _work(model, data, settings, gram)
+    gram = takes_gram(model, data, settings)
+    work = work_of(model, data, settings, gram)
     with Team(choose(settings.n_threads, settings.batch, *work)) as team:
         yield from _ended(Epoch(model, data, settings, gram, work, team), count, alone, order)
 
@@ -254,7 +254,7 @@ def _in_place(model: Model, X: Array | Csr, batch: int, gram: bool) -> Array | C
     return X.copy(order="K") if gram and taken is X else taken
 
 
-def _takes_gram(model: Model, data: Data, settings: Settings) -> bool:
+def takes_gram(model: Model, data: Data, settings: Settings) -> bool:
     """Decide on the form of the first layer.
 
     By default the shapes decide, as for a fit of ten epochs: if the number of epochs did, k of them
@@ -279,7 +279,7 @@ def _takes_gram(model: Model, data: Data, settings: Settings) -> bool:
     return settings.first_layer == "gram"
 
 
-def _work(model: Model, data: Data, settings: Settings, gram: bool) -> tuple[float, int]:
+def work_of(model: Model, data: Data, settings: Settings, gram: bool) -> tuple[float, int]:
     """Count a step's multiplications, and those that repay a thread.
 
     These choose the number of threads, which the last bits depend on.

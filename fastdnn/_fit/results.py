@@ -17,11 +17,14 @@ class History:
         Mean cost of the validation data after the epoch, without the L2 term; empty without any.
     times : list of float
         Seconds since the fit began.
+    error : FloatingPointError or None
+        Of a training by `fit_many` that diverged, which `Network.fit` would have raised.
     """
 
     costs: list[float] = field(default_factory=list)
     validation_costs: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    error: FloatingPointError | None = None
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastdnn._arrays import Array, in_range, integer
+from fastdnn._core.workers import Stop
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import RULES, known
 from fastdnn.optimizers import OPTIMIZERS, Optimizer
@@ -50,6 +51,8 @@ class Settings(NamedTuple):
         Of how many epochs "auto" thinks.
     n_threads : int, optional
         By default as many as pay.
+    stop : Stop, optional
+        Asked by another thread, it ends the fit after a batch: KeyboardInterrupt.
     l2_per_weight : bool
         Whether l2 is divided by the weight of the batch.
     epsilon_corrected : bool
@@ -77,6 +80,7 @@ class Settings(NamedTuple):
     first_layer: str = "direct"
     epochs: int = 10
     n_threads: int | None = None
+    stop: Stop | None = None
     l2_per_weight: bool = False
     epsilon_corrected: bool = False
     cost_per_row: bool = False

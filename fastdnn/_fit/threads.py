@@ -47,6 +47,14 @@ def helpers(n_threads: int | None, rows: int, work: float) -> int:
     return choose(n_threads, rows, work, BARE, _FEW)
 
 
+def at_once(n_threads: int | None, count: int) -> tuple[int, int]:
+    """Choose how many of some networks are trained at once, and how many threads each may have."""
+    most = min(current() if n_threads is None else n_threads, _MOST * _processors())
+    if n_threads is None:
+        most = min(most, _processors())
+    return min(most, count), max(1, most // count)
+
+
 def alone(work: int) -> int:
     """Say up to how many examples, of so many multiplications, one thread takes at once."""
     return max(2 * _FEW, -(2 * BARE // -work)) - 1

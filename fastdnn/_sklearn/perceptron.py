@@ -309,7 +309,7 @@ class Perceptron(Gradients, CallbackSupportMixin):
         data, factor, constant = loss
 
         def mean() -> float:
-            return mean_cost([model.plan.evaluate(*data, 0, data.m)]) * factor + constant
+            return mean_cost([model.plan.evaluate(*data[:4], 0, data.m)]) * factor + constant
 
         return Judge(self, model.params, validation, mean, score, at)
 
