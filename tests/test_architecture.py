@@ -118,7 +118,7 @@ ROOMS = {
         "blockwise": {
             *("ahead", "blocks", "data", "loop", "model", "settings", "stretches", "threads"),
         },
-        "passes": {"blocks", "blockwise", "data", "model", "threads"},
+        "passes": {"ahead", "blocks", "blockwise", "data", "model", "threads"},
         "fits": {
             "blocks",
             "blockwise",

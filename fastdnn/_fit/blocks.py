@@ -30,6 +30,18 @@ def lies_elsewhere(value: object) -> bool:
     )
 
 
+def holds_blocks(value: Any) -> bool:
+    """Whether a value is a sequence of blocks (X, Y), and of nothing that is one array."""
+    if not _may_hold_blocks(value) or not len(value):
+        return False
+    first = value[0]
+    return (
+        isinstance(first, (tuple, list))
+        and len(first) in (2, 3)
+        and len(getattr(first[0], "shape", ())) == 2
+    )
+
+
 def taken(
     model: Model, X: Any, Y: Any, sample_weight: Any, block_bytes: int | None = None,
     names: tuple[str, str, str] = NAMES, halves: bool = False,
@@ -177,15 +189,10 @@ class Given(Blocks):
     def __init__(
         self, model: Model, blocks: Any, weights: Any, names: tuple[str, str, str]
     ) -> None:
-        kind = type(blocks)
-        if (
-            not (hasattr(kind, "__len__") and hasattr(kind, "__getitem__"))
-            or isinstance(blocks, (np.ndarray, Mapping, str, bytes))
-            or hasattr(blocks, "shape")
-        ):
+        if not _may_hold_blocks(blocks):
             raise TypeError(
                 f"without {names[1]}, {names[0]} must be a sequence of blocks (X, Y), "
-                f"got {kind.__name__}"
+                f"got {type(blocks).__name__}"
             )
         if weights is not None:
             raise ValueError(
@@ -210,14 +217,22 @@ class Given(Blocks):
 
     def read(self, i: int) -> Data:
         """Read a block."""
-        name, entry = f"{self._name}[{i}]", self._blocks[i]
+        X, Y, weights = (*self._entry(i), None)[:3]
+        names = (f"{self._name}[{i}][0]", f"{self._name}[{i}][1]", f"{self._name}[{i}][2]")
+        return kept_apart(self._model, judged(self._model, X, Y, weights, names))
+
+    def examples(self, i: int) -> Any:
+        """Read the examples of a block alone, which are not judged."""
+        return self._entry(i)[0]
+
+    def _entry(self, i: int) -> Any:
+        entry = self._blocks[i]
         if not isinstance(entry, (tuple, list)) or len(entry) not in (2, 3):
             raise TypeError(
-                f"{name} must be (X, Y) or (X, Y, sample_weight), got {type(entry).__name__}"
+                f"{self._name}[{i}] must be (X, Y) or (X, Y, sample_weight), "
+                f"got {type(entry).__name__}"
             )
-        X, Y, weights = (*entry, None)[:3]
-        names = (f"{name}[0]", f"{name}[1]", f"{name}[2]")
-        return kept_apart(self._model, judged(self._model, X, Y, weights, names))
+        return entry
 
 
 def shape_of(value: Any, name: str) -> tuple[int, ...]:
@@ -262,6 +277,16 @@ def rows_of(value: Any, first: int, stop: int, columns: tuple[int, ...], name: s
 
 
 # ----------------------------------------------------------------------------------------- helpers
+
+
+def _may_hold_blocks(value: Any) -> bool:
+    kind = type(value)
+    return (
+        hasattr(kind, "__len__")
+        and hasattr(kind, "__getitem__")
+        and not isinstance(value, (np.ndarray, Mapping, str, bytes))
+        and not hasattr(value, "shape")
+    )
 
 
 def _columns(model: Model, Y: Any, name: str, m: int) -> tuple[int, ...]:

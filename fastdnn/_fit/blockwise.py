@@ -136,11 +136,11 @@ def evaluate(model: Model, data: Data | Blocks, team: Team) -> float:
     return mean_cost(sums)
 
 
-def predicted_by_blocks(model: Model, X: Any, n_threads: int | None) -> Array:
+def predicted_by_blocks(model: Model, X: Any, n_threads: int | None, name: str) -> Array:
     """Compute the activations of the output, (m, n_L), of what lies elsewhere, block by block."""
     if n_threads is not None:
         n_threads = integer(n_threads, "n_threads")
-    rows = Rows(model, X, None, None, BLOCK, NAMES)
+    rows = Rows(model, X, None, None, BLOCK, (name, *NAMES[1:]))
     AL = np.empty((rows.m, model.layer_dims[-1]), model.dtype)
     rows.divide()
     with Ahead(rows.examples) as ahead:

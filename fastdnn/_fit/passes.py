@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import COUNTABLE, Array, integer
-from fastdnn._fit.blocks import Blocks, lies_elsewhere, taken
+from fastdnn._fit.ahead import Ahead
+from fastdnn._fit.blocks import NAMES, Blocks, Given, holds_blocks, lies_elsewhere, taken
 from fastdnn._fit.blockwise import evaluate, predicted_by_blocks
 from fastdnn._fit.data import finite
 from fastdnn._fit.model import Model
@@ -13,14 +14,22 @@ from fastdnn._fit.threads import CALL, Team, choose, helpers, piece
 from fastdnn._sparse import Csr, rows
 
 
-def predicted(model: Model, X: Any, n_threads: int | None) -> Array:
+def predicted(model: Model, X: Any, n_threads: int | None, name: str = "X") -> Array:
     """Compute the activations of the output, (m, n_L), of a user's examples."""
     plan = model.plan
     m = plan.rows(X)
     if not m:
         if lies_elsewhere(X):
-            return predicted_by_blocks(model, X, n_threads)
-        X = rows(X, "X", model.layer_dims[0])
+            return predicted_by_blocks(model, X, n_threads, name)
+        if holds_blocks(X):
+            blocks = Given(model, X, None, NAMES)
+            with Ahead(blocks.examples) as ahead:
+                parts = [
+                    predicted(model, block, n_threads, f"{name}[{i}][0]")
+                    for i, block in ahead.each(range(blocks.count))
+                ]
+            return np.concatenate(parts)
+        X = rows(X, name, model.layer_dims[0])
         if isinstance(X, Csr):
             X = X.astype(model.dtype)
         m = len(X)

@@ -46,7 +46,7 @@ class Predictor:
         ----------
         X : array_like or sparse matrix, shape (m, n_0)
             Input, one example a row; a sparse matrix or array of SciPy is read as CSR, and what
-            lies elsewhere than in memory in blocks, as by `fit`.
+            lies elsewhere than in memory, or in a sequence of blocks, as by `fit`.
         n_threads : int, optional
             By default as many as pay, of those that BLAS may use; at most four times as many as
             there are processors.

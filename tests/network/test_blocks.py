@@ -162,6 +162,12 @@ def test_blocks_of_a_sequence_may_differ():
     weights[90] = 0.5
     X[91:] = X[91:].astype("f4")
     assert net.cost(blocks) == pytest.approx(net.cost(X, Y, weights))
+    np.testing.assert_allclose(net.predict(blocks), net.predict(X), rtol=1e-12)
+    np.testing.assert_allclose(net.predict(Watched(blocks)), net.predict(X), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"X\[1\]\[0\] must have shape \(m, 5\), got"):
+        net.predict([(X, Y), (X[:, 1:], Y)])
+    with pytest.raises(TypeError, match=r"X\[1\] must be \(X, Y\) or"):
+        net.predict([(X, Y), X])
     validated = net.fit(blocks, batch_size=32, validation_data=(blocks, None)).validation_costs
     assert validated == [pytest.approx(net.cost(blocks))]
 
