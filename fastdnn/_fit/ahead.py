@@ -2,11 +2,12 @@
 
 import os
 from _thread import allocate_lock, start_new_thread
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # seconds between two looks for Ctrl-C, where a lock does not hear it by itself
 _PATIENCE = 0.05
@@ -54,14 +55,21 @@ class Ahead(Generic[T]):
         reading, self._now = self._now, None
         return reading.result()
 
-    def each(self, order: Sequence[int]) -> Iterator[tuple[int, T]]:
-        """Take the numbers in an order."""
+    def apply(self, order: Sequence[int], task: Callable[[int, T], R]) -> list[R]:
+        """Call task(i, what number i is) for the numbers of an order, and list the results.
+
+        The loop is a call of its own: on Python 3.13 its jump back would lie outside a caller's
+        with statement.
+        """
+        results = []
         for k, i in enumerate(order):
             thing = self.take(i)
             if k + 1 < len(order):
                 self.begin(order[k + 1])
-            yield i, thing
+            results.append(task(i, thing))
+            # released before the one after the next is read
             del thing
+        return results
 
 
 class _Reading(Generic[T]):

@@ -129,11 +129,9 @@ def evaluate(model: Model, data: Data | Blocks, team: Team) -> float:
     """Compute the mean cost of examples without the L2 term, of blocks in their order."""
     if isinstance(data, Data):
         return mean_cost(costs_of(model, data, team))
-    sums: list[tuple[float, float]] = []
     with Ahead(data.read) as ahead:
-        for _, block in ahead.each(range(data.count)):
-            sums += costs_of(model, block, team)
-    return mean_cost(sums)
+        sums = ahead.apply(range(data.count), lambda _, block: costs_of(model, block, team))
+    return mean_cost([pair for block in sums for pair in block])
 
 
 def predicted_by_blocks(model: Model, X: Any, n_threads: int | None, name: str) -> Array:
@@ -143,11 +141,14 @@ def predicted_by_blocks(model: Model, X: Any, n_threads: int | None, name: str) 
     rows = Rows(model, X, None, None, BLOCK, (name, *NAMES[1:]))
     AL = np.empty((rows.m, model.layer_dims[-1]), model.dtype)
     rows.divide()
+
+    def predict(i: int, block: Array) -> None:
+        first, stop = rows.bounds(i)
+        n = helpers(n_threads, stop - first, model.work * (stop - first))
+        model.plan.predict(block, AL[first:stop], n, piece(model.work))
+
     with Ahead(rows.examples) as ahead:
-        for i, block in ahead.each(range(rows.count)):
-            first, stop = rows.bounds(i)
-            n = helpers(n_threads, stop - first, model.work * (stop - first))
-            model.plan.predict(block, AL[first:stop], n, piece(model.work))
+        ahead.apply(range(rows.count), predict)
     return AL
 
 

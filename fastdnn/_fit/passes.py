@@ -24,10 +24,10 @@ def predicted(model: Model, X: Any, n_threads: int | None, name: str = "X") -> A
         if holds_blocks(X):
             blocks = Given(model, X, None, NAMES)
             with Ahead(blocks.examples) as ahead:
-                parts = [
-                    predicted(model, block, n_threads, f"{name}[{i}][0]")
-                    for i, block in ahead.each(range(blocks.count))
-                ]
+                parts = ahead.apply(
+                    range(blocks.count),
+                    lambda i, block: predicted(model, block, n_threads, f"{name}[{i}][0]"),
+                )
             return np.concatenate(parts)
         X = rows(X, name, model.layer_dims[0])
         if isinstance(X, Csr):

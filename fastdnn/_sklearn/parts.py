@@ -1,6 +1,7 @@
 """Examples that lie elsewhere than in memory: an estimator is given them a part at a time."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,10 @@ from fastdnn._arrays import Array
 from fastdnn._fit.ahead import Ahead
 from fastdnn._fit.blocks import BLOCK, cut_rows, lies_elsewhere, rows_of, shape_of
 from fastdnn._sklearn.declared import Declared
+
+
+class _InterruptedError(Exception):
+    """Ctrl-C has ended the training of a part, which has warned of it."""
 
 
 class Parts:
@@ -55,20 +60,22 @@ def fit_parts(
     check_consistent_length(y, weights, range(parts.bounds(parts.count - 1)[1]))
     shuffles = records.shuffle and parts.count > 1
     order = [int(i) for i in draw(parts.count)] if shuffles else range(parts.count)
-    with Ahead(parts.read) as ahead:
-        for i, part in ahead.each(order):
-            (first, stop), before = parts.bounds(i), getattr(records, "t_", 0)
-            fit(part, *(None if a is None else _sliced(a, first, stop) for a in (y, weights)))
-            if records.t_ == before:
-                # Ctrl-C has ended it
-                return
+
+    def fit_part(i: int, part: Array) -> None:
+        (first, stop), before = parts.bounds(i), getattr(records, "t_", 0)
+        fit(part, *(None if a is None else _sliced(a, first, stop) for a in (y, weights)))
+        if records.t_ == before:
+            raise _InterruptedError
+
+    with suppress(_InterruptedError), Ahead(parts.read) as ahead:
+        ahead.apply(order, fit_part)
 
 
 def predict_parts(X: Any, predict: Callable[[Array], Array]) -> Array:
     """Predict each part of X, and put the predictions together."""
     parts = Parts(X)
     with Ahead(parts.read) as ahead:
-        return np.concatenate([predict(part) for _, part in ahead.each(range(parts.count))])
+        return np.concatenate(ahead.apply(range(parts.count), lambda _, part: predict(part)))
 
 
 def in_memory(values: Any) -> Any:

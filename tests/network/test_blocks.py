@@ -428,3 +428,40 @@ def test_a_child_that_a_callback_forks_reads_too():
         """,
         timeout=60,
     )
+
+
+def test_an_interrupt_ends_the_fit_after_a_batch():
+    run_apart(
+        """
+        import signal, time, _thread
+        import numpy as np
+        import fastdnn
+        X = np.random.default_rng(0).random((4000, 200))
+        net = fastdnn.Network([200, 200, 1], rng=0)
+        before = net.parameters["W1"].copy()
+        for block_bytes in (10**6, 3 * 10**6):
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            start = time.perf_counter()
+            try:
+                net.fit(
+                    X, X[:, 0] > 0.5, batch_size=8, epochs=10**6, block_bytes=block_bytes,
+                    optimizer=fastdnn.SGD(1e-3))
+            except KeyboardInterrupt:
+                pass
+            else:
+                raise AssertionError
+            assert _thread._count() == 0, _thread._count()
+            assert np.isfinite(net.parameters["W1"]).all()
+            assert (net.parameters["W1"] != before).any()
+            state, epochs = net.state_dict(), net.epochs
+            net.fit(X, X[:, 0] > 0.5, batch_size=400, block_bytes=block_bytes)
+            assert net.epochs == epochs + 1
+            other = fastdnn.Network([200, 200, 1])
+            other.load_state_dict(state)
+            other.fit(X, X[:, 0] > 0.5, batch_size=400, block_bytes=block_bytes)
+            assert (other.parameters["W1"] == net.parameters["W1"]).all()
+        """,
+        timeout=60,
+        OPENBLAS_NUM_THREADS="1",
+    )
