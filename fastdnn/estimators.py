@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastdnn._arrays import Array
 from fastdnn._fit.names import COSTS, lists
 from fastdnn._sklearn.assembled import NAMES, complete
-from fastdnn._sklearn.chunks import columns, plain, same
+from fastdnn._sklearn.chunks import begin_features, columns, labelled, plain, same, usual
 from fastdnn._sklearn.declared import keep, only_if, trains
 from fastdnn._sklearn.exported import offer
 from fastdnn._sklearn.parts import in_memory
@@ -215,6 +215,14 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
             of_classes = columns(y_, self.classes_, self._label_binarizer)
             if of_classes is not None:
                 return X_, of_classes
+        begins = not (self.warm_start and hasattr(self, "classes_"))
+        if reset and not incremental and begins and usual(X, y):
+            made = labelled(y)
+            if made is not None:
+                begin_features(self, X)
+                self._label_binarizer, of_classes = made
+                self.classes_ = self._label_binarizer.classes_
+                return X, of_classes
         X_, y_ = super()._validate_input(X, y, incremental, reset)
         return X_, y_
 
@@ -428,8 +436,12 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         return self._fit(X, y, sample_weight, incremental=True)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        if not incremental or reset or not plain(self, X, y):
-            X, y = super()._validate_input(X, y, incremental, reset)
+        if incremental and not reset and plain(self, X, y):
+            return X, y
+        if reset and not incremental and usual(X, y) and y.dtype.kind != "U":
+            begin_features(self, X)
+            return X, y
+        X, y = super()._validate_input(X, y, incremental, reset)
         return X, y
 
 

@@ -1,8 +1,9 @@
-"""A chunk of a stream, checked as scikit-learn checks it, in less time.
+"""Examples of a fit or of a chunk of a stream, checked as scikit-learn checks them, in less time.
 
 In each call scikit-learn finds out anew which kinds of array and labels it has, and which classes:
-two thirds of a call of `partial_fit` on 32 examples. Here the usual case is recognised, and its
-outcome computed; every other case, and each error, stays with scikit-learn.
+two thirds of a call of `partial_fit` on 32 examples, and of a short fit on some hundreds. Here the
+usual case is recognised, and its outcome computed; every other case, and each error, stays with
+scikit-learn.
 """
 
 from typing import Any
@@ -16,6 +17,15 @@ from fastdnn._sklearn.declared import Declared
 
 def plain(estimator: Declared, X: Any, y: Any) -> bool:
     """Whether scikit-learn's validation would return X and y as they are."""
+    return (
+        usual(X, y)
+        and X.shape[1] == getattr(estimator, "n_features_in_", 0)
+        and not hasattr(estimator, "feature_names_in_")
+    )
+
+
+def usual(X: Any, y: Any) -> bool:
+    """Whether X and y are what scikit-learn's validation returns as it is, of any estimator."""
     return bool(
         type(X) is np.ndarray
         and type(y) is np.ndarray
@@ -25,11 +35,37 @@ def plain(estimator: Declared, X: Any, y: Any) -> bool:
         and X.ndim == 2
         and y.shape == (len(X),)
         and X.size > 0
-        and X.shape[1] == getattr(estimator, "n_features_in_", 0)
-        and not hasattr(estimator, "feature_names_in_")
         and np.isfinite(X).all()
         and (y.dtype.kind != "f" or np.isfinite(y).all())
     )
+
+
+def begin_features(estimator: Declared, X: Array) -> None:
+    """Keep what scikit-learn's validation keeps of an array: it has no names."""
+    vars(estimator).pop("feature_names_in_", None)
+    estimator.n_features_in_ = X.shape[1]
+
+
+def labelled(y: Array) -> tuple[Any, Array] | None:
+    """Fit a label binarizer to labels that are whole numbers, and make a column for each class.
+
+    Returns
+    -------
+    binarizer, columns : LabelBinarizer, ndarray of bool, or None
+        None if scikit-learn must decide: for other labels, one class, or more classes than it
+        expects.
+    """
+    if y.dtype.kind not in "biu" or not y.dtype.isnative:
+        return None
+    classes = np.unique(y)
+    if not 2 <= len(classes) <= len(y) // 2:
+        return None
+    binarizer = LabelBinarizer()
+    binarizer.y_type_ = "binary" if len(classes) == 2 else "multiclass"
+    binarizer.sparse_input_ = False
+    binarizer.classes_ = classes
+    made = columns(y, classes, binarizer)
+    return None if made is None else (binarizer, made)
 
 
 def columns(y: Any, known: Any, binarizer: Any) -> Array | None:

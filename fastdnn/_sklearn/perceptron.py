@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import closing
 from copy import deepcopy
-from functools import partial
+from functools import lru_cache, partial
 from numbers import Integral
 from typing import Any, Self
 
@@ -71,6 +71,12 @@ class Perceptron(Gradients, CallbackSupportMixin):
     """A mixin that comes before scikit-learn's class and replaces what it computes."""
 
     _seeded: np.random.RandomState
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """List the parameters, for which scikit-learn reads the signature in each call."""
+        of: Any = cls
+        return list(_names_of(of, of.__init__))
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Array, Array]:
         """Draw a layer's parameters as scikit-learn does: Glorot-uniform, the biases too."""
@@ -442,3 +448,8 @@ class Perceptron(Gradients, CallbackSupportMixin):
             ``W1``, ``b1``, ..., of shapes (n, n_prev) and (n, 1).
         """
         return course_parameters(self)
+
+
+@lru_cache(maxsize=64)
+def _names_of(cls: Any, _init: Any) -> tuple[str, ...]:
+    return tuple(super(Perceptron, cls)._get_param_names())
