@@ -24,7 +24,7 @@ SHAPES = (
     (128, 256, 784), (784, 256, 128), (128, 784, 256), (256, 128, 128), (209, 20, 12288),
     (30, 100, 200), (256, 128, 54), (91, 77, 37), (1000, 10, 64), (23, 91, 77), (100, 100, 100),
 )  # fmt: skip
-LARGEST = 64_000_000  # multiplications above which every product is left to BLAS
+LARGEST = 64_000_000  # multiplications of a product, so that a table takes minutes
 SHOWN = 40
 
 

@@ -115,16 +115,27 @@ def test_layers_at_any_cache_sizes(caches, sizes):
             np.testing.assert_allclose(array, its, rtol=0, atol=100 * tolerance * scale)
 
 
-def test_a_large_operand_is_left_to_blas_where_it_would_pass_by(caches):
-    if levels.level != "v4":
-        pytest.skip("needs AVX-512")
-    A, B, C = np.ones((128, 784)), np.ones((784, 256)), np.empty((128, 256))
-    caches(49152, 2097152)
-    assert not course.multiply(A, False, B, False, C, True)
-    caches(49152, 8388608)
-    assert course.multiply(A, False, B, False, C, True)
-    caches(32768, 1048576)
-    assert course.multiply(A, False, B, False, C, True)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("form", ["NN", "NT", "TN", "TT"])
+def test_an_element_has_the_same_bits_whoever_makes_its_row_and_at_any_cache_sizes(
+    caches, form, dtype
+):
+    random = np.random.RandomState(3)
+    trans_A, trans_B = form[0] == "T", form[1] == "T"
+    largest = np.array([150, 150, 600])
+    for _ in range(40):
+        M, N, K = (int(size) for size in np.ceil(largest ** random.rand(3)))
+        A = random.standard_normal((K, M) if trans_A else (M, K)).astype(dtype)
+        B = random.standard_normal((N, K) if trans_B else (K, N)).astype(dtype)
+        made = []
+        for sizes in ((32768, 1048576), CACHES[random.randint(len(CACHES))]):
+            caches(*sizes)
+            for height in (0, 1, random.randint(1, M + 1)):
+                C = np.full((M, N), np.nan, dtype)
+                assert course.multiply(A, trans_A, B, trans_B, C, True, 1, height)
+                made.append(C)
+        for C in made[1:]:
+            np.testing.assert_array_equal(C, made[0], f"{M, N, K}")
 
 
 @pytest.mark.parametrize(

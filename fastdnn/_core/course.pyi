@@ -68,5 +68,12 @@ def adam(
     s: object,
 ) -> tuple[dict[str, Any], ...] | _MaybeNone: ...
 def multiply(
-    A: _Array, trans_A: bool, B: _Array, trans_B: bool, C: _Array, ours: bool, steps: int = 1
+    A: _Array,
+    trans_A: bool,
+    B: _Array,
+    trans_B: bool,
+    C: _Array,
+    ours: bool,
+    steps: int = 1,
+    height: int = 0,
 ) -> bool: ...

@@ -177,7 +177,7 @@ cdef void backward(
         # transposed
         W.rows, W.cols, W.row, W.col = layer.n, n, 1, layer.n
         right = matrix(job, rows * outputs, n, dA)
-        levels.verbs.multiply(&left, &W, 1, 0, &right)
+        levels.verbs.multiply(left.rows, &left, &W, 1, 0, &right)
         if l > 0:
             S -= rows * n * job.itemsize
             if layer[-1].act == IDENTITY:

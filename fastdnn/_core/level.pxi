@@ -47,22 +47,54 @@ cdef extern from *:
     #define FASTDNN_THREAD __thread
     #endif
     #define FASTDNN_SCRATCH 65536
+    #include <stdlib.h>
     /* Memory of each thread's own, which begins a cache line: a thread's stack may be no larger.
        The system provides it when it is first touched. A loop that uses it calls no other user. */
     static FASTDNN_THREAD char fastdnn_memory[FASTDNN_SCRATCH + 64];
     static char *fastdnn_scratch(void) {
         return fastdnn_memory + (64 - (size_t) fastdnn_memory % 64);
     }
+    #define FASTDNN_LARGE 655360
+    /* More memory, for large products; it is freed with the thread. NULL: there is none. */
+    #if defined(__GNUC__) || defined(__clang__)
+    #include <pthread.h>
+    static FASTDNN_THREAD void *fastdnn_large_memory;
+    static pthread_once_t fastdnn_once = PTHREAD_ONCE_INIT;
+    static pthread_key_t fastdnn_key;
+    static int fastdnn_key_is_missing = 1;
+    static void fastdnn_make_key(void) {
+        fastdnn_key_is_missing = pthread_key_create(&fastdnn_key, free);
+    }
+    static char *fastdnn_large(void) {
+        if (fastdnn_large_memory == NULL) {
+            void *memory = NULL;
+            pthread_once(&fastdnn_once, fastdnn_make_key);
+            if (fastdnn_key_is_missing || posix_memalign(&memory, 64, FASTDNN_LARGE))
+                return NULL;
+            if (pthread_setspecific(fastdnn_key, memory)) {
+                free(memory);
+                return NULL;
+            }
+            fastdnn_large_memory = memory;
+        }
+        return fastdnn_large_memory;
+    }
+    #else
+    static char *fastdnn_large(void) { return NULL; }
+    #endif
     """
     enum:
         FASTDNN_SCRATCH
+        FASTDNN_LARGE
     char *fastdnn_scratch() noexcept nogil
+    char *fastdnn_large() noexcept nogil
 
 
 include "layers.pxi"
 include "updates.pxi"
 include "descents.pxi"
 include "transposes.pxi"
+include "tiles.pxi"
 include "products.pxi"
 include "choice.pxi"
 include "sparse.pxi"

@@ -76,11 +76,6 @@ verbs = <const Verbs *> PyCapsule_GetPointer(_level.verbs(), "fastdnn.Verbs")
 # if the system does not tell the sizes: those of the processors that the products were written for
 DEFAULT_CACHES = (32768, 1048576)
 
-cdef enum:
-    # First-level caches of 48 kB came with processors that multiply two vectors of AVX-512 at a
-    # time, which the second-level cache can just feed. With 32 kB they multiply one.
-    FAST = 49152
-
 
 def read_caches(folder="/sys/devices/system/cpu/cpu0/cache"):
     """Read the sizes of the first- and second-level data caches, in bytes, where Linux tells them.
@@ -117,7 +112,6 @@ def use_caches(Py_ssize_t first, Py_ssize_t second):
     # the rest of the first level is for the operands beside B
     verbs.caches.first = first // 4 * 3
     verbs.caches.second = second
-    verbs.caches.fast = first >= FAST
     caches = (first, second)
 
 

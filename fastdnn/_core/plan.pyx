@@ -353,7 +353,8 @@ def multiply(A, B, C, double alpha, double beta):
             and a.cols == b.rows and a.rows == c.rows and b.cols == c.cols):
         raise ValueError("A, B and C must be readable, and their shapes must fit")
     with nogil:
-        levels.verbs.multiply(&a, &b, alpha, beta, &c)
+        # the products of a part of one row are made as those of the others
+        levels.verbs.multiply(max(<Py_ssize_t> 2, a.rows), &a, &b, alpha, beta, &c)
 
 
 def span(X, W0, V0, shares, pairs, Py_ssize_t first, Py_ssize_t stop):

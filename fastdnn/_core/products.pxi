@@ -1,162 +1,112 @@
-# Matrix products of our own; choice.pxi knows which are faster than BLAS's.
+# Matrix products of our own: blocks that stay in the caches, of the tiles of tiles.pxi.
 #
-# The compiler keeps sums in registers only where they are written as vectors of the instruction
-# set's width. Products and sums are fused if they can be, as in BLAS: the levels may differ in the
-# last bit.
+# An element of C is the sum of K products in an order that follows from K alone: parts of even
+# depth, in each a chain of fused multiply-adds. Which of A and B is read where it lies, how many
+# columns a block has and which rows of C a call makes are matters of speed.
 
 from cython cimport floating
 from libc.string cimport memcpy
 
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__) || defined(__clang__)
-    /* a product and a sum in one instruction, where there is one, as in BLAS */
-    #if defined(__clang__)
-    #define FASTDNN_FUSED
-    #define FASTDNN_CONTRACT _Pragma("clang fp contract(fast)")
-    #else
-    #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast")))
-    #define FASTDNN_CONTRACT
-    #endif
-    /* elements between rows that the processor does not foresee */
-    #define FASTDNN_FAR 1024
-    #define FASTDNN_TILES(T) \\
-    FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
-            const int R, const int V, Py_ssize_t K, T alpha, \\
-            const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
-            T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
-        FASTDNN_CONTRACT \\
-        typedef fastdnn_##T##_vector vector; \\
-        const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T); \\
-        vector p[24], b[4]; \\
-        FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
-            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
-                p[r * V + v] = (vector) {0}; \\
-                if (row_C > FASTDNN_FAR) __builtin_prefetch(C + r * row_C + FASTDNN_AT(v), 1); \\
-            } \\
-        for (Py_ssize_t k = 0; k < K; k++, A += col, B += row_B) { \\
-            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
-                b[v] = *(const vector *) (B + FASTDNN_AT(v)); \\
-                if (R > 1 && R < 5) FASTDNN_KEEP(b[v]); \\
-                if (row_B > FASTDNN_FAR) __builtin_prefetch(B + 16 * row_B + FASTDNN_AT(v)); \\
-            } \\
-            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
-                const T a = A[r * row]; \\
-                FASTDNN_UNROLL for (int v = 0; v < V; v++) p[r * V + v] += a * b[v]; \\
-            } \\
-        } \\
-        FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) \\
-            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
-                vector *const c = (vector *) (C + FASTDNN_AT(v)), sum = p[r * V + v]; \\
-                if (alpha != 1) sum *= alpha; \\
-                if (beta != 0) sum += beta * *c; \\
-                *c = sum; \\
-            } \\
-    } \\
-    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C, V up to FASTDNN_VECTORS; the \\
-       last vector begins at this column, and may overlap the one before if beta is 0 */ \\
-    FASTDNN_FUSED static void fastdnn_##T##_tile( \\
-            int R, int V, Py_ssize_t K, T alpha, \\
-            const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
-            T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
-        switch (8 * V + R) { \\
-        FASTDNN_CASES(T, 1) FASTDNN_CASES(T, 2) FASTDNN_MORE_CASES(T) \\
-        } \\
-    }
-    #define FASTDNN_AT(v) ((v) == V - 1 ? last : (v) * w)
-    #define FASTDNN_CASE(T, R, V) case 8 * V + R: fastdnn_##T##_tile_of( \\
-        R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last); break;
-    #define FASTDNN_CASES(T, V) \\
-        FASTDNN_CASE(T, 1, V) FASTDNN_CASE(T, 2, V) FASTDNN_CASE(T, 3, V) \\
-        FASTDNN_CASE(T, 4, V) FASTDNN_CASE(T, 5, V) FASTDNN_CASE(T, 6, V)
-    #ifdef __AVX512F__
-    /* AVX-512 has the registers for wide tiles */
-    #define FASTDNN_VECTORS 4
-    #define FASTDNN_MORE_CASES(T) FASTDNN_CASES(T, 3) FASTDNN_CASES(T, 4)
-    /* keeps a vector in its register: the compiler would read it again for each of a few rows */
-    #define FASTDNN_KEEP(x) __asm__("" : "+v"(x))
-    #else
-    #define FASTDNN_VECTORS 2
-    #define FASTDNN_MORE_CASES(T)
-    #define FASTDNN_KEEP(x) ((void) 0)
-    #endif
-    FASTDNN_TILES(float)
-    FASTDNN_TILES(double)
-    #define fastdnn_fetch(p) __builtin_prefetch(p)
-    #else
-    #define FASTDNN_VECTORS 2
-    #define fastdnn_fetch(p) ((void) 0)
-    #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
-        ((void) 0)
-    #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
-        ((void) 0)
-    #endif
-
-    /* multiplications of a product up to which this is faster than BLAS */
-    #if !defined(__GNUC__) && !defined(__clang__)
-    #define FASTDNN_MOST 0
-    #elif defined(__AVX__)
-    #define FASTDNN_MOST 64000000
-    #else
-    #define FASTDNN_MOST 2000000
-    #endif
-    """
-    enum:
-        FASTDNN_VECTORS
-        FASTDNN_MOST
-    void fastdnn_fetch(const void *) noexcept nogil
-    void fastdnn_float_tile(
-        int R, int V, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
-        const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C,
-        Py_ssize_t last) noexcept nogil
-    void fastdnn_double_tile(
-        int R, int V, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row, Py_ssize_t col,
-        const double *B, Py_ssize_t row_B, double beta, double *C, Py_ssize_t row_C,
-        Py_ssize_t last) noexcept nogil
-
-
 cdef enum:
-    COPY = FASTDNN_SCRATCH                # bytes of the second-level cache for a copy of some of B
-    COLUMNS = 8                           # width of the copy, in vectors
-    DEPTH = COPY // (COLUMNS * FASTDNN_WIDTH)  # rows of the copy
-    ROWS = 128                            # rows of A that stay in the second-level cache meanwhile
-    TILE = 6                              # rows of A that a tile multiplies
+    DEPTH = 256               # rows of B that a chain of sums runs over, at most
+    TILE = 6                  # rows of A that a tile multiplies
+    PACKED = 24               # rows of A that are packed together: whole lines are read
+    ROWS = 128                # rows of A that stay in the second-level cache meanwhile
+    FEW = 24                  # rows of A that do not repay a copy of a B that can be read in place
+    MANY = 256                # rows that repay it where tiles are wide
+    LINE = 64                 # bytes of partial sums of a dot product
+
+
+cdef struct Room:
+    # memory for copies of some of A and B
+    char *panel
+    char *copy
+    Py_ssize_t size  # of the copy of B
+
 
 cdef Caches caches  # read at import by levels.pyx
 
 
-cdef void small_product(
-    bint lies, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+cdef void own_product(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C,
 ) noexcept nogil:
     # C (M, N) := alpha A (M, K) B (K, N) + beta C; C row-major, A and B too, or transposed.
-    # B is read where it lies, or by copies of some of it.
     cdef:
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), cols, depth, j = 0, k
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), parts = (K + DEPTH - 1) // DEPTH
+        Py_ssize_t deepest = (K + parts - 1) // parts * sizeof(floating)  # bytes of a column's part
+        Py_ssize_t j = 0, k, cols, depth, left, blocks
+        bint copies = copies_B(M, N, K, sizeof(floating), col_B != 1)
+        bint packs = packs_A(M, N, sizeof(floating), col_A != 1)
+        Room room
+        floating factor
     if K == 1:
         _outer(M, N, alpha, A, B, beta, C)
         return
-    if lies:
-        # the last vectors may overlap those before, if nothing is added
-        j = N if beta == 0 else N // w * w
-        _add_block(M, j, K, alpha, A, row_A, col_A, B, row_B, beta, C, N)
+    if parts == 1 and not (copies or packs):
+        _add_part(&room, False, False, M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta,
+                  C, N)
+        return
+    cols = N
+    if copies or packs:
+        room = _room(deepest, (N + w) * deepest if copies else 0, packs)
+        cols = max(8 * w, caches.second // 2 // deepest // w * w)
+        if copies:
+            cols = min(cols, (room.size // deepest - w) // w * w)
+    # blocks of even width, none narrower than a vector
+    blocks = (N + cols - 1) // cols
     while j < N:
-        depth = min(K, <Py_ssize_t> DEPTH)
-        cols = w * max(<Py_ssize_t> COLUMNS, min(caches.first, COPY) // (FASTDNN_WIDTH * depth))
-        cols = min(cols, (N - j + w - 1) // w * w)
-        if N - j < cols <= N and beta == 0:
-            j = N - cols
-        k = 0
+        cols = min(N - j, ((N - j + blocks - 1) // blocks + w - 1) // w * w)
+        blocks -= 1
+        k, left, factor = 0, parts, beta
         while k < K:
-            depth = min(<Py_ssize_t> DEPTH, K - k)
-            _add_copied(M, cols, min(cols, N - j), depth, alpha, A + k * col_A, row_A, col_A,
-                        B + k * row_B + j * col_B, row_B, col_B,
-                        beta if k == 0 else <floating> 1, C + j, N)
+            depth = (K - k + left - 1) // left
+            left -= 1
+            _add_part(&room, copies, packs, M, cols, depth, alpha, A + k * col_A, row_A, col_A,
+                      B + k * row_B + j * col_B, row_B, col_B, factor, C + j, N)
             k += depth
+            factor = 1
         j += cols
+
+
+cdef inline bint copies_B(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_B,
+) noexcept nogil:
+    # Whether tiles read copies of B, not B where it lies. A tile of four vectors reads whole lines
+    # of the second-level cache's, and enough is made of each; narrower tiles read B best from the
+    # first-level cache, into which a copy of their columns fits.
+    if trans_B or N * size < FASTDNN_WIDTH:
+        return True
+    if FASTDNN_VECTORS == 4:
+        return M >= MANY and 2 * K * N * size > caches.second
+    return M > FEW and K * N * size > caches.first
+
+
+cdef inline bint packs_A(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t size, bint trans_A,
+) noexcept nogil:
+    # whether tiles read copies of A, whose columns are far apart
+    return trans_A and M > 1 and N * size > 2 * FASTDNN_VECTORS * FASTDNN_WIDTH
+
+
+cdef inline Room _room(Py_ssize_t deepest, Py_ssize_t wanted, bint packs) noexcept nogil:
+    # for copies of B of so many bytes, or as many as there are
+    cdef:
+        Room room
+        Py_ssize_t panel = PACKED * deepest if packs else 0
+    room.panel = fastdnn_scratch()
+    room.size = FASTDNN_SCRATCH - panel
+    if wanted > room.size:
+        room.panel = fastdnn_large()
+        room.size = FASTDNN_LARGE - panel
+        if room.panel == NULL:
+            room.panel = fastdnn_scratch()
+            room.size = FASTDNN_SCRATCH - panel
+    room.copy = room.panel + panel
+    return room
 
 
 cdef inline void _outer(
@@ -177,92 +127,111 @@ cdef inline void _outer(
                 C[i * N + j] = a * y[j] + beta * C[i * N + j]
 
 
-cdef inline void _add_block(
+cdef inline void _add_part(
+    const Room *room, bint copies, bint packs, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K,
+    floating alpha, const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
+    floating beta, floating *C, Py_ssize_t row_C,
+) noexcept nogil:
+    # Of some columns of C a part of some depth. Some rows of A stay in a cache meanwhile: those of
+    # a tile if all of B fits the first-level cache, or copies of some tiles'.
+    cdef:
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, rows, height = ROWS, blocks
+        floating *copy = <floating *> room.copy
+    if copies:
+        _copy_part(M == 1, N, K, B, row_B, col_B, copy)
+        B, row_B = copy, 0
+    if N < w:
+        _add_narrow(M, N, K, alpha, A, row_A, col_A, B, beta, C, row_C)
+        return
+    if packs:
+        height = PACKED
+    elif N * K * sizeof(floating) <= <size_t> caches.first:
+        height = TILE
+    blocks = (M + height - 1) // height
+    while i < M:
+        rows = (M - i + blocks - 1) // blocks
+        blocks -= 1
+        if packs:
+            _add_packed(rows, N, K, alpha, A + i, col_A, B, row_B, beta, C + i * row_C, row_C,
+                        <floating *> room.panel)
+        else:
+            _add_rows(M == 1, rows, N, K, alpha, A + i * row_A, row_A, col_A, B, row_B, beta,
+                      C + i * row_C, row_C)
+        i += rows
+
+
+cdef inline void _add_packed(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
+    floating beta, floating *C, Py_ssize_t row_C, floating *panel,
+) noexcept nogil:
+    # of some rows of A, whose columns are contiguous
+    cdef Py_ssize_t i = 0, rows
+    if floating is float:
+        fastdnn_float_pack(M, K, A, col_A, panel)
+    else:
+        fastdnn_double_pack(M, K, A, col_A, panel)
+    while i < M:
+        rows = min(<Py_ssize_t> TILE, M - i)
+        _add_rows(False, rows, N, K, alpha, panel + i * K, 1, rows, B, row_B, beta,
+                  C + i * row_C, row_C)
+        i += TILE
+
+
+cdef inline Py_ssize_t _vectors(bint row, Py_ssize_t n) noexcept nogil:
+    # of the next tile, if so many are left; the last two tiles are of even width
+    if row and n >= 8:
+        return FASTDNN_ROW if n >= FASTDNN_ROW else 8
+    return n if n <= FASTDNN_VECTORS else min((n + 1) // 2, <Py_ssize_t> FASTDNN_VECTORS)
+
+
+cdef inline void _copy_part(
+    bint row, Py_ssize_t N, Py_ssize_t K,
+    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating *copy,
+) noexcept nogil:
+    # copies of the columns of B (K, N) that each tile reads, one after the other; a B narrower than
+    # a vector is filled up with zeros
+    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, k, n, at, cols
+    if N < w:
+        for k in range(K):
+            for j in range(w):
+                copy[k * w + j] = B[k * row_B + j * col_B] if j < N else 0
+        return
+    while j < N:
+        n = _vectors(row, (N - j + w - 1) // w)
+        at = min(j, N - w)
+        cols = min(j + n * w, N) - at
+        if col_B != 1:
+            turn(cols, K, B + at * col_B, col_B, copy, cols)
+        elif floating is float:
+            fastdnn_float_lay(K, cols, B + at, row_B, copy)
+        else:
+            fastdnn_double_lay(K, cols, B + at, row_B, copy)
+        copy += K * cols
+        j += n * w
+
+
+cdef inline void _add_rows(
+    bint row, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
     floating beta, floating *C, Py_ssize_t row_C,
 ) noexcept nogil:
     # C := alpha A B + beta C by some vectors of B's columns at a time, the last overlapping the one
-    # before, for some rows of A that stay in the second-level cache
-    cdef:
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, j, last, n, rows
-        Py_ssize_t height = _height(N, K, sizeof(floating)), blocks = (M + height - 1) // height
-    while i < M:
-        rows = (M - i + blocks - 1) // blocks
-        blocks -= 1
-        j = 0
-        while j < N:
-            n = (N - j + w - 1) // w
-            if n > FASTDNN_VECTORS:
-                # the last two tiles are of even width
-                n = min((n + 1) // 2, <Py_ssize_t> FASTDNN_VECTORS)
-            last = min((n - 1) * w, N - w - j)
-            _add_panel(<int> n, rows, K, alpha, A + i * row_A, row_A, col_A, B + j, row_B,
-                       beta, C + i * row_C + j, row_C, last)
-            j += n * w
-        i += rows
-
-
-cdef inline Py_ssize_t _height(Py_ssize_t N, Py_ssize_t K, Py_ssize_t size) noexcept nogil:
-    # If all of B fits the first-level cache, it serves a tile's rows, which are written side by
-    # side; else some of B's columns are brought there for many rows.
-    return TILE if N * K * size <= caches.first else ROWS
-
-
-cdef inline void _add_copied(
-    Py_ssize_t M, Py_ssize_t width, Py_ssize_t N, Py_ssize_t K, floating alpha,
-    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A,
-    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
-    floating beta, floating *C, Py_ssize_t row_C,
-) noexcept nogil:
-    # the same by a copy of B that is whole vectors wide, the last one filled up with zeros
-    cdef:
-        char last[TILE * FASTDNN_WIDTH]
-        floating *copy = <floating *> fastdnn_scratch()
-        floating *narrow = <floating *> &last[0]
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), whole = N // w * w, i = 0, j, r, rows
-        Py_ssize_t height = _height(N, K, sizeof(floating))
-        floating *c
-    _copy_block(width, N, K, B, row_B, col_B, copy)
-    while i < M:
-        rows = min(height, M - i)
-        if whole > 0:
-            _add_block(rows, whole, K, alpha, A + i * row_A, row_A, col_A, copy, width,
-                       beta, C + i * row_C, row_C)
-        for r in range(rows if whole < N else 0):
-            if r % TILE == 0:
-                _add_panel(1, min(<Py_ssize_t> TILE, rows - r), K, alpha, A + (i + r) * row_A,
-                           row_A, col_A, copy + whole, width, <floating> 0, narrow, w, 0)
-            c = C + (i + r) * row_C + whole
-            for j in range(N - whole):
-                c[j] = narrow[r % TILE * w + j] + (0 if beta == 0 else beta * c[j])
-        i += rows
-
-
-cdef inline void _copy_block(
-    Py_ssize_t width, Py_ssize_t N, Py_ssize_t K,
-    const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating *copy,
-) noexcept nogil:
-    # copy (K, width) := B (K, N), and zeros; row_B or col_B is 1
-    cdef Py_ssize_t fours = N // 4 * 4, k0, k, j, u
-    if col_B == 1:
-        for k in range(K):
-            memcpy(copy + k * width, B + k * row_B, N * sizeof(floating))
-            for j in range(N, width):
-                copy[k * width + j] = 0
-        return
-    # some rows at a time, whose lines stay in the cache
-    for k0 in range(0, K, 16):
-        for j in range(0, fours, 4):
-            for u in range(4):
-                fastdnn_fetch(B + k0 + 16 + (j + u) * col_B)
-                fastdnn_fetch(B + k0 + 24 + (j + u) * col_B)
-            for k in range(k0, min(k0 + 16, K)):
-                for u in range(4):
-                    copy[k * width + j + u] = B[k + (j + u) * col_B]
-    for j in range(fours, width):
-        for k in range(K):
-            copy[k * width + j] = B[k + j * col_B] if j < N else 0
+    # before; row_B = 0: B is what _copy_part makes of it
+    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, last, n, cols
+    while j < N:
+        n = _vectors(row, (N - j + w - 1) // w)
+        last = min((n - 1) * w, N - w - j)
+        if row_B > 0:
+            _add_panel(<int> n, M, K, alpha, A, row_A, col_A, B + j, row_B,
+                       beta, C + j, row_C, last)
+        else:
+            cols = last + w - min(<Py_ssize_t> 0, last)
+            _add_panel(<int> n, M, K, alpha, A, row_A, col_A, B - min(<Py_ssize_t> 0, last), cols,
+                       beta, C + j, row_C, last)
+            B += K * cols
+        j += n * w
 
 
 cdef inline void _add_panel(
@@ -273,11 +242,14 @@ cdef inline void _add_panel(
     # C (M, vectors) := alpha A (M, K) B (K, vectors) + beta C
     cdef:
         Py_ssize_t i = 0, tiles = (M + TILE - 1) // TILE
-        int rows
-    while i < M:
+        int height = <int> M, more = 0, rows
+    if tiles > 1:
         # tiles of even height
-        rows = <int> ((M - i + tiles - 1) // tiles)
-        tiles -= 1
+        height = <int> (M // tiles)
+        more = <int> (M - height * tiles)
+    while i < M:
+        rows = height + (more > 0)
+        more -= 1
         if floating is float:
             fastdnn_float_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
                                beta, C + i * row_C, row_C, last)
@@ -285,3 +257,39 @@ cdef inline void _add_panel(
             fastdnn_double_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
                                 beta, C + i * row_C, row_C, last)
         i += rows
+
+
+cdef inline void _add_narrow(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B,
+    floating beta, floating *C, Py_ssize_t row_C,
+) noexcept nogil:
+    # C (M, N) of less than a vector's columns, B filled up with zeros. What a row of a tile has
+    # beside its columns goes where the next rows' follow, but for the last rows.
+    cdef:
+        char memory[TILE * FASTDNN_WIDTH]
+        floating *tile = <floating *> &memory[0]
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, r, rows
+    if beta == 0 and row_C == N:
+        i = max(<Py_ssize_t> 0, M - (w + N - 1) // N)
+        _add_panel(1, i, K, alpha, A, row_A, col_A, B, w, beta, C, N, 0)
+    while i < M:
+        rows = min(<Py_ssize_t> TILE, M - i)
+        _add_panel(1, rows, K, alpha, A + i * row_A, row_A, col_A, B, w, <floating> 0, tile, w, 0)
+        for r in range(rows):
+            if floating is float:
+                fastdnn_float_add(N, tile + r * w, beta, C + (i + r) * row_C)
+            else:
+                fastdnn_double_add(N, tile + r * w, beta, C + (i + r) * row_C)
+        i += rows
+
+
+cdef inline void dots(
+    Py_ssize_t M, Py_ssize_t K, floating alpha, const floating *A, Py_ssize_t row_A,
+    const floating *x, floating beta, floating *y,
+) noexcept nogil:
+    # y (M) := alpha A (M, K) x + beta y, K of at least a cache line
+    if floating is float:
+        fastdnn_float_dots(M, K, alpha, A, row_A, x, beta, y)
+    else:
+        fastdnn_double_dots(M, K, alpha, A, row_A, x, beta, y)

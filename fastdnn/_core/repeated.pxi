@@ -1,6 +1,7 @@
 # A part of course.pyx: a product for the benchmark.
 
-def multiply(A, bint trans_A, B, bint trans_B, C, bint ours, Py_ssize_t steps=1):
+def multiply(A, bint trans_A, B, bint trans_B, C, bint ours, Py_ssize_t steps=1,
+             Py_ssize_t height=0):
     """Compute C (M, N) := A B so many times.
 
     Parameters
@@ -15,6 +16,8 @@ def multiply(A, bint trans_A, B, bint trans_B, C, bint ours, Py_ssize_t steps=1)
         Whether to multiply by the loops, if they are chosen, or by BLAS.
     steps : int
         How many times.
+    height : int
+        Rows of C that the loops make at a time, as several threads do; 0: all.
 
     Returns
     -------
@@ -33,7 +36,8 @@ def multiply(A, bint trans_A, B, bint trans_B, C, bint ours, Py_ssize_t steps=1)
     if not (a.rows == c.rows and a.cols == b.rows and b.cols == c.cols):
         raise ValueError("the shapes do not fit")
     with nogil:
-        done = levels.verbs.multiply_often(&a, &b, &c, ours, steps)
+        done = levels.verbs.multiply_often(
+            &a, &b, &c, ours, height if height > 0 else c.rows, steps)
     return done
 
 

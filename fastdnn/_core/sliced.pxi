@@ -14,7 +14,7 @@ cdef void product_of_slices(
     # Some slices of the rows of C (cut.rows, N) := alpha A B + beta C, where A and C begin. Our own
     # loops give an element the same bits whichever rows are asked for, BLAS does not.
     cdef Py_ssize_t s, at, size, M = cut.rows
-    if cut.slices == 1 or is_by_loops(M, N, K, sizeof(floating), trans_A, trans_B, trans_C):
+    if cut.slices == 1 or FASTDNN_HAS_VECTORS:
         rows_of_product(
             M, trans_A, trans_B, trans_C, rows.size, N, K, alpha, A, B, beta, C)
         return

@@ -79,7 +79,6 @@ cdef struct Caches:
     # the caches' sizes by which the products choose, in bytes
     Py_ssize_t first   # the first-level cache's part for B
     Py_ssize_t second  # the second-level cache
-    bint fast          # whether the processor multiplies faster than the third-level cache feeds it
 
 
 cdef struct Layer:
@@ -265,9 +264,10 @@ cdef struct Verbs:
     # the first row that is not finite, or will not be in float32; or -1
     Py_ssize_t (*first_nonfinite)(const Source *X, bint single) noexcept nogil
     bint (*all_finite)(char type, Py_ssize_t size, const void *x) noexcept nogil
-    # C := alpha A B + beta C
+    # C := alpha A B + beta C, where A and C may be some rows of matrices of so many
     void (*multiply)(
-        const Source *A, const Source *B, double alpha, double beta, const Source *C,
+        Py_ssize_t whole, const Source *A, const Source *B, double alpha, double beta,
+        const Source *C,
     ) noexcept nogil
     # rows of W := w W0 + w' V0 + X^T C
     void (*span)(
@@ -301,9 +301,11 @@ cdef struct Verbs:
     # a mask of dropout, from the numbers of a counter
     void (*keep)(
         uint64_t counter, Py_ssize_t size, double keep, unsigned char *kept) noexcept nogil
-    # C := A B so many times, by the loops if they are chosen, or by BLAS; whether by the loops
+    # C := A B so many times, by the loops if they are chosen, some rows at a time, or by BLAS;
+    # whether by the loops
     bint (*multiply_often)(
-        const Matrix *A, const Matrix *B, const Matrix *C, bint ours, Py_ssize_t steps,
+        const Matrix *A, const Matrix *B, const Matrix *C, bint ours, Py_ssize_t height,
+        Py_ssize_t steps,
     ) noexcept nogil
     Caches *caches
     bint joint           # whether there is a loop of relu and one output

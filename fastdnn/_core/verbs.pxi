@@ -31,13 +31,13 @@ cdef bint _all_finite(char type, Py_ssize_t size, const void *x) noexcept nogil:
 
 
 cdef void _multiply(
-    const Source *A, const Source *B, double alpha, double beta, const Source *C,
+    Py_ssize_t whole, const Source *A, const Source *B, double alpha, double beta, const Source *C,
 ) noexcept nogil:
     cdef uint64_t modes = flush_subnormals()
     if C.type == b'f':
-        multiply_matrices(A, B, <float> alpha, <float> beta, C, <float *> C.data)
+        multiply_matrices(whole, A, B, <float> alpha, <float> beta, C, <float *> C.data)
     else:
-        multiply_matrices(A, B, alpha, beta, C, <double *> C.data)
+        multiply_matrices(whole, A, B, alpha, beta, C, <double *> C.data)
     restore_modes(modes)
 
 
@@ -109,11 +109,12 @@ cdef void _lay(const Matrix *matrix, const Matrix *copy) noexcept nogil:
 
 
 cdef bint _multiply_often(
-    const Matrix *A, const Matrix *B, const Matrix *C, bint ours, Py_ssize_t steps,
+    const Matrix *A, const Matrix *B, const Matrix *C, bint ours, Py_ssize_t height,
+    Py_ssize_t steps,
 ) noexcept nogil:
     if C.type == b'f':
-        return multiply_often(A, B, C, ours, steps, <float *> C.data)
-    return multiply_often(A, B, C, ours, steps, <double *> C.data)
+        return multiply_often(A, B, C, ours, height, steps, <float *> C.data)
+    return multiply_often(A, B, C, ours, height, steps, <double *> C.data)
 
 
 cdef Verbs VERBS
@@ -134,7 +135,7 @@ VERBS.lay = _lay
 VERBS.keep = keep_some
 VERBS.multiply_often = _multiply_often
 VERBS.caches = &caches
-VERBS.joint = FASTDNN_MOST > 0
+VERBS.joint = FASTDNN_HAS_VECTORS
 VERBS.wide = FASTDNN_VECTORS == 4
 
 

@@ -1,0 +1,280 @@
+# The innermost loops of the products, written as vectors of the instruction set's width: the
+# compiler keeps sums in registers only so.
+#
+# A product and a sum are fused where there is an instruction for that, and each element of C is the
+# same chain of operations whatever the width of a vector and the height of a tile: levels with
+# fused multiply-adds give the same bits.
+
+from cython cimport floating
+
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    /* a product and a sum in one instruction, where there is one, as in BLAS */
+    #if defined(__clang__)
+    #define FASTDNN_FUSED
+    #define FASTDNN_CONTRACT _Pragma("clang fp contract(fast)")
+    #else
+    #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast")))
+    #define FASTDNN_CONTRACT
+    #endif
+    /* keeps a value in a register; the compiler fuses nothing across it */
+    #if defined(__AVX512F__)
+    #define FASTDNN_KEEP(x) __asm__("" : "+v"(x))
+    #elif defined(__x86_64__)
+    #define FASTDNN_KEEP(x) __asm__("" : "+x"(x))
+    #elif defined(__aarch64__)
+    #define FASTDNN_KEEP(x) __asm__("" : "+w"(x))
+    #else
+    #define FASTDNN_KEEP(x) __asm__("" : "+m"(x))
+    #endif
+    #if defined(__AVX512F__) || defined(__aarch64__)
+    /* 32 registers are enough for wide tiles */
+    #define FASTDNN_VECTORS 4
+    #define FASTDNN_ROW 16
+    #define FASTDNN_MORE_TILES(T) FASTDNN_TILES_OF(T, 3) FASTDNN_TILES_OF(T, 4) \\
+        FASTDNN_TILE(T, 1, 16)
+    #define FASTDNN_TABLE(T) \\
+        {0, 0, 0, 0, 0, 0}, FASTDNN_NAMES(T, 1), FASTDNN_NAMES(T, 2), FASTDNN_NAMES(T, 3), \\
+        FASTDNN_NAMES(T, 4), {fastdnn_##T##_tile_1_8}, {fastdnn_##T##_tile_1_16}
+    #else
+    #define FASTDNN_VECTORS 2
+    #define FASTDNN_ROW 8
+    #define FASTDNN_MORE_TILES(T)
+    #define FASTDNN_TABLE(T) \\
+        {0, 0, 0, 0, 0, 0}, FASTDNN_NAMES(T, 1), FASTDNN_NAMES(T, 2), {fastdnn_##T##_tile_1_8}
+    #endif
+    /* elements between rows that the processor does not foresee */
+    #define FASTDNN_FAR 1024
+    #define FASTDNN_AT(v) ((v) == V - 1 ? last : (v) * w)
+    #define FASTDNN_TILES(T, I) \\
+    FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
+            const int R, const int V, Py_ssize_t K, T alpha, \\
+            const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
+            T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
+        FASTDNN_CONTRACT \\
+        typedef fastdnn_##T##_vector vector; \\
+        typedef I integers __attribute__((vector_size(FASTDNN_WIDTH))); \\
+        enum { w = FASTDNN_WIDTH / sizeof(T) }; \\
+        vector p[24], b[16], c[16]; \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                p[r * V + v] = (vector) {0}; \\
+                if (row_C > FASTDNN_FAR) __builtin_prefetch(C + r * row_C + FASTDNN_AT(v), 1); \\
+            } \\
+        for (Py_ssize_t k = 0; k < K; k++, A += col, B += row_B) { \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                b[v] = *(const vector *) (B + FASTDNN_AT(v)); \\
+                if (FASTDNN_VECTORS == 4 && R > 1 && R < 5) FASTDNN_KEEP(b[v]); \\
+                if (row_B > FASTDNN_FAR) __builtin_prefetch(B + 16 * row_B + FASTDNN_AT(v)); \\
+            } \\
+            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                const T a = A[r * row]; \\
+                FASTDNN_UNROLL for (int v = 0; v < V; v++) p[r * V + v] += a * b[v]; \\
+            } \\
+        } \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) { \\
+            if (alpha != 1) \\
+                FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                    p[r * V + v] *= alpha; \\
+                    FASTDNN_KEEP(p[r * V + v]); \\
+                } \\
+            if (beta != 0) { \\
+                FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                    c[v] = *(const vector *) (C + FASTDNN_AT(v)); \\
+                    p[r * V + v] += beta * c[v]; \\
+                } \\
+                if (last < 0) { \\
+                    /* what the tile before has done */ \\
+                    integers lane, done; \\
+                    FASTDNN_UNROLL for (int i = 0; i < w; i++) lane[i] = i; \\
+                    done = lane < (I) -last; \\
+                    p[r * V + V - 1] = (vector) ((done & (integers) c[V - 1]) \\
+                                                 | (~done & (integers) p[r * V + V - 1])); \\
+                } \\
+            } \\
+            FASTDNN_UNROLL for (int v = 0; v < V; v++) \\
+                *(vector *) (C + FASTDNN_AT(v)) = p[r * V + v]; \\
+        } \\
+    } \\
+    FASTDNN_TILES_OF(T, 1) FASTDNN_TILES_OF(T, 2) FASTDNN_TILE(T, 1, 8) FASTDNN_MORE_TILES(T) \\
+    typedef void (*fastdnn_##T##_any)( \\
+        Py_ssize_t, T, const T *, Py_ssize_t, Py_ssize_t, const T *, Py_ssize_t, T, T *, \\
+        Py_ssize_t, Py_ssize_t); \\
+    static const fastdnn_##T##_any fastdnn_##T##_tiles[][6] = {FASTDNN_TABLE(T)}; \\
+    /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C, V up to FASTDNN_VECTORS, or \\
+       of a row 8 or FASTDNN_ROW. The last vector begins at this column: it may overlap the one \\
+       before, of this tile, or if it is below 0, of the one before. */ \\
+    static inline void fastdnn_##T##_tile( \\
+            int R, int V, Py_ssize_t K, T alpha, \\
+            const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
+            T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
+        const int v = V <= FASTDNN_VECTORS ? V : V == 8 ? FASTDNN_VECTORS + 1 : \\
+            FASTDNN_VECTORS + 2; \\
+        fastdnn_##T##_tiles[v][R - 1](K, alpha, A, row, col, B, row_B, beta, C, row_C, last); \\
+    } \\
+    /* panel := A (M, K), whose columns are contiguous, some rows after others: those of a tile, \\
+       6 or what is left, as a matrix (K, rows) */ \\
+    static void fastdnn_##T##_pack( \\
+            Py_ssize_t M, Py_ssize_t K, const T *A, Py_ssize_t col, T *panel) { \\
+        const Py_ssize_t whole = M / 6 * 6; \\
+        for (Py_ssize_t k = 0; k < K; k++, A += col) { \\
+            for (Py_ssize_t i = 0; i < whole; i += 6) \\
+                memcpy(panel + i * K + k * 6, A + i, 6 * sizeof(T)); \\
+            for (Py_ssize_t i = whole; i < M; i++) \\
+                panel[whole * K + k * (M - whole) + i - whole] = A[i]; \\
+        } \\
+    } \\
+    /* panel (K, N) := B (K, N) of whole vectors, of which the last may overlap the one before */ \\
+    static void fastdnn_##T##_lay( \\
+            Py_ssize_t K, Py_ssize_t N, const T *B, Py_ssize_t row_B, T *panel) { \\
+        typedef fastdnn_##T##_vector vector; \\
+        enum { w = FASTDNN_WIDTH / sizeof(T) }; \\
+        for (Py_ssize_t k = 0; k < K; k++, B += row_B, panel += N) { \\
+            for (Py_ssize_t j = 0; j + w < N; j += w) \\
+                *(vector *) (panel + j) = *(const vector *) (B + j); \\
+            *(vector *) (panel + N - w) = *(const vector *) (B + N - w); \\
+            if (row_B > FASTDNN_FAR) \\
+                for (Py_ssize_t j = 0; j < N; j += 64 / sizeof(T)) \\
+                    __builtin_prefetch(B + 16 * row_B + j); \\
+        } \\
+    } \\
+    /* y[0 .. R] := alpha A x + beta y, the rows of A and x contiguous, of at least 64 bytes; \\
+       the sums run over 64 bytes of partial sums. */ \\
+    FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_dots_of( \\
+            const int R, Py_ssize_t K, T alpha, const T *A, Py_ssize_t row, const T *x, \\
+            T beta, T *y) { \\
+        FASTDNN_CONTRACT \\
+        typedef fastdnn_##T##_vector vector; \\
+        typedef I integers __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)))); \\
+        enum { w = FASTDNN_WIDTH / sizeof(T), lanes = 64 / sizeof(T), U = 64 / FASTDNN_WIDTH }; \\
+        static const I some[32] = { \\
+            [lanes] = -1, -1, -1, -1, -1, -1, -1, -1, FASTDNN_ONES_##T}; \\
+        const Py_ssize_t whole = K / lanes * lanes; \\
+        typedef I indices __attribute__((vector_size(FASTDNN_WIDTH), unused)); \\
+        vector p[4 * U], a, b; \\
+        T t[4]; \\
+        FASTDNN_UNROLL for (int i = 0; i < R * U; i++) p[i] = (vector) {0}; \\
+        for (Py_ssize_t k = 0; k < whole; k += lanes) \\
+            FASTDNN_UNROLL for (int u = 0; u < U; u++) { \\
+                b = *(const vector *) (x + k + u * w); \\
+                FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
+                    p[u * R + r] += *(const vector *) (A + r * row + k + u * w) * b; \\
+            } \\
+        if (whole < K) \\
+            FASTDNN_UNROLL for (int u = 0; u < U; u++) { \\
+                const Py_ssize_t at = K - lanes + u * w; \\
+                /* those of the last elements that are left */ \\
+                const integers left = *(const integers *) (some + (K - whole) + u * w); \\
+                b = (vector) (left & *(const integers *) (x + at)); \\
+                FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                    a = (vector) (left & *(const integers *) (A + r * row + at)); \\
+                    p[u * R + r] += a * b; \\
+                } \\
+            } \\
+        FASTDNN_UNROLL for (int u = U / 2; u > 0; u /= 2) \\
+            FASTDNN_UNROLL for (int i = 0; i < u * R; i++) p[i] += p[i + u * R]; \\
+        /* the halves of each row's sums, of two rows in turns */ \\
+        if (R == 4) { \\
+            a = FASTDNN_FOLD(T, p[0], p[2]); \\
+            b = FASTDNN_FOLD(T, p[1], p[3]); \\
+            if (w == 2) { \\
+                t[0] = a[0], t[1] = b[0], t[2] = a[1], t[3] = b[1]; \\
+            } else { \\
+                a = FASTDNN_FOLD(T, a, b); \\
+                FASTDNN_UNROLL for (int n = 4; n < w; n *= 2) a = FASTDNN_FOLD(T, a, a); \\
+                FASTDNN_UNROLL for (int r = 0; r < R; r++) t[r] = a[r * (w / 4)]; \\
+            } \\
+        } else { \\
+            a = p[0]; \\
+            FASTDNN_UNROLL for (int n = 1; n < w; n *= 2) a = FASTDNN_FOLD(T, a, a); \\
+            t[0] = a[0]; \\
+        } \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+            t[r] *= alpha; \\
+            FASTDNN_KEEP(t[r]); \\
+            if (beta != 0) t[r] += beta * y[r]; \\
+            y[r] = t[r]; \\
+        } \\
+    } \\
+    FASTDNN_FUSED static void fastdnn_##T##_dots( \\
+            Py_ssize_t M, Py_ssize_t K, T alpha, const T *A, Py_ssize_t row, const T *x, \\
+            T beta, T *y) { \\
+        for (; M >= 4; M -= 4, A += 4 * row, y += 4) \\
+            fastdnn_##T##_dots_of(4, K, alpha, A, row, x, beta, y); \\
+        for (; M > 0; M--, A += row, y++) \\
+            fastdnn_##T##_dots_of(1, K, alpha, A, row, x, beta, y); \\
+    } \\
+    /* C (N) := x + beta C */ \\
+    FASTDNN_FUSED static inline void fastdnn_##T##_add( \\
+            Py_ssize_t N, const T *x, T beta, T *C) { \\
+        FASTDNN_CONTRACT \\
+        if (beta == 0) memcpy(C, x, N * sizeof(T)); \\
+        else for (Py_ssize_t j = 0; j < N; j++) C[j] = x[j] + beta * C[j]; \\
+    }
+    #define FASTDNN_FOLD(T, x, y) (FASTDNN_SHUFFLE(x, y, indices, FASTDNN_PAIRS_##T(0)) \\
+                                   + FASTDNN_SHUFFLE(x, y, indices, FASTDNN_PAIRS_##T(1)))
+    #define FASTDNN_ONES_float -1, -1, -1, -1, -1, -1, -1, -1
+    #define FASTDNN_ONES_double
+    #define FASTDNN_TILE(T, R, V) \\
+    FASTDNN_FUSED static __attribute__((noinline)) void fastdnn_##T##_tile_##R##_##V( \\
+            Py_ssize_t K, T alpha, const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, \\
+            Py_ssize_t row_B, T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
+        fastdnn_##T##_tile_of(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last); \\
+    }
+    #define FASTDNN_TILES_OF(T, V) \\
+        FASTDNN_TILE(T, 1, V) FASTDNN_TILE(T, 2, V) FASTDNN_TILE(T, 3, V) \\
+        FASTDNN_TILE(T, 4, V) FASTDNN_TILE(T, 5, V) FASTDNN_TILE(T, 6, V)
+    #define FASTDNN_NAMES(T, V) { \\
+        fastdnn_##T##_tile_1_##V, fastdnn_##T##_tile_2_##V, fastdnn_##T##_tile_3_##V, \\
+        fastdnn_##T##_tile_4_##V, fastdnn_##T##_tile_5_##V, fastdnn_##T##_tile_6_##V}
+    FASTDNN_TILES(float, int32_t)
+    FASTDNN_TILES(double, int64_t)
+    #define fastdnn_fetch(p) __builtin_prefetch(p)
+    #else
+    #define FASTDNN_VECTORS 2
+    #define FASTDNN_ROW 8
+    #define fastdnn_fetch(p) ((void) 0)
+    #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
+        ((void) 0)
+    #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
+        ((void) 0)
+    #define fastdnn_float_pack(M, K, A, col, panel) ((void) 0)
+    #define fastdnn_float_lay(K, N, B, row_B, panel) ((void) 0)
+    #define fastdnn_double_pack(M, K, A, col, panel) ((void) 0)
+    #define fastdnn_double_lay(K, N, B, row_B, panel) ((void) 0)
+    #define fastdnn_float_dots(M, K, alpha, A, row, x, beta, y) ((void) 0)
+    #define fastdnn_double_dots(M, K, alpha, A, row, x, beta, y) ((void) 0)
+    #define fastdnn_float_add(N, x, beta, C) ((void) 0)
+    #define fastdnn_double_add(N, x, beta, C) ((void) 0)
+    #endif
+    """
+    enum:
+        FASTDNN_VECTORS
+        FASTDNN_ROW
+    void fastdnn_fetch(const void *) noexcept nogil
+    void fastdnn_float_tile(
+        int R, int V, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
+        const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C,
+        Py_ssize_t last) noexcept nogil
+    void fastdnn_double_tile(
+        int R, int V, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row, Py_ssize_t col,
+        const double *B, Py_ssize_t row_B, double beta, double *C, Py_ssize_t row_C,
+        Py_ssize_t last) noexcept nogil
+    void fastdnn_float_pack(
+        Py_ssize_t M, Py_ssize_t K, const float *A, Py_ssize_t col, float *panel) noexcept nogil
+    void fastdnn_float_lay(
+        Py_ssize_t K, Py_ssize_t N, const float *B, Py_ssize_t row_B, float *panel) noexcept nogil
+    void fastdnn_double_pack(
+        Py_ssize_t M, Py_ssize_t K, const double *A, Py_ssize_t col, double *panel) noexcept nogil
+    void fastdnn_double_lay(
+        Py_ssize_t K, Py_ssize_t N, const double *B, Py_ssize_t row_B, double *panel) noexcept nogil
+    void fastdnn_float_dots(
+        Py_ssize_t M, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, const float *x,
+        float beta, float *y) noexcept nogil
+    void fastdnn_double_dots(
+        Py_ssize_t M, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row,
+        const double *x, double beta, double *y) noexcept nogil
+    void fastdnn_float_add(Py_ssize_t N, const float *x, float beta, float *C) noexcept nogil
+    void fastdnn_double_add(Py_ssize_t N, const double *x, double beta, double *C) noexcept nogil
