@@ -30,6 +30,8 @@ from fastdnn._sklearn.declared import keep, only_if, trains
 from fastdnn._sklearn.exported import offer
 from fastdnn._sklearn.parts import in_memory
 from fastdnn._sklearn.perceptron import Perceptron
+from fastdnn._sklearn.searches import GridSearchCV as GridSearchCV
+from fastdnn._sklearn.searches import RandomizedSearchCV as RandomizedSearchCV
 
 LOSSES = (*COSTS["identity"], *COSTS["exp"])
 _ACTIVATION = StrOptions(set(NAMES))

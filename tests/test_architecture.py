@@ -154,14 +154,16 @@ ROOMS = {
         "stochastic": {"callbacks", "checked", "declared", "rates", "stopping"},
         "shared": set(),
         "weights": {"assembled", "declared", "rates", "shared"},
+        "folds": {"declared"},
         "labels": set(),
         "stored": {"assembled", "declared", "labels", "rates"},
         "gradients": {"assembled", "checked", "lbfgs", "losses", "weights"},
         "parts": {"declared"},
         "perceptron": {
-            *("assembled", "callbacks", "checked", "converted", "declared", "gradients"),
+            *("assembled", "callbacks", "checked", "converted", "declared", "folds", "gradients"),
             *("lbfgs", "losses", "parts", "rates", "stochastic", "stopping"),
         },
+        "searches": {"folds", "perceptron"},
     },
     "c": {
         "literals": set(),
@@ -175,9 +177,18 @@ ROOMS = {
     },
 }
 NEEDED = {"numpy", "scipy"}
-OPTIONAL = {"PIL", "h5py", "matplotlib", "skl2onnx", "sklearn", "the library onnx", "threadpoolctl"}
+OPTIONAL = {
+    "PIL",
+    "h5py",
+    "joblib",
+    "matplotlib",
+    "skl2onnx",
+    "sklearn",
+    "the library onnx",
+    "threadpoolctl",
+}
 # modules that are imported only on demand may import these packages at their beginning
-ASKED_FOR = {"_sklearn": {"sklearn"}, "_runs": {"sklearn"}, "estimators": {"sklearn"}}
+ASKED_FOR = {"_sklearn": {"joblib", "sklearn"}, "_runs": {"sklearn"}, "estimators": {"sklearn"}}
 # faces that the package imports when they are asked for
 LATER = {"c", "estimators", "onnx"}
 # what is included by a module that is no level

@@ -26,6 +26,7 @@ def descended(estimator: Declared, m: int, cost_scale: float) -> Settings:
         l2=number(estimator, "alpha"),
         guarded=False,
         n_threads=estimator.n_threads,
+        stop=getattr(estimator, "_stop", None),
         l2_per_weight=True,
         cost_per_row=True,
         cost_scale=cost_scale,

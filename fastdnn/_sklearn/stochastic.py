@@ -41,6 +41,7 @@ def settings_of(
         l2=number(estimator, "alpha"),
         clip_norm=number(estimator, "clip_norm"),
         n_threads=estimator.n_threads,
+        stop=getattr(estimator, "_stop", None),
         l2_per_weight=True,
         epsilon_corrected=True,
         cost_per_row=True,

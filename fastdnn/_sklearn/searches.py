@@ -1,0 +1,112 @@
+"""scikit-learn's searches in threads, whose candidates share what each fold's data needs once."""
+
+from typing import Any, Self
+
+import sklearn.model_selection
+from joblib import parallel_config
+from joblib._parallel_backends import ThreadingBackend
+from sklearn.pipeline import Pipeline
+
+from fastdnn._core.workers import Stop
+from fastdnn._fit.threads import at_once
+from fastdnn._sklearn.folds import Fold
+from fastdnn._sklearn.perceptron import Perceptron
+
+_MODULE = "fastdnn.estimators"
+# fits, more than any machine has processors
+_MANY = 2**20
+
+
+class _Threads(ThreadingBackend):  # type: ignore[misc]
+    """Threads that tell each fit of ours its fold, and end all fits where one fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folds: dict[int, tuple[Any, Fold]] = {}
+        self._stop = Stop()
+
+    def submit(self, func: Any, callback: Any = None) -> Any:
+        """Begin some tasks, of `_fit_and_score` or not."""
+        for _, arguments, named in func.items:
+            estimator, train = (*arguments, None)[0], named.get("train")
+            if train is not None and is_ours(estimator):
+                # the array is kept, so that no other has its id
+                _, fold = self._folds.setdefault(id(train), (train, Fold()))
+                vars(estimator).update(_fold=fold, _stop=self._stop)
+                if estimator.n_threads is None:
+                    # the bits are the same
+                    estimator.n_threads = 1
+        return super().submit(func, callback)
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """End all."""
+        self._stop.ask()
+        super().abort_everything(ensure_ready)
+
+
+class _InThreads:
+    """A mixin that comes before a search of scikit-learn, and runs its candidates in threads."""
+
+    estimator: Any
+    n_jobs: Any
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Search, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like
+        **params :
+            For the estimator, the splitter and the scorers.
+
+        Returns
+        -------
+        self
+        """
+        fit = super().fit  # type: ignore[misc]
+        last = self.estimator
+        while isinstance(last, Pipeline) and last.steps:
+            last = last.steps[-1][1]
+        if not isinstance(last, Perceptron):
+            fit(X, y, **params)
+        else:
+            # one thread more than can compute: one waits for Python now and then
+            threads = at_once(None, _MANY)[0]
+            with parallel_config(backend=_Threads(), n_jobs=threads + (threads > 1)):
+                fit(X, y, **params)
+        return self
+
+
+class GridSearchCV(_InThreads, sklearn.model_selection.GridSearchCV):  # type: ignore[misc]
+    """scikit-learn's GridSearchCV with the same results, its candidates trained in threads.
+
+    Every parameter, attribute and method is that of ``sklearn.model_selection.GridSearchCV``, and
+    so are the scores, to the bit. The estimators of this module, and pipelines that end in one, are
+    fitted in threads, which share X and y, and check each fold's data once for all candidates. All
+    other estimators are searched by scikit-learn alone.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        How many threads; None for one more than there are processors, of those that BLAS may use.
+    """
+
+    __module__ = _MODULE
+
+
+class RandomizedSearchCV(_InThreads, sklearn.model_selection.RandomizedSearchCV):  # type: ignore[misc]
+    """scikit-learn's RandomizedSearchCV with the same results, as `GridSearchCV` is.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        How many threads; None for one more than there are processors, of those that BLAS may use.
+    """
+
+    __module__ = _MODULE
+
+
+def is_ours(estimator: Any) -> bool:
+    """Tell whether an estimator is one of this package's, and of no class that extends one."""
+    return isinstance(estimator, Perceptron) and type(estimator).__module__ == _MODULE
