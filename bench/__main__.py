@@ -26,6 +26,7 @@ from bench import (
     report,
     serve,
     sparse,
+    together,
     training,
 )
 from bench.cases import DTYPES, FUNCTIONS, NETWORKS, Case, cases
@@ -44,6 +45,7 @@ TABLES: dict[str, ModuleType] = {
     "course2": course2,
     "orders": orders,
     "lasting": lasting,
+    "together": together,
     "calls": calls,
     "serve": serve,
     "sparse": sparse,
@@ -68,8 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return 0
-    # what reads ahead is another thread
-    _pin(options.threads + (options.what == "large"))
+    # what reads ahead, or fits beside, is another thread
+    _pin(options.threads + (options.what in ("large", "together")))
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
         known = _require("matplotlib.figure").Figure().canvas.get_supported_filetypes()
@@ -131,7 +133,7 @@ def _measure_table(
 ) -> list[dict[str, Any]]:
     table = TABLES[options.what]
     caption["threads"] = str(options.threads)
-    if table in (calls, estimators, sparse):
+    if table in (calls, estimators, sparse, together):
         caption["peers"] = f"scikit-learn {version('scikit-learn')}"
     if table in (lasting, serve):
         caption["peers"] = training.versions()

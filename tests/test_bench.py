@@ -202,6 +202,13 @@ def test_lasting(document):
         assert min(row["early_us"], row["late_us"], row["ratio"]) > 0
 
 
+def test_together(document):
+    rows = document[1]["Small fits in two threads"]["rows"]
+    assert {row["what"] for row in rows} == {"4 fits", "a search, 4 fits"}
+    for row in rows:
+        assert min(row[name] for name in ("one_ms", "alone_ms", "two_ms", "faster")) > 0
+
+
 def test_calls(document):
     rows = document[1]["Single calls"]["rows"]
     assert {row["labels"] for row in rows} >= {"2 numbers", "2 text", "1 values"}
