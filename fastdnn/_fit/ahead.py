@@ -111,6 +111,9 @@ class _Reading(Generic[T]):
         """Return what was read, or raise what its reading has raised."""
         error, self._error = self._error, None
         try:
+            if isinstance(error, StopIteration):
+                # in a generator it would be the end
+                raise RuntimeError("the reader raised StopIteration") from error
             if error is not None:
                 raise error
             return self._found.pop()

@@ -54,7 +54,8 @@ def taken(
     most = BLOCK if block_bytes is None else integer(block_bytes, "block_bytes")
     most = most // 2 if halves else most
     if Y is None:
-        return Given(model, X, sample_weight, names)
+        given = Given(model, X, sample_weight, names)
+        return given.read(0) if given.count == 1 else given
     if lies_elsewhere(X) or (block_bytes is not None and isinstance(X, np.ndarray)):
         return Rows(model, X, Y, sample_weight, most, names)
     return kept_apart(model, judged(model, X, Y, sample_weight, names))
@@ -206,8 +207,6 @@ class Given(Blocks):
 
     def cut(self, step: int = 1) -> "Data | Blocks":
         """Take the blocks as they are: the last step of each may have fewer examples."""
-        if self.count == 1:
-            return self.read(0)
         if step >= LIMIT:
             raise ValueError(
                 f"{self._name} is a sequence of {self.count} blocks, but a step takes all "

@@ -134,9 +134,11 @@ def test_data_of_one_block_is_data_in_memory(form):
     assert net.fit(X, Y, **options).costs == other.fit(Elsewhere(X), Y, **options).costs
     assert_same(net, other)
     net, other = network(n_0=60), network(n_0=60)
-    options = {"batch_size": 7, "epochs": 5}
-    assert net.fit(X, Y, **options).costs == other.fit([(X, Y)], **options).costs
-    assert_same(net, other)
+    sizes = [{}, {"batch_size": 7}, {"batch_size": 100}, {"batch_size": 10, "accumulate": 100}]
+    for options in sizes:
+        options = {"epochs": 5} | options
+        assert net.fit(X, Y, **options).costs == other.fit([(X, Y)], **options).costs
+        assert_same(net, other)
 
 
 def test_blocks_of_a_sequence_may_differ():
@@ -230,6 +232,18 @@ def test_what_a_reader_raises_ends_the_fit(at):
         other.fit(*block, batch_size=8, shuffle=False)
     np.testing.assert_array_equal(params(net), params(other))
     net.fit(sequence(), batch_size=8)
+
+
+def test_a_reader_that_raises_stop_iteration_ends_nothing_silently():
+    def act(i):
+        if i == 1:
+            raise StopIteration
+
+    net, blocks = network(), Watched(sequence(), act)
+    with pytest.raises(RuntimeError, match="the reader raised StopIteration"):
+        net.fit(blocks, batch_size=8)
+    with pytest.raises(RuntimeError, match="the reader raised StopIteration"):
+        net.cost(blocks, None)
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(0.1, 0.9), Adam(0.1)])
