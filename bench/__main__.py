@@ -21,6 +21,7 @@ from bench import (
     large,
     lasting,
     layers,
+    many,
     orders,
     products,
     report,
@@ -46,6 +47,7 @@ TABLES: dict[str, ModuleType] = {
     "orders": orders,
     "lasting": lasting,
     "together": together,
+    "many": many,
     "calls": calls,
     "serve": serve,
     "sparse": sparse,
@@ -133,7 +135,7 @@ def _measure_table(
 ) -> list[dict[str, Any]]:
     table = TABLES[options.what]
     caption["threads"] = str(options.threads)
-    if table in (calls, estimators, sparse, together):
+    if table in (calls, estimators, many, sparse, together):
         caption["peers"] = f"scikit-learn {version('scikit-learn')}"
     if table in (lasting, serve):
         caption["peers"] = training.versions()

@@ -175,6 +175,19 @@ def _together(rows: Rows) -> list[str]:
             )]
             for row in rows
         ],
+        3,
+    )  # fmt: skip
+
+
+def _many(rows: Rows) -> list[str]:
+    return table(
+        ["", "beside", "fits", "ms a fit", "beside, ms", "times faster"],
+        [
+            [row["who"], row["beside"], *(
+                _number(row[key]) for key in ("fits", "ms", "other_ms", "faster")
+            )]
+            for row in rows
+        ],
         2,
     )  # fmt: skip
 
@@ -354,6 +367,13 @@ SECTIONS = (
         " mostly scikit-learn's checks and scores.",
         ("together",),
         _together,
+    ),
+    Section(
+        "Many networks at once",
+        "200 candidates on five folds of breast cancer, [30, 32, 1], batch 32, 50 epochs, by two"
+        " threads, beside the same fits one after the other; and searches over fewer.",
+        ("many", "--threads=2"),
+        _many,
     ),
     Section(
         "The course's functions",

@@ -209,6 +209,13 @@ def test_together(document):
         assert min(row[name] for name in ("one_ms", "alone_ms", "two_ms", "faster")) > 0
 
 
+def test_many(document):
+    rows = document[1]["Many networks at once"]["rows"]
+    assert [row["who"] for row in rows] == ["fit_many", "GridSearchCV", "GridSearchCV"]
+    for row in rows:
+        assert min(row["ms"], row["other_ms"], row["faster"]) > 0
+
+
 def test_calls(document):
     rows = document[1]["Single calls"]["rows"]
     assert {row["labels"] for row in rows} >= {"2 numbers", "2 text", "1 values"}
