@@ -14,6 +14,7 @@ from fastdnn._fit.fits import Fits
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import ACTIVATIONS, COSTS, lists
 from fastdnn._fit.predictor import Predictor
+from fastdnn._fit.ranks import Fit, several
 from fastdnn._fit.results import History, State
 from fastdnn._fit.state import checked, load, pickled, unpickled, whole
 from fastdnn.optimizers import Adam, Optimizer
@@ -141,6 +142,7 @@ class Network(Predictor):
         first_layer: Literal["auto", "direct", "gram"] = "auto",
         n_threads: int | None = None,
         block_bytes: int | None = None,
+        comm: Any = None,
     ) -> History:
         """Train; called again it goes on exactly where it was.
 
@@ -196,6 +198,11 @@ class Network(Predictor):
             Bytes of a block of what is read in blocks, of which two lie in memory, by default 64
             MiB; a block has whole batches. Given it, an array is read in blocks too, which is right
             for a memory map of a file larger than memory that is to be shuffled.
+        comm : mpi4py.MPI.Intracomm, optional
+            Processes that train the same network together, each on its own rows: of each batch,
+            which `batch_size` counts over all of them, every one takes an even part, and the
+            gradients are added before the update. Callbacks are called on rank 0 alone; `n_threads`
+            is 1 by default. See ``docs/clusters.md``.
 
         Returns
         -------
@@ -227,10 +234,14 @@ class Network(Predictor):
             optimizer, batch_size, accumulate, shuffle, l2, dropout, input_dropout, clip_norm,
             first_layer, n_threads,
         )  # fmt: skip
-        return self._fits.fit(
+        given = (
             self, self._model, X, Y, sample_weight, asked, epochs, validation_data, callbacks,
             block_bytes,
         )  # fmt: skip
+        mpi = None if comm is None else several(comm)
+        if mpi is not None:
+            return Fit(self._fits, *given).run(comm, mpi)
+        return self._fits.fit(*given)
 
     # --------------------------------------------------------------------------------------- state
 

@@ -19,7 +19,7 @@ WINGS = {
     "_sparse": {"_arrays", "_core"},
     "_config": {"_core"},
     "optimizers": {"_arrays"},
-    "_fit": {"_arrays", "_core", "_sparse", "optimizers"},
+    "_fit": {"_arrays", "_config", "_core", "_sparse", "optimizers"},
     "_course": {"_arrays", "_core", "_fit"},
     "functional": {"_arrays", "_core", "_course"},
     "parameters": {"_arrays", "_core", "_course"},
@@ -76,9 +76,10 @@ ROOMS = {
         },
         "taken": set(),
         "workspace": {"optimizers", "slices", "spec", "team"},
+        "ranks": {"plan", "spec"},
         "training": {
-            *("activations", "levels", "memory", "optimizers", "plan", "slices", "source", "spec"),
-            *("taken", "team", "workers", "workspace"),
+            *("activations", "levels", "memory", "optimizers", "plan", "ranks", "slices", "source"),
+            *("spec", "taken", "team", "workers", "workspace"),
         },
         "stretch": {"clock", "draws", "levels", "plan", "source", "spec", "training"},
     },
@@ -133,6 +134,9 @@ ROOMS = {
         "many": {
             *("blocks", "blockwise", "data", "fits", "folds", "loop", "model", "results"),
             *("settings", "stretches", "threads"),
+        },
+        "ranks": {
+            *("blocks", "data", "fits", "loop", "model", "names", "results", "settings"),
         },
         "checks": {"data", "loop", "model", "settings"},
         "predictor": {"checks", "model", "passes"},

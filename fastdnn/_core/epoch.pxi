@@ -51,8 +51,9 @@ cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
     if thread == 0:
         for l in range(SLICES if job.sparse else 0):
             job.first_squares[l] = -1
-        job.first = job.rows = job.begin = job.end = 0
+        job.first = job.rows = job.begin = job.end = job.step_at = 0
         job.ended = False
+        job.going = GO_ON
         if not job.continued:
             job.total = job.total_weight = 0
             job.before = job.steps
@@ -67,7 +68,7 @@ cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
             if thread == 0:
                 job.ended = False
             break
-        if job.rows == 0:
+        if job.over:
             break
         # the first thread goes on to the next batch while others end this one
         counts = job.end - job.begin if job.cost_per_row else job.weight
@@ -77,7 +78,7 @@ cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
             job.total += cost
     if thread > 0:
         return 0
-    if job.guarded and not (finite and is_finite(job, tag)):
+    if job.guarded and job.going != LEAVE and not (finite and is_finite(job, tag)):
         restore(job)
         job.steps = job.before
         job.ended = False
@@ -93,13 +94,14 @@ cdef void choose_batch(
     # drawn. The threads' meetings depend on this decision: it is made once, not by each thread.
     job.first += job.rows
     job.rows = 0
+    job.over = True
     while finite:
         if done[0] >= PATIENCE:
             done[0] = 0
             if job.hears and now() - job.heard > LOOK:
                 look_for_signals(job, part)
                 job.heard = now()
-        if job.first == job.m:
+        if job.first == job.m and (job.ranks == NULL or job.step_at == job.n_steps):
             job.ended = True
             return
         if job.interrupted:
@@ -111,15 +113,19 @@ cdef void choose_batch(
             job.begin = job.first
             job.end = min(job.first + job.per_step, job.m)
             job.weight = job.end - job.begin
-            if job.Y.weights != NULL:
+            if job.ranks != NULL:
+                job.weight = job.step_weights[job.step_at]
+                job.step_at += 1
+            elif job.Y.weights != NULL:
                 job.weight = weight_of(job, tag)
             job.total_weight += job.end - job.begin if job.cost_per_row else job.weight
         if job.weight != 0:
             job.rows = min(job.batch, job.end - job.first)
             done[0] += work * job.rows
-            if job.sparse:
+            if job.sparse and job.rows > 0:
                 find_starts(job, part.batches + 1)
             draw(job, job.rows, part.batches + 1)
+            job.over = False
             return
         done[0] += job.end - job.first
         job.first = job.end
@@ -177,7 +183,7 @@ cdef void begin_batch(const Job *job, Part *part) noexcept nogil:
 cdef void draw(Job *job, Py_ssize_t rows, int64_t batches) noexcept nogil:
     # the elements of a batch that dropout keeps; of a sparse batch the nonzeros
     cdef Py_ssize_t l, size = rows * job.X.cols
-    if job.sparse:
+    if job.sparse and rows > 0:
         size = <Py_ssize_t> job.starts[batches % 2][rows]
     if job.keep_X < 1:
         draw_kept(job.bits, size, job.keep_X, job.kept_X)

@@ -15,7 +15,7 @@ from cython cimport floating
 from libc.float cimport DBL_MAX, FLT_MAX
 from libc.math cimport NAN, fabs
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fastdnn._core cimport blas
 from fastdnn._core.activations cimport (
@@ -31,9 +31,10 @@ from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
 from fastdnn._core.slices cimport GROUP, SLICES, Cut, Rows, added, cut_batch, slice_row, some
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
-    BLOCK, CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FIRST,
-    OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, SKIPPING_NAN, SQUARED,
-    SUMS, TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net, Pairing,
+    BLOCK, CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FIRST, GO_ON,
+    LEAVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, SKIPPING_NAN,
+    SQUARED, SUMS, TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net,
+    Pairing,
     Share, Slot, Targets, Verbs, block_rows, reads_nonzeros,
 )
 from fastdnn._core.team cimport load, share, wait
@@ -103,6 +104,7 @@ include "dropout.pxi"
 include "columns.pxi"
 include "sliced.pxi"
 include "step.pxi"
+include "exchange.pxi"
 include "gram.pxi"
 include "epoch.pxi"
 include "predict.pxi"

@@ -159,6 +159,13 @@ cdef struct Share:
     double unused[7]
 
 
+cdef enum Going:
+    # what ranks do after a step's gradients
+    GO_ON
+    DIVERGED  # the cost is not finite
+    LEAVE     # one of them is not well: no step is taken
+
+
 cdef struct Job:
     Team team
     Share *shares
@@ -178,7 +185,8 @@ cdef struct Job:
     int64_t before       # steps taken before it
     double total         # its batches' costs, each by what it counts
     double total_weight
-    # the next batch of all threads, chosen by the first one; rows = 0 ends the epoch
+    # the next batch of all threads, chosen by the first one, unless the epoch is over
+    bint over
     Py_ssize_t first     # its first example, in the order
     Py_ssize_t rows
     # the batch's step: its examples are begin .. end of the order
@@ -244,6 +252,15 @@ cdef struct Job:
     double W0_V0
     double V0_V0
     double trace         # of K
+    # The ranks, each with examples of its own, that take their steps together: a step ends with
+    # the sum of all ranks' gradients and costs. One without examples left adds zeros.
+    void *ranks                 # NULL: there are no others
+    Going (*exchange)(void *ranks, double *cost) noexcept nogil
+    Py_ssize_t n_steps          # of an epoch
+    Py_ssize_t step_at          # the present one
+    const double *step_weights  # of all ranks' examples
+    double rank_cost            # of the step's batches
+    Going going
     # the memory that is restored if the epoch is not finite
     bint guarded
     Region regions[REGIONS]

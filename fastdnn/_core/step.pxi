@@ -4,7 +4,7 @@
 #     delta        dZ[L] = the cost's gradient by Z[L], over the weight of the step's examples
 #     backward     dA[l-1] = dZ[l] W[l]^T                dZ[l-1] = dA[l-1] * act'
 #     gradients    dW[l] = A[l-1]^T dZ[l] + l2 W[l]      db[l] = sum of dZ[l]
-#     reduce       (dW, db) of all layers, of all threads, made no longer than clip_norm
+#     reduce       (dW, db) of all layers, of all threads and ranks, made no longer than clip_norm
 #     update       W, b and their moments := what the optimiser makes of them and of dW, db
 #
 # WHOLE takes a step as written: all gradients lie in an arena, in the order of the parameters,
@@ -20,15 +20,19 @@
 cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexcept nogil:
     # one batch, and after the step's last batch the update; returns the cost times the weight
     cdef:
-        Rows rows = own(job, &part.batch, part.thread)
-        const floating *X = inputs(job, part, &rows, tag)
+        Rows rows
+        const floating *X
         bint alone = job.team.n_threads == 1
         Py_ssize_t l
         double total
+    if job.ranks != NULL and part.batch.rows == 0:
+        return exchange(job, part, 0, finite, tag)
+    rows = own(job, &part.batch, part.thread)
+    X = inputs(job, part, &rows, tag)
     if rows.size > 0:
         forward(job, part, &rows, X)
         delta(job, part, &rows, tag)
-    if job.l2 > 0 and part.begins:
+    if job.l2 > 0 and part.begins and job.ranks == NULL:
         square_weights(job, part, tag)
     for l in range(job.net.L - 1, -1, -1):
         if 0 < l <= job.top and rows.size > 0:
@@ -39,19 +43,25 @@ cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexce
         finite[0] = False
         return NAN
     total = job.cost_scale * added(part.batch.slices, job.costs)
-    if job.l2 > 0 and part.begins:
+    if job.l2 > 0 and part.begins and job.ranks == NULL:
         total += part.weight * part.l2 * 0.5 * sum_of_layers(job, job.squares, 0)
-    finite[0] = not job.guarded or total - total == 0
+    finite[0] = not job.guarded or job.ranks != NULL or total - total == 0
     if not finite[0]:
         return total
     if not alone:
         for l in range(job.net.L):
             take(job, part, l, X)
+    if job.ranks != NULL:
+        return exchange(job, part, total, finite, tag)
     if part.ends:
-        if job.way == WHOLE:
-            update(job, part, reduce(job, part, tag), tag)
-        part.steps += 1
+        finish(job, part, tag)
     return total
+
+
+cdef inline void finish(Job *job, Part *part, const floating *tag) noexcept nogil:
+    if job.way == WHOLE:
+        update(job, part, reduce(job, part, tag), tag)
+    part.steps += 1
 
 
 cdef inline void take(
@@ -279,7 +289,7 @@ cdef void gradients(
         # made by delta, of a step of one batch
         add_slices(part.batch.slices, layer.n_prev, <floating *> job.dW_top)
         memcpy(dW, job.dW_top, layer.n_prev * sizeof(floating))
-    if part.ends and part.l2 > 0:
+    if part.ends and part.l2 > 0 and job.ranks == NULL:
         add_scaled(rows.size * n, <floating> part.l2, <const floating *> slot.W + at, dW + at)
     if rows.begin == 0:
         add_slices(part.batch.slices, n, <floating *> slot.db)

@@ -4,6 +4,7 @@ from cpython.exc cimport PyErr_Occurred
 from libc.stdint cimport int64_t
 
 from fastdnn._core.plan cimport Plan
+from fastdnn._core.ranks cimport Ranks
 from fastdnn._core.spec cimport Job
 
 
@@ -24,6 +25,7 @@ cdef class Trainer:
         object kept_alive
         object targets
         object lock        # of the bit generator
+        Ranks ranks        # that train together, or None
         object draw        # makes the order of an epoch
         int64_t *order     # the workspace's copy of an order, or NULL
         object own_targets  # the targets in the plan's type, if they were of another

@@ -20,6 +20,7 @@ from fastdnn._core.activations cimport RELU
 from fastdnn._core.memory cimport look
 from fastdnn._core.optimizers cimport NONE, SGD, Optimizer
 from fastdnn._core.plan cimport Plan, address, is_like, read
+from fastdnn._core.ranks cimport attach, begin, end
 from fastdnn._core.slices cimport cut_batch, cut_weights
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
@@ -120,6 +121,7 @@ cdef class Trainer:
         job.team.n_threads = n_threads
         self.plan, self.type = plan, plan.net.type
         self.model, self.training, self.counts = model, training, training.counts
+        self.ranks = settings.ranks
         job.net = plan.net
         plan.check(X, &job.X)
         job.m, job.batch = data.m, batch
@@ -151,7 +153,7 @@ cdef class Trainer:
             lengths.partition(job.X.rows - batch)
             self.most = lengths[job.X.rows - batch:].sum()
         if min(keep) < 1:
-            bits = model.bits
+            bits = model.bits if self.ranks is None else self.ranks.bits
             job.bits = <BitGenerator *> PyCapsule_GetPointer(bits.capsule, "BitGenerator")
             self.lock = bits.lock
         self.draw = settings.order
@@ -193,6 +195,7 @@ cdef class Trainer:
         if job.guarded:
             self._guard(m1, m2, gram)
         self._lay_out(itemsize, shuffled)
+        attach(self.ranks, job)
         if after is not None:
             if after.training is not training or after.plan is not plan or gram is not None:
                 raise ValueError("the trainer of the examples before is of another training")
@@ -215,10 +218,9 @@ cdef class Trainer:
         job.l2, job.l2_per_weight = settings.l2, settings.l2_per_weight
         job.epsilon_corrected, job.cost_per_row = settings.epsilon_corrected, settings.cost_per_row
         job.cost_scale = settings.cost_scale
-        # to clip a gradient, to hand it out or to sum it over several batches, it must be whole
-        job.way = STREAM
-        if job.clip_norm > 0 or job.optimizer == NONE or job.per_step > job.batch:
-            job.way = WHOLE
+        # to clip a gradient, to hand it out or to sum it over batches or ranks, it must be whole
+        job.way = WHOLE if (job.clip_norm > 0 or job.optimizer == NONE
+                            or job.per_step > job.batch or self.ranks is not None) else STREAM
         job.guarded = settings.guarded
         return 0
 
@@ -400,6 +402,7 @@ cdef class Trainer:
                 if self.draw is not None:
                     _take_order(self.draw(self.job.m), self.job.m, self.job.m, self.order)
                 self.job.order = among(&self.job, self.job.order, self.order)
+                begin(self.ranks, &self.job)
                 if self.lock is None:
                     return self._epoch(thread)
                 self.lock.acquire()
@@ -425,6 +428,7 @@ cdef class Trainer:
             self.leave(trained, cost)
             if self.job.interrupted:
                 raise_pending()
+            end(self.ranks)
         return cost
 
     cdef int leave(self, bint trained, double cost) except -1:

@@ -61,6 +61,8 @@ class Settings(NamedTuple):
         Whether a batch's mean cost counts by its rows in that of an epoch, and not by its weight.
     cost_scale : float
         What multiplies the cost, but not its gradient.
+    ranks : Ranks, optional
+        The processes that take the same steps, each on examples of its own.
     """
 
     batch: int
@@ -85,6 +87,7 @@ class Settings(NamedTuple):
     epsilon_corrected: bool = False
     cost_per_row: bool = False
     cost_scale: float = 1.0
+    ranks: Any = None
 
     @classmethod
     def asked(

@@ -1,0 +1,298 @@
+"""What is asked of several ranks, in one program: each function's answers of all ranks are printed.
+
+Tests start it, and judge the answers.
+"""
+
+import json
+import sys
+from functools import partial
+
+import numpy as np
+from mpi4py import MPI
+from scipy.sparse import csr_array
+
+import fastdnn
+
+COMM = MPI.COMM_WORLD
+RANK, SIZE = COMM.rank, COMM.size
+STEPS, BATCH = 4, 48
+
+
+def network(dtype="float64", rng=0, layer_dims=(7, 16, 8, 3), **others):
+    return fastdnn.Network(layer_dims, output_activation="softmax", dtype=dtype, rng=rng, **others)
+
+
+def examples(m=STEPS * BATCH, seed=1):
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(m, 7))
+    X[random.random(X.shape) < 0.5] = 0
+    return X, random.integers(0, 3, m), random.integers(1, 4, m).astype(float)
+
+
+def own(m=STEPS * BATCH, batch=BATCH):
+    """Take this rank's even parts of the batches."""
+    first, stop = batch * RANK // SIZE, batch * (RANK + 1) // SIZE
+    return np.concatenate([np.arange(at + first, at + stop) for at in range(0, m, batch)])
+
+
+def params(net):
+    return np.concatenate([a.ravel() for a in net.parameters.values()])
+
+
+def difference(one, other):
+    return float(np.abs(params(one) - params(other)).max())
+
+
+def error_of(call):
+    """Say what a call raises."""
+    try:
+        call()
+    except BaseException as error:
+        return type(error).__name__, str(error)
+    return None
+
+
+# --------------------------------------------------------------------------- as one process would
+
+
+def as_one_process():
+    """Measure how far parameters and costs are from one process on the same global batches."""
+    found = {}
+    X, Y, w = examples()
+    mine = own()
+    cases = {
+        "adam": {"optimizer": fastdnn.Adam(1e-2)},
+        "sgd": {"optimizer": fastdnn.SGD(0.1)},
+        "momentum": {"optimizer": fastdnn.SGD(0.05, momentum=0.9)},
+        "adamw": {"optimizer": fastdnn.AdamW(1e-2)},
+        "l2, clipped": {"l2": 1e-2, "clip_norm": 0.2},
+        "accumulated": {"accumulate": 3, "l2": 1e-2},
+        "schedule": {"optimizer": fastdnn.Adam(fastdnn.Cosine(1e-2, 10))},
+        "weighted": {"sample_weight": w},
+        "sparse": {"X": csr_array(X)},
+        "threads": {"n_threads": 2, "l2": 1e-2, "accumulate": 2},
+        "whole": {"batch_size": None},
+    }
+    for dtype in ("float64", "float32"):
+        for name, asked in cases.items():
+            one, other = network(dtype), network(dtype)
+            arguments = {"batch_size": BATCH, "shuffle": False, "epochs": 2} | asked
+            given = arguments.pop("X", X)
+            alone = one.fit(given, Y, **arguments)
+            if "sample_weight" in arguments:
+                arguments["sample_weight"] = w[mine]
+            together = other.fit(given[mine], Y[mine], comm=COMM, **arguments)
+            cost = np.abs(np.subtract(alone.costs, together.costs)).max()
+            found[f"{name}, {dtype}"] = difference(one, other), float(cost)
+    return found
+
+
+def unequal_shards():
+    """Compare ranks of other numbers of examples, some of none, with steps of one process."""
+    found = {}
+    for name, shards in (("unequal", (31, 9, 16, 2)), ("empty", (20, 0, 13, 0))):
+        m = shards[RANK]
+        X, Y, w = examples(m, seed=RANK + 5)
+        sizes = [10 * (r + 1) // SIZE - 10 * r // SIZE for r in range(SIZE)]
+        for weighted in (False, True):
+            one, other = network(), network()
+            weights = w if weighted and m else None
+            history = other.fit(X, Y, sample_weight=weights, batch_size=10, shuffle=False,
+                                epochs=2, l2=1e-2, comm=COMM)  # fmt: skip
+            all_of = COMM.allgather((X, Y, w))
+            costs = []
+            for _ in range(2):
+                costs.append([])
+                for s in range(
+                    max(-(-len(x) // k) for (x, *_), k in zip(all_of, sizes, strict=True))
+                ):
+                    rows = [tuple(a[s * k : (s + 1) * k] for a in of)
+                            for of, k in zip(all_of, sizes, strict=True)]  # fmt: skip
+                    x, y, v = (np.concatenate(part) for part in zip(*rows, strict=True))
+                    cost = one.fit(x, y, sample_weight=v if weighted else None, l2=1e-2).costs[0]
+                    costs[-1].append((cost, v.sum() if weighted else len(x)))
+            costs = [sum(c * v for c, v in epoch) / sum(v for _, v in epoch) for epoch in costs]
+            cost = float(np.abs(np.subtract(costs, history.costs)).max())
+            found[f"{name}, {weighted}"] = difference(one, other), cost
+    return found
+
+
+def one_rank():
+    """Compare a communicator of one rank with none."""
+    one, other = network(), network()
+    X, Y, _ = examples()
+    one.fit(X, Y, batch_size=BATCH, dropout=0.5, epochs=3)
+    other.fit(X, Y, batch_size=BATCH, dropout=0.5, epochs=3, comm=MPI.COMM_SELF)
+    return difference(one, other)
+
+
+# ----------------------------------------------------------------------------- orders and dropout
+
+
+def resumed():
+    """Compare 2 epochs and 2 more with 4, where orders and dropout are drawn."""
+    one, other = network(), network()
+    X, Y, _ = examples(50, seed=RANK)
+    asked = {"batch_size": 16, "dropout": 0.3, "input_dropout": 0.1, "comm": COMM}
+    one.fit(X, Y, epochs=4, **asked)
+    other.fit(X, Y, epochs=2, **asked)
+    state = other.state_dict()
+    again = network(rng=99)
+    again.load_state_dict(state)
+    again.fit(X, Y, epochs=2, **asked)
+    return difference(one, again)
+
+
+def drawn_apart():
+    """Tell whether ranks with the same examples draw other orders, and other dropout."""
+    X, Y, _ = examples(40)
+    found = []
+    for asked in ({}, {"shuffle": False, "dropout": 0.5}):
+        one, other = network(), network()
+        one.fit(X, Y, batch_size=4 * SIZE, comm=COMM, **asked)
+        # one process that draws once for all
+        other.fit(X, Y, batch_size=4, **asked)
+        found.append(difference(one, other) > 1e-6)
+    return found
+
+
+# ------------------------------------------------------------------------- validation, callbacks
+
+
+def validated():
+    """Compare the validation cost with that of all ranks' validation examples."""
+    net = network()
+    X, Y, w = examples(20, seed=RANK)
+    given = (X, Y, w) if RANK != 1 else None
+    history = net.fit(X, Y, batch_size=8, epochs=2, validation_data=given, comm=COMM)
+    parts = [part for part in COMM.allgather(given) if part is not None]
+    cost = net.cost(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return history.validation_costs[-1] - cost, len(history.validation_costs)
+
+
+def called():
+    """Tell who calls callbacks, and whether one of them stops all."""
+    seen = []
+
+    def callback(state):
+        seen.append((state.epoch, len(state.history.costs)))
+        if state.epoch == 3:
+            state.stop()
+
+    net = network()
+    X, Y, _ = examples(20)
+    history = net.fit(X, Y, batch_size=8, epochs=9, callbacks=[callback], comm=COMM)
+    return seen, net.epochs, len(history.costs)
+
+
+def raised():
+    """Tell what a callback's error is on every rank; and of one that writes to its network."""
+
+    def fails(state):
+        raise LookupError("a callback's own")
+
+    def writes(state):
+        state.network.parameters["W1"][0, 0] += 1
+
+    X, Y, _ = examples(20)
+    asked = {"epochs": 3, "comm": COMM}
+    return [
+        error_of(partial(network().fit, X, Y, callbacks=[callback], **asked))
+        for callback in (fails, writes)
+    ]
+
+
+def interrupted():
+    """Tell what one rank's interrupt is on every rank, and after which step each ends."""
+    net = network()
+    X, Y, _ = examples()
+
+    def rate(epoch):
+        if epoch == 2 and RANK == SIZE - 1:
+            raise KeyboardInterrupt
+        return 0.01
+
+    error = error_of(
+        lambda: net.fit(X, Y, batch_size=8, epochs=5, optimizer=fastdnn.Adam(rate), comm=COMM)
+    )
+    return error, net.epochs, float(params(net).sum()).hex()
+
+
+def diverged():
+    """Let a training diverge, and tell whether the parameters are those of before it."""
+    net = network()
+    before = params(net)
+    X, Y, _ = examples(40)
+    error = error_of(
+        lambda: net.fit(X, Y, batch_size=8, optimizer=fastdnn.SGD(1e200), epochs=3, comm=COMM)
+    )
+    return error, bool((params(net) == before).all())
+
+
+# ----------------------------------------------------------------------------------- what differs
+
+
+def refused():
+    """Tell what every rank says to what does not go together."""
+    X, Y, _ = examples(20)
+    last = RANK == SIZE - 1
+
+    def fit(net=None, X=X, Y=Y, **asked):
+        asked = {"batch_size": 8, "comm": COMM} | asked
+        return error_of(lambda: (net or network()).fit(X, Y, **asked))
+
+    moved = network()
+    moved.parameters["b1"][:] += last
+    trained = network()
+    if last:
+        trained.fit(X, Y, epochs=1)
+        trained.parameters["W1"][:] = network().parameters["W1"]
+    drawn = network(rng=int(last))
+    for name, value in network().parameters.items():
+        drawn.parameters[name][:] = value
+    bad = X.copy()
+    bad[3, 0] = np.nan if last else 0
+    return {
+        "sizes": fit(network(layer_dims=(7, 4 + last, 3))),
+        "type": fit(network("float32" if last else "float64")),
+        "activation": fit(network(activation="tanh" if last else "relu")),
+        "parameters": fit(moved),
+        "trained": fit(trained),
+        "generator": fit(drawn),
+        "no seed": fit(network(rng=None)),
+        "batch_size": fit(batch_size=8 + last),
+        "no batch_size": fit(batch_size=None if last else 8),
+        "l2": fit(l2=0.1 * last),
+        "epochs": fit(epochs=1 + last),
+        "clip_norm": fit(clip_norm=1.0 + last),
+        "dropout": fit(dropout=0.1 * last),
+        "shuffle": fit(shuffle=bool(last)),
+        "accumulate": fit(accumulate=1 + last),
+        "optimizer": fit(optimizer=fastdnn.Adam() if last else fastdnn.SGD()),
+        "learning_rate": fit(optimizer=fastdnn.Adam(0.1 + last)),
+        "schedule": fit(optimizer=fastdnn.Adam(lambda epoch: 0.1 + RANK)),
+        "X": fit(X=bad),
+        "width": fit(X=X[:, : 7 - last]),
+        "Y": fit(Y=Y[: 20 - last]),
+        "type of l2": fit(l2="a" if last else 0.1),
+        "callbacks": fit(callbacks=3 if last else ()),
+        "small": fit(batch_size=SIZE - 1),
+        "gram": fit(batch_size=None, optimizer=fastdnn.SGD(0.1), first_layer="gram"),
+        "no examples": fit(X=X[:0], Y=Y[:0]),
+        "still works": fit(),
+    }
+
+
+def no_communicator():
+    """Tell what is said to what is no communicator."""
+    X, Y, _ = examples(20)
+    wrong = 3, "MPI.COMM_WORLD", MPI, MPI.COMM_NULL
+    return [error_of(partial(network().fit, X, Y, comm=comm)) for comm in wrong]
+
+
+if __name__ == "__main__":
+    answers = {}
+    for function in sys.argv[1].split(","):
+        answers[function] = COMM.gather(globals()[function]())
+    if RANK == 0:
+        print(json.dumps(answers))

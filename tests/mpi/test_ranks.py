@@ -1,0 +1,172 @@
+"""Fits of several ranks of MPI."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from launched import launch, need_mpi
+
+PROGRAM = Path(__file__).with_name("program.py")
+ALONE = "as_one_process", "one_rank", "no_communicator"
+TOGETHER = (
+    *("unequal_shards", "resumed", "drawn_apart", "validated", "called", "raised"),
+    *("interrupted", "diverged", "refused"),
+)
+several = pytest.mark.parametrize("n", [2, 3, 4])
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """All answers, by the number of ranks: a program of many ranks takes seconds to start."""
+    need_mpi()
+    found = {}
+
+    def of(n):
+        if n not in found:
+            run = launch(n, PROGRAM, ",".join(ALONE if n == 1 else (*ALONE, *TOGETHER)))
+            found[n] = json.loads(run.stdout) if run.returncode == 0 else run.stderr[-3000:]
+        assert isinstance(found[n], dict), found[n]
+        return found[n]
+
+    return of
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_steps_are_those_of_one_process(n, answers):
+    for answer in answers(n)["as_one_process"]:
+        for case, differences in answer.items():
+            # the sums over a batch are made of n sums
+            bound = 0 if n == 1 else 1e-12 if "64" in case else 1e-5
+            assert max(differences) <= bound, case
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_one_rank_is_an_ordinary_fit(n, answers):
+    assert not any(answers(n)["one_rank"])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_what_is_no_communicator_is_named(n, answers):
+    for answer in answers(n)["no_communicator"]:
+        for kind, message in answer:
+            assert kind == "TypeError"
+            assert re.match("comm must be an intracommunicator of mpi4py, .* got ", message)
+
+
+@several
+def test_unequal_and_empty_shards(n, answers):
+    for answer in answers(n)["unequal_shards"]:
+        for case, differences in answer.items():
+            assert max(differences) <= 1e-12, case
+
+
+@several
+def test_training_goes_on_exactly(n, answers):
+    assert not any(answers(n)["resumed"])
+
+
+@several
+def test_each_rank_draws_for_itself(n, answers):
+    assert np.all(answers(n)["drawn_apart"])
+
+
+@several
+def test_validation_examples_of_all_ranks_count(n, answers):
+    for difference, epochs in answers(n)["validated"]:
+        assert abs(difference) < 1e-12
+        assert epochs == 2
+
+
+@several
+def test_the_first_rank_calls_callbacks_and_stops_all(n, answers):
+    (seen, *ended), *others = answers(n)["called"]
+    assert seen == [[1, 1], [2, 2], [3, 3]]
+    assert ended == [3, 3]
+    assert others == [[[], 3, 3]] * (n - 1)
+
+
+@several
+def test_an_error_of_a_callback_ends_all(n, answers):
+    (first, written), *others = answers(n)["raised"]
+    assert first == ["LookupError", "a callback's own"]
+    for told, _ in others:
+        assert told == ["LookupError", "rank 0: a callback's own"]
+    for answer in answers(n)["raised"]:
+        assert answer[1] == written
+    assert written[0] == "RuntimeError"
+    assert "differs from that of rank 0" in written[1]
+
+
+@several
+def test_an_interrupt_of_one_rank_ends_all_after_the_same_step(n, answers):
+    for (kind, _), epochs, checksum in answers(n)["interrupted"]:
+        assert kind == "KeyboardInterrupt"
+        assert epochs == 2
+        assert checksum == answers(n)["interrupted"][0][2]
+
+
+@several
+def test_divergence_is_undone_on_every_rank(n, answers):
+    for (kind, message), restored in answers(n)["diverged"]:
+        assert kind == "FloatingPointError"
+        assert "diverged in epoch 1" in message
+        assert restored
+
+
+@several
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("sizes", "layer_dims must be the same on every rank, but rank 0 has (7, 4, 3)"),
+        ("type", "dtype must be the same on every rank"),
+        ("activation", "activation, output_activation or cost must be the same"),
+        ("parameters", "the network's parameters (its rng) must be the same"),
+        ("trained", "the count of earlier epochs or steps must be the same"),
+        ("generator", "the network's generator (its rng) must be the same"),
+        ("no seed", "the network's parameters (its rng) must be the same"),
+        ("batch_size", "batch_size must be the same on every rank, but rank 0 has 8, and rank"),
+        ("no batch_size", "batch_size must be the same"),
+        ("l2", "l2 must be the same"),
+        ("epochs", "epochs must be the same"),
+        ("clip_norm", "clip_norm must be the same"),
+        ("dropout", "dropout must be the same"),
+        ("shuffle", "shuffle must be the same"),
+        ("accumulate", "accumulate must be the same"),
+        ("optimizer", "optimizer must be the same"),
+        ("learning_rate", "learning_rate must be the same"),
+        ("schedule", "learning_rate must be the same"),
+        ("small", "batch_size must be at least the number of ranks"),
+        ("gram", "first_layer='gram' does not go with comm"),
+        ("no examples", "X must have examples on one rank or more"),
+    ],
+)
+def test_a_difference_is_the_same_error_on_every_rank(n, case, message, answers):
+    first, *others = (answer[case] for answer in answers(n)["refused"])
+    assert first[0] == "ValueError"
+    assert first[1].startswith(message), first[1]
+    assert others == [first] * (n - 1)
+
+
+@several
+@pytest.mark.parametrize(
+    ("case", "kind", "message"),
+    [
+        ("X", "ValueError", "X must be finite in float64, but row 3 is not"),
+        ("width", "ValueError", "X must have shape (m, 7)"),
+        ("Y", "ValueError", "Y must have shape (20,)"),
+        ("type of l2", "TypeError", "l2 must be"),
+        ("callbacks", "TypeError", "callbacks must be"),
+    ],
+)
+def test_bad_input_on_one_rank_is_refused_by_all(n, case, kind, message, answers):
+    *others, last = (answer[case] for answer in answers(n)["refused"])
+    assert last[0] == kind
+    assert last[1].startswith(message), last[1]
+    assert others == [[kind, f"rank {n - 1}: {last[1]}"]] * (n - 1)
+
+
+@several
+def test_a_refusal_leaves_all_as_it_was(n, answers):
+    assert [answer["still works"] for answer in answers(n)["refused"]] == [None] * n
