@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 try:
-    from fastdnn._config import __version__, show_config
+    from fastdnn._config import __version__, config, show_config
 except ImportError as error:
     # the command's module is imported after this one, too late to make one line of the error
     name = Path(sys.argv[0]).stem if getattr(sys, "argv", None) else ""
@@ -80,6 +80,7 @@ __all__ = [
     "State",
     "__version__",
     "compute_cost",
+    "config",
     "convert_to_one_hot",
     "fit_many",
     "gradient_check",

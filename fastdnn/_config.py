@@ -1,4 +1,4 @@
-"""What this installation computes with."""
+"""What this installation computes with, and what a process asks of it."""
 
 import ctypes
 import platform
@@ -25,6 +25,33 @@ except TypeError as error:
     ) from error
 
 __version__ = "0.1.0"
+
+
+def config(*, reproducible: bool | None = None) -> dict[str, bool]:
+    """Set what holds for the whole process, and return all that is set.
+
+    Parameters
+    ----------
+    reproducible : bool, optional
+        Whether to demand the same bits on every processor with AVX2, AVX-512 or NEON, of all
+        networks and estimators that do not say otherwise, and of the course's functions, whose
+        products BLAS then no longer shares among its threads. None leaves it as it is.
+
+    Returns
+    -------
+    dict
+        Each setting's name, and its value.
+
+    Raises
+    ------
+    TypeError
+        If a value is not of its type.
+    ValueError
+        If this processor, or the level that ``FASTDNN_SIMD`` forces, has no fused multiply-adds.
+    """
+    if reproducible is not None:
+        levels.demand(reproducible)
+    return {"reproducible": levels.promised(None)}
 
 
 def show_config() -> None:

@@ -44,6 +44,7 @@ _ADDED: dict[str, list[Any]] = {
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     "max_time": [Interval(Real, 0, None, closed="neither"), None],
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    "reproducible": ["boolean", None],
 }
 
 
@@ -77,6 +78,9 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         Seconds after which no other iteration begins.
     n_threads : int, optional
         Threads; by default as many as pay, of those that BLAS may use.
+    reproducible : bool, optional
+        Whether the same bits are demanded on every processor with AVX2, AVX-512 or NEON: a
+        ValueError where they cannot be had. By default what `fastdnn.config` says.
     class_weight : dict, list of dict, "balanced" or None
         Weights of the classes, which multiply those of the examples; for several labels a list of
         one dict each. In partial_fit a dict, which may name classes that a call lacks.
@@ -135,6 +139,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         max_time: float | None = None,
         n_threads: int | None = None,
         class_weight: Any = None,
+        reproducible: bool | None = None,
     ) -> None:
         keep(self, locals())
         self.loss = "log_loss"
@@ -312,6 +317,9 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         Seconds after which no other iteration begins.
     n_threads : int, optional
         Threads; by default as many as pay, of those that BLAS may use.
+    reproducible : bool, optional
+        Whether the same bits are demanded on every processor with AVX2, AVX-512 or NEON: a
+        ValueError where they cannot be had. By default what `fastdnn.config` says.
     quantile : float
         The quantile that the loss "quantile" estimates.
     huber_delta : float
@@ -374,6 +382,7 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         n_threads: int | None = None,
         quantile: float = 0.5,
         huber_delta: float = 1.0,
+        reproducible: bool | None = None,
     ) -> None:
         keep(self, locals())
 

@@ -54,6 +54,9 @@ class Network(Predictor):
         Where huber goes over from the square to the absolute error.
     quantile : float
         Which quantile is estimated, between 0 and 1.
+    reproducible : bool, optional
+        Whether the same bits are demanded on every processor with AVX2, AVX-512 or NEON: a
+        ValueError where they cannot be had. By default what `fastdnn.config` says.
 
     Attributes
     ----------
@@ -64,6 +67,8 @@ class Network(Predictor):
         may be written to.
     epochs : int
         How many it was trained for.
+    reproducible : bool
+        Whether the same bits are demanded everywhere.
 
     Raises
     ------
@@ -94,13 +99,16 @@ class Network(Predictor):
         rng: Rng = None,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
+        reproducible: bool | None = None,
     ) -> None:
         generator = own_generator(rng)
         if init not in ("he", "lecun"):
             init = in_range(init, "init")
         drawn = initialize_parameters_deep(layer_dims, rng=generator, scale=init, dtype=dtype)
         numbers = {"huber_delta": huber_delta, "quantile": quantile}
-        self._own(Model.asked(drawn, activation, output_activation, cost, numbers, generator))
+        model = Model.asked(drawn, activation, output_activation, cost, numbers, generator)
+        model.demand(reproducible)
+        self._own(model)
 
     @classmethod
     def _of(cls, model: Model) -> "Network":

@@ -94,7 +94,7 @@ cdef bint _look_like(object array, const Matrix *like, Py_ssize_t rows, Py_ssize
 
 cdef inline int _threads() noexcept:
     # of BLAS
-    return get_threads() if get_threads != NULL else 1
+    return get_threads() if get_threads != NULL and not levels.demanded else 1
 
 
 cdef object _new(const Matrix *like, Py_ssize_t rows, Py_ssize_t cols, bint trans, Matrix *matrix):

@@ -4,3 +4,4 @@ from fastdnn._core.spec cimport Verbs
 
 
 cdef const Verbs *verbs
+cdef bint demanded  # whether the process demands the same bits everywhere

@@ -71,6 +71,43 @@ _level = import_module(f"fastdnn._core.level_{level}")
 verbs = <const Verbs *> PyCapsule_GetPointer(_level.verbs(), "fastdnn.Verbs")
 
 
+# --------------------------------------------------------------------------------- reproducibility
+
+# whether this level gives the same bits as each other one of which that is true
+reproduces = bool(verbs.fused)
+demanded = False
+
+
+def promised(reproducible):
+    """Judge whether the same bits everywhere are demanded; None: what the process demands.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a bool nor None.
+    ValueError
+        If they are, but this level cannot give them.
+    """
+    if reproducible is None:
+        return demanded
+    if reproducible.__class__.__name__ not in ("bool", "bool_"):
+        raise TypeError(
+            f"reproducible must be True, False or None, got {type(reproducible).__name__}"
+        )
+    if reproducible and not reproduces:
+        raise ValueError(
+            "reproducible=True needs an instruction set with fused multiply-adds (AVX2 or NEON): "
+            f"the level {level!r} has none"
+        )
+    return bool(reproducible)
+
+
+def demand(reproducible):
+    """Set what the process demands, of the functions that let BLAS have several threads too."""
+    global demanded
+    demanded = promised(reproducible)
+
+
 # ------------------------------------------------------------------------------------------- caches
 
 # if the system does not tell the sizes: those of the processors that the products were written for

@@ -1,7 +1,8 @@
 # The last hidden layer, of relu, with an output of one unit: forward and backward in one go.
 #
-# As in the products, vectors are written out; the levels may differ in the last bit. The ordinary
-# loops, some rows at a time too, would take a seventh of a step more.
+# As in the products, vectors are written out. Sums over units run over 64 bytes of partial sums,
+# whatever a vector's width. The ordinary loops, some rows at a time too, would take a seventh of a
+# step more.
 
 from libc.string cimport memset
 
@@ -21,30 +22,37 @@ cdef extern from *:
         FASTDNN_CONTRACT \\
         typedef fastdnn_##T##_vector vector; \\
         typedef fastdnn_##T##_truth truth; \\
-        const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T), whole = n / w * w; \\
-        vector sum[4], last[4], a, c; \\
-        FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
-            sum[r] = (vector) {0}; \\
-            last[r] = *(const vector *) (A + r * n + n - w); \\
+        enum { w = FASTDNN_WIDTH / sizeof(T), lanes = 64 / sizeof(T), U = 64 / FASTDNN_WIDTH }; \\
+        const Py_ssize_t whole = n / lanes * lanes; \\
+        vector sum[4 * U], last[4 * U], a, c, d; \\
+        FASTDNN_UNROLL for (int i = 0; i < R * U; i++) { \\
+            sum[i] = (vector) {0}; \\
+            last[i] = *(const vector *) (A + i % R * n + n - lanes + i / R * w); \\
         } \\
-        for (Py_ssize_t j = 0; j < whole; j += w) { \\
-            c = *(const vector *) (W + j); \\
-            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
-                a = *(vector *) (A + r * n + j) + *(const vector *) (b + j); \\
-                a = FASTDNN_WHERE_ACTIVE(a, a); \\
-                *(vector *) (A + r * n + j) = a; \\
-                sum[r] += a * c; \\
+        for (Py_ssize_t j = 0; j < whole; j += lanes) \\
+            FASTDNN_UNROLL for (int u = 0; u < U; u++) { \\
+                c = *(const vector *) (W + j + u * w); \\
+                d = *(const vector *) (b + j + u * w); \\
+                FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                    a = *(vector *) (A + r * n + j + u * w) + d; \\
+                    a = FASTDNN_WHERE_ACTIVE(a, a); \\
+                    *(vector *) (A + r * n + j + u * w) = a; \\
+                    sum[u * R + r] += a * c; \\
+                } \\
             } \\
-        } \\
-        if (whole < n) { \\
-            c = *(const vector *) W_last; \\
-            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
-                a = last[r] + *(const vector *) (b + n - w); \\
-                a = FASTDNN_WHERE_ACTIVE(a, a); \\
-                *(vector *) (A + r * n + n - w) = a; \\
-                sum[r] += a * c; \\
+        if (whole < n) \\
+            FASTDNN_UNROLL for (int u = 0; u < U; u++) { \\
+                c = *(const vector *) (W_last + u * w); \\
+                d = *(const vector *) (b + n - lanes + u * w); \\
+                FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                    a = last[u * R + r] + d; \\
+                    a = FASTDNN_WHERE_ACTIVE(a, a); \\
+                    *(vector *) (A + r * n + n - lanes + u * w) = a; \\
+                    sum[u * R + r] += a * c; \\
+                } \\
             } \\
-        } \\
+        FASTDNN_UNROLL for (int u = U / 2; u > 0; u /= 2) \\
+            FASTDNN_UNROLL for (int i = 0; i < u * R; i++) sum[i] += sum[i + u * R]; \\
         FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
             T t[FASTDNN_WIDTH / sizeof(T)]; \\
             *(vector *) t = sum[r]; \\
@@ -60,25 +68,27 @@ cdef extern from *:
         FASTDNN_CONTRACT \\
         typedef fastdnn_##T##_vector vector; \\
         typedef fastdnn_##T##_truth truth; \\
-        const Py_ssize_t w = FASTDNN_WIDTH / sizeof(T), whole = n / w * w; \\
-        vector last[4], a, c, s, t; \\
-        FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
-            last[r] = *(const vector *) (A + r * n + n - w); \\
-        for (Py_ssize_t j = 0; j < n; j += w) { \\
-            const Py_ssize_t at = j < whole ? j : n - w; \\
-            c = *(const vector *) (W + at); \\
-            s = *(vector *) (sum_W + j); \\
-            t = *(vector *) (sum_b + j); \\
-            FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
-                a = j < whole ? *(vector *) (A + r * n + j) : last[r]; \\
-                s += dz[r] * a; \\
-                a = FASTDNN_WHERE_ACTIVE(a, dz[r] * c); \\
-                *(vector *) (A + r * n + at) = a; \\
-                t += a; \\
+        enum { w = FASTDNN_WIDTH / sizeof(T), lanes = 64 / sizeof(T), U = 64 / FASTDNN_WIDTH }; \\
+        const Py_ssize_t whole = n / lanes * lanes; \\
+        vector last[4 * U], a, c, s, t; \\
+        FASTDNN_UNROLL for (int i = 0; i < R * U; i++) \\
+            last[i] = *(const vector *) (A + i % R * n + n - lanes + i / R * w); \\
+        for (Py_ssize_t j = 0; j < n; j += lanes) \\
+            FASTDNN_UNROLL for (int u = 0; u < U; u++) { \\
+                const Py_ssize_t at = (j < whole ? j : n - lanes) + u * w; \\
+                c = *(const vector *) (W + at); \\
+                s = *(vector *) (sum_W + j + u * w); \\
+                t = *(vector *) (sum_b + j + u * w); \\
+                FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
+                    a = j < whole ? *(vector *) (A + r * n + at) : last[u * R + r]; \\
+                    s += dz[r] * a; \\
+                    a = FASTDNN_WHERE_ACTIVE(a, dz[r] * c); \\
+                    *(vector *) (A + r * n + at) = a; \\
+                    t += a; \\
+                } \\
+                *(vector *) (sum_W + j + u * w) = s; \\
+                *(vector *) (sum_b + j + u * w) = t; \\
             } \\
-            *(vector *) (sum_W + j) = s; \\
-            *(vector *) (sum_b + j) = t; \\
-        } \\
     } \\
     FASTDNN_FUSED static void fastdnn_##T##_output( \\
             Py_ssize_t rows, Py_ssize_t n, const T *b, const T *W, const T *W_last, T b_L, \\
@@ -133,7 +143,7 @@ cdef double relu_and_output(
     # and the cost is returned, as by output_delta, whose arguments come first; n from 16 to BLOCK.
     # The sums of the blocks are carried in double.
     cdef:
-        Py_ssize_t lanes = FASTDNN_WIDTH // sizeof(floating), whole = n // lanes * lanes
+        Py_ssize_t lanes = 64 // sizeof(floating), whole = n // lanes * lanes
         Py_ssize_t i = 0, j, at, h, room = (n + lanes + 15) // 16 * 16
         floating z[TOGETHER]
         floating W_last[16]

@@ -325,6 +325,7 @@ cdef struct Verbs:
         Py_ssize_t steps,
     ) noexcept nogil
     Caches *caches
+    bint fused           # whether products and their sums are fused, and all loops our own
     bint joint           # whether there is a loop of relu and one output
     bint wide            # whether products read large weights where they lie
 

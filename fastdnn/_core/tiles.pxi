@@ -249,9 +249,15 @@ cdef extern from *:
     #define fastdnn_float_add(N, x, beta, C) ((void) 0)
     #define fastdnn_double_add(N, x, beta, C) ((void) 0)
     #endif
+    #if (defined(__GNUC__) || defined(__clang__)) && (defined(__FMA__) || defined(__aarch64__))
+    #define FASTDNN_FUSES 1
+    #else
+    #define FASTDNN_FUSES 0
+    #endif
     """
     enum:
         FASTDNN_VECTORS
+        FASTDNN_FUSES
         FASTDNN_ROW
     void fastdnn_fetch(const void *) noexcept nogil
     void fastdnn_float_tile(

@@ -135,6 +135,7 @@ VERBS.lay = _lay
 VERBS.keep = keep_some
 VERBS.multiply_often = _multiply_often
 VERBS.caches = &caches
+VERBS.fused = FASTDNN_FUSES
 VERBS.joint = FASTDNN_HAS_VECTORS
 VERBS.wide = FASTDNN_VECTORS == 4
 

@@ -131,6 +131,7 @@ def said_of_model(model: Model) -> dict[str, Any]:
         "output": model.output,
         "cost": model.cost,
         "cost_parameter": model.cost_parameter,
+        **({"reproducible": True} if model.reproducible else {}),
     }
 
 
@@ -160,9 +161,12 @@ def model_of(contents: Contents, said: Fields, mmap: bool) -> Model:
     }[cost.parameter]
     if not fits:
         said.refuse("cost_parameter", expected, parameter)
+    reproducible = "reproducible" in said and said.flag("reproducible")
     said.end()
     params = _params(contents, dims, dtype, mmap)
-    return Model(dims, activations, output, cost.name, parameter, params)
+    model = Model(dims, activations, output, cost.name, parameter, params)
+    model.demand(reproducible)
+    return model
 
 
 def _params(contents: Contents, dims: tuple[int, ...], dtype: np.dtype[Any], mmap: bool) -> Array:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastdnn._arrays import Array, arena, in_range
+from fastdnn._core.levels import promised
 from fastdnn._core.plan import Plan
 from fastdnn._core.training import Counts
 from fastdnn._fit.names import (
@@ -126,11 +127,14 @@ class Model:
     whole : bool
         Whether parameters, moments and counts belong together: not within an epoch, nor before the
         Gram form has written W1.
+    reproducible : bool
+        Whether the same bits are demanded everywhere.
     source : Model or None
         Whose numbers these are, where another is trained.
     """
 
     source: "Model | None"
+    reproducible = False
 
     def __init__(
         self,
@@ -219,6 +223,10 @@ class Model:
         model = copy(self)
         model._mean(activations, output, cost, cost_parameter)
         return model
+
+    def demand(self, reproducible: Any) -> None:
+        """Demand the same bits everywhere, or not, or what the process says."""
+        self.reproducible = promised(reproducible)
 
     def __str__(self) -> str:
         """Say the shape, what it computes, and how far it was trained."""

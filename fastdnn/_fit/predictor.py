@@ -28,6 +28,11 @@ class Predictor:
         return self._model.dtype
 
     @property
+    def reproducible(self) -> bool:
+        """Whether the same bits are demanded everywhere."""
+        return self._model.reproducible
+
+    @property
     def epochs(self) -> int:
         """How many epochs it was trained for, in all fits."""
         return self._model.training.counts.epochs

@@ -75,6 +75,8 @@ def pickled(model: Model, running: Callable[[], bool]) -> dict[str, Any]:
     parameter = COSTS[model.output][model.cost].parameter
     if parameter is not None:
         meant[parameter] = model.cost_parameter
+    if model.reproducible:
+        meant["reproducible"] = True
     return {f"_{name}": value for name, value in (meant | whole(model, running)).items()}
 
 
@@ -85,6 +87,7 @@ def unpickled(state: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
     """
     left = dict(state)
     kept = {name: left.pop(f"_{name}") for name in (*_MEANT, *_ENTRIES)}
+    reproducible = left.pop("_reproducible", False)
     for name in _MADE:
         left.pop(name, None)
     output, cost, params = kept["output_activation"], kept["cost_name"], kept["params"]
@@ -99,6 +102,7 @@ def unpickled(state: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
         kept["rng"],
     )
     model.training = training_of(kept)
+    model.demand(reproducible)
     return model, left
 
 

@@ -49,6 +49,7 @@ class Declared:
     clip_norm: float | None
     max_time: float | None
     n_threads: int | None
+    reproducible: bool | None
     loss: str
 
     # left by a fit; a classifier's last

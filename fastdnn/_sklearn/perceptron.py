@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from fastdnn._arrays import Array
+from fastdnn._core.levels import promised
 from fastdnn._fit.blocks import lies_elsewhere
 from fastdnn._fit.data import mean_cost, source
 from fastdnn._fit.loop import epochs
@@ -72,6 +73,8 @@ class Perceptron(Gradients, CallbackSupportMixin):
     """A mixin that comes before scikit-learn's class and replaces what it computes."""
 
     _seeded: np.random.RandomState
+    # estimators that were pickled by version 0.1.0 have none of their own
+    reproducible: bool | None = None
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
@@ -115,6 +118,7 @@ class Perceptron(Gradients, CallbackSupportMixin):
         X_val: Any = None, y_val: Any = None, sample_weight_val: Any = None,
     ) -> Self:  # fmt: skip
         refuse_hooks(self)
+        promised(self.reproducible)
         hidden = sizes(self.hidden_layer_sizes)
         if self.weight_decay and self.solver != "adam":
             raise ValueError("weight_decay needs the solver 'adam'")
@@ -371,6 +375,8 @@ class Perceptron(Gradients, CallbackSupportMixin):
 
     def _computed(self, model: Model, X: Any) -> Array:
         """Compute the output of a model on checked examples."""
+        if self.reproducible:
+            promised(True)
         if self.n_threads in (None, 1):
             found = model.plan.outputs(X)
             if found is not None:
