@@ -32,6 +32,14 @@ cdef inline bint threads_pay(
             and threads > (2 if min(M, N, K) <= THIN else 1))
 
 
+cdef inline bint is_by_loops(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size, bint trans_A, bint trans_B,
+    bint trans_C,
+) noexcept nogil:
+    # whether our own loops make such a product, of which slices of rows then have the same bits
+    return FASTDNN_HAS_VECTORS
+
+
 cdef inline Py_ssize_t panel(Py_ssize_t M, Py_ssize_t N, Py_ssize_t K) noexcept nogil:
     # Rows of C that gemm makes at a time. It zeroes C and then adds to it: for a small K this
     # traffic is most of the product's time, unless the rows are still in the cache.
