@@ -226,47 +226,6 @@ print(hits, count)
     )
 
 
-def test_a_worker_s_error_lets_the_others_go():
-    # an error of one thread, as a MemoryError before it has met the others
-    run_apart(
-        """
-        import threading
-        import numpy as np
-        from fastdnn._core import training
-        from fastdnn._fit.data import Data
-        from fastdnn._fit.model import Model, Training
-        from fastdnn._fit.settings import Settings
-        from fastdnn._fit.threads import Team
-        for fails in range(1, 4):
-            arrays = [np.full(shape, 0.1) for shape in ((4, 8), (8, 1), 8, 1)]
-            model = Model.from_arrays(
-                arrays[:2], arrays[2:], ("relu",), "sigmoid", "cross_entropy")
-            params, counts = model.params, training.Counts(7, 3)
-            trainer = training.Trainer(
-                model, Data(np.ones((40, 4)), np.ones((40, 1))), Settings(10),
-                Training("sgd", counts=counts), None, 4)
-            def task(i):
-                if i == fails:
-                    raise MemoryError
-                return trainer.epoch(i)
-            with Team(4) as team:
-                trainer.begin(0.1)
-                try:
-                    team.run(task, trainer.abandon)
-                except MemoryError:
-                    pass
-                else:
-                    raise AssertionError
-                assert (counts.steps, counts.epochs) == (7, 3)
-                assert (params == 0.1).all()
-                trainer.begin(0.1)
-                assert np.isfinite(team.run(trainer.epoch, trainer.abandon)[0])
-                assert (counts.steps, counts.epochs) == (11, 4)
-        """,
-        timeout=60,
-    )
-
-
 @posix
 @pytest.mark.parametrize(
     "act",

@@ -7,6 +7,7 @@
 from cpython.pythread cimport PyThread_release_lock, PyThread_type_lock
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from fastdnn._core.clock cimport now
 from fastdnn._core.modes cimport modes, restore_modes
 
 
@@ -15,20 +16,9 @@ cdef extern from *:
     #if defined(_WIN32)
     #include <windows.h>
     #define FASTDNN_DOZE() Sleep(0)
-    static inline int64_t fastdnn_now(void) {
-        LARGE_INTEGER now, second;
-        QueryPerformanceCounter(&now);
-        QueryPerformanceFrequency(&second);
-        return (int64_t) (1e9 * (double) now.QuadPart / (double) second.QuadPart);
-    }
     #else
     #include <time.h>
     #define FASTDNN_DOZE() nanosleep(&(struct timespec) {0, 20000}, NULL)
-    static inline int64_t fastdnn_now(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
-    }
     #endif
     #if defined(__linux__)
     #include <sched.h>
@@ -67,12 +57,12 @@ cdef extern from *:
     bint swap "fastdnn_swap"(int64_t *at, int64_t old, int64_t new) noexcept nogil
     void rest "FASTDNN_REST"() noexcept nogil
     void doze "FASTDNN_DOZE"() noexcept nogil
-    int64_t clock "fastdnn_now"() noexcept nogil  # nanoseconds
     int64_t processor "FASTDNN_PROCESSOR"() noexcept nogil  # that runs this thread; -1 if unknown
 
 
 cdef enum:
     HELPERS = 63   # of a process at most
+    PENALTY = 20   # times what helpers have cost is the work that callers then do alone
     LOOKS = 3000   # for work or for others' units, one soon after the other, before a thread sleeps
 
 
@@ -107,7 +97,13 @@ cdef struct Board:
     int64_t taken            # whether somebody has borrowed the board
     int64_t session          # which time it is
     int64_t n_helpers
+    int64_t *owed            # nanoseconds for which callers work alone before helpers are asked
     Helper *helpers[HELPERS]
+
+
+cdef inline int64_t clock() noexcept nogil:
+    # nanoseconds
+    return <int64_t> (1e9 * now())
 
 
 cdef inline Board *lone(Board *board) noexcept nogil:
@@ -178,6 +174,18 @@ cdef inline int64_t finish(Board *board) noexcept nogil:
             doze()
         i += 1
     return clock() - begin
+
+
+cdef inline void charge(int64_t *owed, int64_t cost) noexcept nogil:
+    # of what helpers have cost, in nanoseconds: so that all such costs together are a small part
+    write(owed, max(read(owed), PENALTY * cost))
+
+
+cdef inline void repay(int64_t *owed, int64_t worked) noexcept nogil:
+    # a caller has worked alone for so many nanoseconds
+    cdef int64_t left = read(owed)
+    if left > 0:
+        write(owed, left - worked)
 
 
 cdef inline void withdraw(Board *board) noexcept nogil:

@@ -1,10 +1,10 @@
-# An epoch of training: the batches, and the decisions that hold for all threads of a team.
+# An epoch of training: the batches.
 #
 # Nothing here allocates or touches an object, except the look for Ctrl-C after a batch. An epoch
 # takes subnormal numbers as zero.
 
 cdef extern from "Python.h":
-    # declared without an exception, which waits until the team has met
+    # declared without an exception, which waits until the epoch has ended
     int PyErr_CheckSignals()
 
 
@@ -14,8 +14,8 @@ cdef enum:
 
 
 cdef struct Part:
-    # a thread's knowledge of the batch and of its step
-    Py_ssize_t thread
+    # what is known of the batch and of its step
+    Py_ssize_t thread  # whose knowledge it is: 0 the caller's
     Py_ssize_t at     # the batch's beginning in the order
     Cut batch         # its examples
     bint begins       # whether the batch is the step's first
@@ -28,15 +28,15 @@ cdef struct Part:
     uint64_t modes    # the processor's modes as they were found
 
 
-cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nogil:
-    # A thread's part of one pass over the data. The first thread decides what all do next, and
-    # returns the mean cost before each update, since the epoch began: if that or a parameter is not
-    # finite, a guarded job is as it was before the epoch, and NaN returned; if Ctrl-C was pressed
-    # amidst the batches, the exception is set. The tag says the element type.
+cdef double epoch(Job *job, const floating *tag) noexcept nogil:
+    # One pass over the data; returns the mean cost before each update, since the epoch began: if
+    # that or a parameter is not finite, a guarded job is as it was before the epoch, and NaN
+    # returned; if Ctrl-C was pressed amidst the batches, the exception is set. The tag says the
+    # element type.
     cdef:
         Part part
         double total
-    part.thread, part.batches, part.steps, part.step = thread, 0, job.steps, job.step
+    part.thread, part.batches, part.steps, part.step = 0, 0, job.steps, job.step
     part.modes = flush_subnormals()
     total = train(job, &part, tag)
     restore_modes(part.modes)
@@ -45,39 +45,38 @@ cdef double epoch(Job *job, Py_ssize_t thread, const floating *tag) noexcept nog
 
 cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
     cdef:
-        Py_ssize_t l, thread = part.thread
-        double work = 0, done = 0, counts, cost
-        bint finite = True
-    if thread == 0:
-        for l in range(SLICES if job.sparse else 0):
-            job.first_squares[l] = -1
-        job.first = job.rows = job.begin = job.end = job.step_at = 0
-        job.ended = False
-        job.going = GO_ON
-        if not job.continued:
-            job.total = job.total_weight = 0
-            job.before = job.steps
-            if job.guarded:
-                save(job)
-        for l in range(job.net.L):
-            work += <double> job.net.layers[l].n_prev * job.net.layers[l].n
+        Py_ssize_t l
+        double work = 0, done = 0, counts
+        int64_t began = 0
+        bint finite = True, timed
+    for l in range(SLICES if job.sparse else 0):
+        job.first_squares[l] = -1
+    job.first = job.rows = job.begin = job.end = job.step_at = 0
+    job.ended = False
+    job.going = GO_ON
+    if not job.continued:
+        job.total = job.total_weight = 0
+        job.before = job.steps
+        if job.guarded:
+            save(job)
+    for l in range(job.net.L):
+        work += <double> job.net.layers[l].n_prev * job.net.layers[l].n
+    if job.board == NULL or job.ranks != NULL:
+        # others have all helpers, or the clock would time the other ranks
+        job.turns.helped = job.board != NULL
     while True:
-        if thread == 0:
-            choose_batch(job, part, tag, finite, work, &done)
-        if not wait(&job.team):
-            if thread == 0:
-                job.ended = False
-            break
+        choose_batch(job, part, tag, finite, work, &done)
         if job.over:
             break
-        # the first thread goes on to the next batch while others end this one
         counts = job.end - job.begin if job.cost_per_row else job.weight
         begin_batch(job, part)
-        cost = counts / part.weight * step(job, part, tag, &finite)
-        if thread == 0:
-            job.total += cost
-    if thread > 0:
-        return 0
+        # the last batch may have fewer examples
+        timed = job.board != NULL and job.rows == job.batch and job.ranks == NULL
+        if timed:
+            began = clock()
+        job.total += counts / part.weight * step(job, part, tag, &finite)
+        if timed:
+            next_turn(job, clock() - began)
     if job.guarded and job.going != LEAVE and not (finite and is_finite(job, tag)):
         restore(job)
         job.steps = job.before
@@ -91,7 +90,7 @@ cdef void choose_batch(
     Job *job, Part *part, const floating *tag, bint finite, double work, double *done,
 ) noexcept nogil:
     # The next batch, of a step that weighs something, if the training goes on; its dropout is
-    # drawn. The threads' meetings depend on this decision: it is made once, not by each thread.
+    # drawn.
     job.first += job.rows
     job.rows = 0
     job.over = True
@@ -107,7 +106,7 @@ cdef void choose_batch(
         if job.interrupted:
             return
         if job.first == job.end:
-            if job.stop != NULL and load(job.stop):
+            if job.stop != NULL and read(job.stop):
                 job.interrupted = True
                 return
             job.begin = job.first

@@ -11,7 +11,7 @@ cdef enum:
 cdef:
     Helper helpers[HELPERS]
     Board boards[BOARDS]
-    int64_t trusted = 0  # from when on helpers are borrowed, by the clock
+    int64_t owed = 0  # nanoseconds for which callers work alone before helpers are asked
 
 
 cdef inline int64_t binding(const Board *board, int64_t worker) noexcept nogil:
@@ -50,26 +50,24 @@ cdef bint takes_its_processor(const Board *board) noexcept nogil:
     cdef int64_t there = read(&board.processor)
     if there < 0 or processor() != there:
         return False
-    judge(-CROWDED)
+    charge(&owed, CROWDED)
     return True
 
 
 cdef Board *borrow(Py_ssize_t n_helpers) noexcept:
-    # A board with up to so many helpers, those that are free; NULL if there are none, or if helpers
-    # have cost more than they gave until a short while ago. With the GIL.
+    # A board with up to so many helpers, those that are free; NULL if there are none. With the GIL.
     cdef:
         Board *board = NULL
         Helper *helper
         int64_t i, bound
-    if n_helpers <= 0 or clock() < read(&trusted):
-        return NULL
-    for i in range(BOARDS):
+    for i in range(BOARDS if n_helpers > 0 else 0):
         if read(&boards[i].taken) == 0 and swap(&boards[i].taken, 0, 1):
             board = &boards[i]
             break
     if board == NULL:
         return NULL
     board.session += 1
+    board.owed = &owed
     board.n_helpers = 0
     for i in range(HELPERS):
         if board.n_helpers == n_helpers:
@@ -82,6 +80,9 @@ cdef Board *borrow(Py_ssize_t n_helpers) noexcept:
                 break
             board.helpers[board.n_helpers] = helper
             board.n_helpers += 1
+    if board.n_helpers == 0:
+        write(&board.taken, 0)
+        return NULL
     return board
 
 
@@ -119,8 +120,5 @@ cdef void forget_helpers() noexcept:
         helpers[i].bound, helpers[i].state, helpers[i].woken = 0, ABSENT, NULL
 
 
-cdef void judge(int64_t gain) noexcept nogil:
-    # Nanoseconds that helpers saved, or cost, since others need their processors. Helpers are left
-    # alone for some time then, so that all such losses together are one of twenty parts.
-    if gain < 0:
-        write(&trusted, clock() - 20 * gain)
+cdef int64_t *account() noexcept nogil:
+    return &owed

@@ -23,21 +23,22 @@ from fastdnn._core.activations cimport (
     relu_backward_point, relu_point,
 )
 from fastdnn._core.blas cimport blas_int
+from fastdnn._core.board cimport Board, charge, clock, finish, offer, read, repay, wake
 from fastdnn._core.clock cimport LOOK, now
 from fastdnn._core.costs cimport SOFTMAX_CROSS_ENTROPY, Cost, cost_terms
 from fastdnn._core.elementary cimport STRIDE, exp_of_any, log_, mixed, sqrt, sqrt_
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
-from fastdnn._core.slices cimport GROUP, SLICES, Cut, Rows, added, cut_batch, slice_row, some
+from fastdnn._core.slices cimport (
+    GROUP, PORTIONS, SLICES, Cut, Rows, added, cut_batch, portions, slice_row, some, unit_of,
+)
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (
     BLOCK, CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FIRST, GO_ON,
     LEAVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, SKIPPING_NAN,
     SQUARED, SUMS, TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net,
-    Pairing,
-    Share, Slot, Targets, Verbs, block_rows, reads_nonzeros,
+    Pairing, Slot, Targets, Turns, Verbs, block_rows, reads_nonzeros,
 )
-from fastdnn._core.team cimport load, share, wait
 
 
 cdef extern from *:
@@ -103,6 +104,7 @@ include "output.pxi"
 include "dropout.pxi"
 include "columns.pxi"
 include "sliced.pxi"
+include "stages.pxi"
 include "step.pxi"
 include "exchange.pxi"
 include "gram.pxi"

@@ -15,7 +15,7 @@ import numpy
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport IDENTITY, SOFTMAX, Activation, sigmoid_point
 from fastdnn._core.board cimport (
-    Board, clock, finish, lone, make_one, offer, wake, withdraw,
+    Board, charge, clock, finish, lone, make_one, offer, read as look_at, repay, wake, withdraw,
 )
 from fastdnn._core.costs cimport Cost
 from fastdnn._core.elementary cimport exp_of_any
@@ -26,7 +26,7 @@ from fastdnn._core.spec cimport (
     CHUNK, DERIVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, Dropout, Layer, Matrix, Net, Output,
     Targets, chunk_rows, reads_nonzeros, work_size,
 )
-from fastdnn._core.workers cimport begin_call, births, borrow, end_call, give_back, judge
+from fastdnn._core.workers cimport account, begin_call, births, borrow, end_call, give_back
 
 from fastdnn._core.csr import Csr
 

@@ -115,11 +115,10 @@ cdef int share_rows(
     if memory == NULL:
         raise MemoryError
     shared.work = memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
-    borrowed = borrow(n_threads - 1)
-    if borrowed == NULL:
-        board = lone(&own)
-    else:
-        board, begin = borrowed, clock()
+    if n_threads > 1:
+        begin = clock()
+    borrowed = NULL if look_at(account()) > 0 else borrow(n_threads - 1)
+    board = lone(&own) if borrowed == NULL else borrowed
     offer(board, make_piece, &shared, pieces)
     if borrowed != NULL and (<double> m * net.size >= LONG or begin - last_call < SOON):
         wake(board)
@@ -144,10 +143,14 @@ cdef int share_rows(
                 withdraw(board)
         give_back(borrowed)
         free(memory)
-    if board == borrowed:
+    if n_threads > 1:
         last_call = clock()
-        # what they have made would have taken the caller so long
-        begin += waited
-        gain = <double> (last_call - begin) * (m - shared.mine) / max(shared.mine, 1)
-        judge(<int64_t> gain - waited)
+        if board != borrowed:
+            repay(account(), last_call - begin)
+        else:
+            # what they have made would have taken the caller so long
+            begin += waited
+            gain = <double> (last_call - begin) * (m - shared.mine) / max(shared.mine, 1)
+            if gain < waited:
+                charge(account(), waited - <int64_t> gain)
     return 0

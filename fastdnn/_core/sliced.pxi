@@ -1,11 +1,5 @@
 # Products and sums by slices of rows (slices.pxd), whoever has them.
 
-cdef inline Rows own(const Job *job, const Cut *cut, Py_ssize_t thread) noexcept nogil:
-    # the slices that a thread takes
-    return some(
-        cut, share(&job.team, cut.slices, thread), share(&job.team, cut.slices, thread + 1))
-
-
 cdef void product_of_slices(
     const Cut *cut, const Rows *rows, bint trans_A, bint trans_B, bint trans_C,
     Py_ssize_t N, Py_ssize_t K,

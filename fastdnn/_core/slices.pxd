@@ -9,6 +9,7 @@ cdef enum:
     GROUP = 8           # slices whose sums are added before those of the next ones
     WORTH = 65_536      # multiplications of dW that are worth a slice
     OF_VECTOR = 1024    # rows of a W of one unit that are
+    PORTIONS = 4        # units of work for each of several threads, some slices each
 
 
 cdef struct Cut:
@@ -58,6 +59,14 @@ cdef inline Rows some(const Cut *cut, Py_ssize_t begin, Py_ssize_t end) noexcept
     rows.begin, rows.end, rows.first = begin, end, slice_row(cut, begin)
     rows.size = slice_row(cut, end) - rows.first
     return rows
+
+
+cdef inline Py_ssize_t portions(const Cut *cut, Py_ssize_t n_threads) noexcept nogil:
+    return min(cut.slices, PORTIONS * n_threads if n_threads > 1 else 1)
+
+
+cdef inline Rows unit_of(const Cut *cut, Py_ssize_t units, Py_ssize_t unit) noexcept nogil:
+    return some(cut, cut.slices * unit // units, cut.slices * (unit + 1) // units)
 
 
 cdef inline double added(Py_ssize_t count, const double *x) noexcept nogil:

@@ -121,14 +121,13 @@ cdef int64_t *by_feature(
 ) noexcept nogil:
     # sort the batch's nonzeros of the thread's rows of dW; returns their starts
     cdef:
-        Share *mine = &job.shares[part.thread]
         Nonzeros batch = by_example(job, part)
-        int64_t *starts = job.starts_T + rows.first + 2 * part.thread
+        int64_t *starts = job.starts_T + rows.first + 2 * rows.begin
         bint same = job.batch == job.m and as_they_lie(job)
-    if not (same and mine.transposed):
+    if not (same and job.transposed[rows.begin]):
         transpose(part.batch.rows, &batch, rows.first, rows.first + rows.size, starts,
                   job.indices_T, <floating *> job.values_T)
-        mine.transposed = same
+        job.transposed[rows.begin] = same
     return starts
 
 

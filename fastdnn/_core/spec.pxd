@@ -3,11 +3,11 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from fastdnn._core.activations cimport Activation
+from fastdnn._core.board cimport Board
 from fastdnn._core.costs cimport Cost
 from fastdnn._core.optimizers cimport Optimizer, Step
 from fastdnn._core.slices cimport SLICES, Cut
 from fastdnn._core.source cimport Source
-from fastdnn._core.team cimport Team
 
 
 cdef enum Output:
@@ -152,11 +152,18 @@ cdef enum:
     SUMS = SLICES + 1  # of a layer's slices of W, and of its b
 
 
-cdef struct Share:
-    # what a thread knows of itself; on a cache line of its own
-    bint transposed  # whether the sparse batch, always the same one, is transposed already
-    bint busy        # while the thread is in an epoch
-    double unused[7]
+cdef enum:
+    FIRST_ALONE = 3  # batches at the beginning of a fit that the caller makes alone
+
+
+cdef struct Turns:
+    # whether the next batch is made by the caller alone or with helpers, and what is known of both
+    bint helped
+    int64_t alone     # nanoseconds of a batch that the caller makes alone; 0 if unknown
+    int64_t least     # of those that it has made since it is alone
+    int64_t balance   # what helpers have gained lately
+    int64_t left      # batches up to the next change
+    int64_t changes
 
 
 cdef enum Going:
@@ -167,15 +174,17 @@ cdef enum Going:
 
 
 cdef struct Job:
-    Team team
-    Share *shares
+    Py_ssize_t n_threads  # at most
+    Board *board          # where helpers look; NULL if there are none
+    Turns turns
+    bint busy             # in an epoch
     # the sums of slices: of the batch's costs, and of each layer, SUMS of them
     double *costs
     double *squares           # of the weights
     double *gradient_squares
     double *first_squares     # of a sparse first layer after its update; below 0 if unknown
     bint interrupted     # by a signal, whose exception the first thread has, or by another thread
-    const long *stop     # set by another thread: no step begins; or NULL
+    const int64_t *stop     # set by another thread: no step begins; or NULL
     bint ended           # whether the call took every batch and was not undone
     bint hears           # whether the first thread is Python's main one, which alone finds signals
     double heard         # when it looked for them
@@ -222,6 +231,7 @@ cdef struct Job:
     int32_t *indices_T
     void *values_T
     void *dW_block       # rows of dW that each thread makes and uses at once
+    bint transposed[SLICES]  # of units' first slices, if the batch is always the same one
     # the optimiser
     Optimizer optimizer
     Step step
@@ -277,7 +287,7 @@ cdef struct Verbs:
         const Net *net, const Source *X, Py_ssize_t first, Py_ssize_t stop, void *work,
         const Targets *Y,
     ) noexcept nogil
-    double (*epoch)(Job *job, Py_ssize_t thread) noexcept nogil
+    double (*epoch)(Job *job) noexcept nogil
     # the first row that is not finite, or will not be in float32; or -1
     Py_ssize_t (*first_nonfinite)(const Source *X, bint single) noexcept nogil
     bint (*all_finite)(char type, Py_ssize_t size, const void *x) noexcept nogil

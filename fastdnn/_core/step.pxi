@@ -11,70 +11,92 @@
 # before any is used, and may be the sum of several batches'. STREAM lets the optimiser have the
 # gradient of each layer as soon as it is made, and needs no memory for the others.
 #
-# The rows of the batch are cut into slices, and those of every W (slices.pxd). A team's threads
-# each take some slices of the batch from X to dZ[1], wait for each other, and then make some slices
-# of every dW. STREAM uses these at once; WHOLE waits once more, and each updates a part of the
-# arena. Alone, a thread makes a dW as soon as its dZ is there. No bit depends on which thread has
-# which slices: sums over the batch's rows, and over weights, are made slice by slice.
+# The rows of the batch are cut into slices, and those of every W (slices.pxd). Whoever is there
+# takes some slices of the batch from X to dZ[1], and when all are made some slices of every dW
+# (stages.pxi). STREAM uses these at once; WHOLE waits once more, for all of the gradient. Alone, a
+# thread makes a dW as soon as its dZ is there. No bit depends on who has which slices: sums over
+# the batch's rows, and over weights, are made slice by slice.
 
 cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexcept nogil:
     # one batch, and after the step's last batch the update; returns the cost times the weight
     cdef:
-        Rows rows
-        const floating *X
-        bint alone = job.team.n_threads == 1
-        Py_ssize_t l
+        Work work
         double total
+    work.job, work.part = job, part
     if job.ranks != NULL and part.batch.rows == 0:
-        return exchange(job, part, 0, finite, tag)
-    rows = own(job, &part.batch, part.thread)
-    X = inputs(job, part, &rows, tag)
-    if rows.size > 0:
-        forward(job, part, &rows, X)
-        delta(job, part, &rows, tag)
-    if job.l2 > 0 and part.begins and job.ranks == NULL:
-        square_weights(job, part, tag)
-    for l in range(job.net.L - 1, -1, -1):
-        if 0 < l <= job.top and rows.size > 0:
-            backward(job, part, l, &rows, tag)
-        if alone:
-            take(job, part, l, X)
-    if not wait(&job.team):
-        finite[0] = False
-        return NAN
+        return exchange(&work, part, 0, finite, tag)
+    if job.turns.helped:
+        make_stage(&work, BATCH)
+    else:
+        pass_alone(job, part, tag)
     total = job.cost_scale * added(part.batch.slices, job.costs)
-    if job.l2 > 0 and part.begins and job.ranks == NULL:
+    if squares_weights(job, part):
         total += part.weight * part.l2 * 0.5 * sum_of_layers(job, job.squares, 0)
     finite[0] = not job.guarded or job.ranks != NULL or total - total == 0
     if not finite[0]:
         return total
-    if not alone:
-        for l in range(job.net.L):
-            take(job, part, l, X)
+    if job.turns.helped:
+        make_stage(&work, WEIGHTS)
     if job.ranks != NULL:
-        return exchange(job, part, total, finite, tag)
+        return exchange(&work, part, total, finite, tag)
     if part.ends:
-        finish(job, part, tag)
+        end_step(&work, part)
     return total
 
 
-cdef inline void finish(Job *job, Part *part, const floating *tag) noexcept nogil:
-    if job.way == WHOLE:
-        update(job, part, reduce(job, part, tag), tag)
+cdef inline void end_step(Work *work, Part *part) noexcept nogil:
+    if work.job.way == WHOLE:
+        work.scale = reduce(work)
+        make_stage(work, ARENA)
     part.steps += 1
 
 
-cdef inline void take(
-    Job *job, const Part *part, Py_ssize_t l, const floating *X,
+cdef void pass_alone(Job *job, Part *part, const floating *tag) noexcept nogil:
+    # the stages of the batch and of the weights at once
+    cdef:
+        Py_ssize_t l, unit, units
+        Rows rows = some(&part.batch, 0, part.batch.slices)
+        const floating *X = inputs(job, part, &rows, tag)
+    part.thread = 0
+    forward(job, part, &rows, X)
+    delta(job, part, &rows, tag)
+    for l in range(job.net.L if squares_weights(job, part) else 0):
+        rows = some(&job.slots[l].cut, 0, job.slots[l].cut.slices)
+        square_weights(job, l, &rows, tag)
+    for l in range(job.net.L - 1, -1, -1):
+        if 0 < l <= job.top:
+            rows = some(&part.batch, 0, part.batch.slices)
+            backward(job, part, l, &rows, tag)
+        units = units_of_layer(job, l)
+        for unit in range(units):
+            rows = unit_of(&job.slots[l].cut, units, unit)
+            take(job, part, l, &rows, X)
+
+
+cdef void pass_batch(
+    Job *job, const Part *part, const Rows *rows, const floating *tag,
 ) noexcept nogil:
-    # the thread's slices of a layer
-    cdef Rows rows = own(job, &job.slots[l].cut, part.thread)
-    if rows.size == 0:
-        return
+    # some slices from X to dZ[1]
+    cdef Py_ssize_t l
+    forward(job, part, rows, inputs(job, part, rows, tag))
+    delta(job, part, rows, tag)
+    for l in range(job.top, 0, -1):
+        backward(job, part, l, rows, tag)
+
+
+cdef inline void take(
+    Job *job, const Part *part, Py_ssize_t l, const Rows *rows, const floating *X,
+) noexcept nogil:
+    # some slices of a layer
     if job.way == WHOLE:
-        gradients(job, part, l, &rows, X)
+        gradients(job, part, l, rows, X)
     else:
-        stream(job, part, l, &rows, X)
+        stream(job, part, l, rows, X)
+
+
+cdef inline bint squares_weights(const Job *job, const Part *part) noexcept nogil:
+    # whether the batch's cost has a term of all weights
+    return job.l2 > 0 and part.begins and job.ranks == NULL
 
 
 # ---------------------------------------------------------------------------------- how arrays lie
@@ -99,10 +121,21 @@ cdef inline void add_bias_and_activate(
         act, unit_rows, n if unit_rows else rows, rows if unit_rows else n, b, Z, A)
 
 
+cdef inline const floating *batch_inputs(
+    const Job *job, const Part *part, const floating *tag,
+) noexcept nogil:
+    # the batch's rows of X, as they lie or where they are gathered; NULL of a sparse X
+    if job.sparse:
+        return NULL
+    if job.read_in_place:
+        return <const floating *> job.X.data + part.at * job.X.row
+    return <const floating *> job.X_batch
+
+
 cdef const floating *inputs(
     Job *job, const Part *part, const Rows *rows, const floating *tag,
 ) noexcept nogil:
-    # the batch's rows of X; only the thread's own are ready
+    # the batch's rows of X, of which some are made ready
     cdef:
         Py_ssize_t at = rows.first * job.X.cols
         floating *X_batch = <floating *> job.X_batch
@@ -110,7 +143,7 @@ cdef const floating *inputs(
         gather_sparse(job, part, rows, tag)
         return NULL
     if job.read_in_place:
-        return <const floating *> job.X.data + part.at * job.X.row
+        return batch_inputs(job, part, tag)
     gather(rows.size, part.at + rows.first, job.order, &job.X, X_batch + at)
     if job.keep_X < 1:
         drop(rows.size * job.X.cols, <floating> (1 / job.keep_X), job.kept_X + at, X_batch + at)
@@ -317,45 +350,39 @@ cdef inline void gradient(
 
 # --------------------------------------------------------------------------------- reduce, update
 
-cdef double reduce(Job *job, const Part *part, const floating *tag) noexcept nogil:
-    # Wait for the threads' slices of the gradient of all layers; returns what multiplies it, so
-    # that its norm is at most clip_norm.
-    cdef double squares
+cdef double reduce(Work *work) noexcept nogil:
+    # what multiplies the gradient of all layers, so that its norm is at most clip_norm
+    cdef:
+        Job *job = work.job
+        double squares
     if job.clip_norm > 0:
-        square_gradients(job, part, tag)
-    if not wait(&job.team):
-        return 0
-    if job.clip_norm > 0:
+        make_stage(work, GRADIENTS)
         squares = sum_of_layers(job, job.gradient_squares, True)
         if squares > job.clip_norm * job.clip_norm:
             return job.clip_norm / sqrt(squares)
     return 1
 
 
-cdef void square_gradients(Job *job, const Part *part, const floating *tag) noexcept nogil:
-    # of the slices of dW that the thread has made, and with the first one of db
+cdef void square_gradients(
+    Job *job, Py_ssize_t l, const Rows *rows, const floating *tag,
+) noexcept nogil:
+    # of some slices of dW, and with the first one of db
     cdef:
-        const Layer *layer
-        const floating *dW
-        const floating *db
-        Rows rows
-        Py_ssize_t l
-    for l in range(job.net.L):
-        layer, dW = &job.net.layers[l], <const floating *> job.slots[l].dW
-        rows = own(job, &job.slots[l].cut, part.thread)
-        square_slices(&job.slots[l].cut, &rows, layer.n, dW, job.gradient_squares + l * SUMS)
-        if rows.begin == 0 < rows.end:
-            db = dW + layer.n_prev * layer.n
-            job.gradient_squares[l * SUMS + SLICES] = dot(layer.n, db, db)
+        const Layer *layer = &job.net.layers[l]
+        const floating *dW = <const floating *> job.slots[l].dW
+        const floating *db = dW + layer.n_prev * layer.n
+    square_slices(&job.slots[l].cut, rows, layer.n, dW, job.gradient_squares + l * SUMS)
+    if rows.begin == 0:
+        job.gradient_squares[l * SUMS + SLICES] = dot(layer.n, db, db)
 
 
 cdef void update(
-    Job *job, const Part *part, double scale, const floating *tag,
+    Job *job, const Part *part, double scale, Py_ssize_t unit, const floating *tag,
 ) noexcept nogil:
-    # updates the thread's part of the arena
+    # updates a part of the arena
     cdef:
-        Py_ssize_t first = share(&job.team, job.net.size, part.thread)
-        Py_ssize_t size = share(&job.team, job.net.size, part.thread + 1) - first
+        Py_ssize_t units = units_of_arena(job), first = job.net.size * unit // units
+        Py_ssize_t size = job.net.size * (unit + 1) // units - first
     optimise(job, part, size, <floating> scale, <floating> 0,
              <const floating *> job.grads + first, <floating *> job.m1 + first,
              <floating *> job.m2 + first, <floating *> job.net.params + first)
@@ -408,16 +435,15 @@ cdef void stream(
                  <floating *> slot.m1_b, <floating *> slot.m2_b, <floating *> slot.b)
 
 
-cdef void square_weights(Job *job, const Part *part, const floating *tag) noexcept nogil:
-    # of the thread's slices of every W, without those of the Gram form
-    cdef:
-        Py_ssize_t l
-        Rows rows
-    for l in range(1 if job.gram else 0, job.net.L):
-        rows = own(job, &job.slots[l].cut, part.thread)
-        if l == 0 and job.sparse and rows.size > 0 and job.first_squares[rows.begin] >= 0:
-            memcpy(job.squares + rows.begin, job.first_squares + rows.begin,
-                   (rows.end - rows.begin) * sizeof(double))
-        else:
-            square_slices(&job.slots[l].cut, &rows, job.net.layers[l].n,
-                          <const floating *> job.slots[l].W, job.squares + l * SUMS)
+cdef void square_weights(
+    Job *job, Py_ssize_t l, const Rows *rows, const floating *tag,
+) noexcept nogil:
+    # of some slices of W, but in the Gram form
+    if l == 0 and job.gram:
+        return
+    if l == 0 and job.sparse and job.first_squares[rows.begin] >= 0:
+        memcpy(job.squares + rows.begin, job.first_squares + rows.begin,
+               (rows.end - rows.begin) * sizeof(double))
+        return
+    square_slices(&job.slots[l].cut, rows, job.net.layers[l].n, <const floating *> job.slots[l].W,
+                  job.squares + l * SUMS)

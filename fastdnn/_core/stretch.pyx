@@ -50,7 +50,7 @@ cdef class Stretch:
     Parameters
     ----------
     trainer : Trainer
-        Of one thread.
+        Of the network.
     count : int or None
         Epochs of the fit; None for any number.
     bits : BitGenerator or None
@@ -72,8 +72,6 @@ cdef class Stretch:
         cdef:
             Run *run = &self.c
             Py_ssize_t m = trainer.job.m
-        if trainer.job.team.n_threads != 1:
-            raise ValueError("a stretch is one thread's")
         self.trainer, self.kept_alive = trainer, []
         run.job, run.net = &trainer.job, &trainer.plan.net
         run.steps, run.epochs = &trainer.counts.steps, &trainer.counts.epochs
@@ -209,22 +207,18 @@ cdef class Stretch:
             for i in range(size):
                 at[i] = rates[i]
         trainer.enter()
-        trainer.job.shares[0].busy = True
+        trainer.hold()
         try:
-            trainer.model.whole = False
-            try:
-                if self.lock is None:
+            if self.lock is None:
+                self._run(size, seconds)
+            else:
+                self.lock.acquire()
+                try:
                     self._run(size, seconds)
-                else:
-                    self.lock.acquire()
-                    try:
-                        self._run(size, seconds)
-                    finally:
-                        self.lock.release()
-            finally:
-                trainer.model.whole = not trainer.job.gram
+                finally:
+                    self.lock.release()
         finally:
-            trainer.job.shares[0].busy = False
+            trainer.let_go()
         trainer.leave(run.trained, run.cost)
 
     cdef int _run(self, Py_ssize_t size, double seconds) except -1:
@@ -341,7 +335,7 @@ cdef void _train(Run *run) noexcept nogil:
             return
     begin_epoch(
         job, among(job, run.order if run.ordered else NULL, run.among), rate, run.steps[0])
-    run.cost = levels.verbs.epoch(job, 0)
+    run.cost = levels.verbs.epoch(job)
     run.trained |= job.ended or job.steps > run.steps[0]
     run.steps[0] = job.steps
     run.epochs[0] += job.ended

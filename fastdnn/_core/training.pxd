@@ -41,7 +41,9 @@ cdef class Trainer:
     cdef bint _retake_targets(self, Y, double least, double most) except -1
     cdef int enter(self) except -1
     cdef int leave(self, bint trained, double cost) except -1
-    cdef double _epoch(self, Py_ssize_t thread) except? -1
+    cdef int hold(self) except -1
+    cdef int let_go(self) except -1
+    cdef double _epoch(self) except? -1
 
 
 cdef inline void begin_epoch(
@@ -50,9 +52,7 @@ cdef inline void begin_epoch(
     job.order = order
     job.learning_rate = learning_rate
     job.steps = steps
-    # the epoch before may have been interrupted or abandoned
-    job.interrupted = False
-    job.team.arrived = job.team.abandoned = 0
+    job.interrupted = False  # as the epoch before may have been
 
 
 cdef inline const int64_t *among(

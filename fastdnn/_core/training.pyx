@@ -24,11 +24,10 @@ from fastdnn._core.ranks cimport attach, begin, end
 from fastdnn._core.slices cimport cut_batch, cut_weights
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
-    BLOCK, FIRST, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Share, Slot,
+    BLOCK, FIRST, FIRST_ALONE, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Slot,
 )
 from fastdnn._core.taken cimport are_indices, take_targets
-from fastdnn._core.team cimport abandon
-from fastdnn._core.workers cimport flag_of
+from fastdnn._core.workers cimport borrow, flag_of, give_back
 from fastdnn._core.workspace cimport ALIGNMENT, assign, go_on, is_trained
 
 cdef:
@@ -94,7 +93,7 @@ cdef class Trainer:
     gram : Gram or None
         What the Gram form of the first layer needs.
     n_threads : int
-        Of the team that trains.
+        That train, at most.
     after : Trainer, optional
         Of the same model and settings: what it trains on are examples of the same epoch, those
         before these. An epoch that diverges leaves all as it was before the first of them.
@@ -117,8 +116,8 @@ cdef class Trainer:
         if job.slots == NULL:
             raise MemoryError
         if n_threads < 1:
-            raise ValueError("a team has at least one thread")
-        job.team.n_threads = n_threads
+            raise ValueError("a training has at least one thread")
+        job.n_threads, job.turns.left = n_threads, FIRST_ALONE
         self.plan, self.type = plan, plan.net.type
         self.model, self.training, self.counts = model, training, training.counts
         self.ranks = settings.ranks
@@ -203,6 +202,7 @@ cdef class Trainer:
             go_on(job, &after.job)
 
     def __dealloc__(self):
+        give_back(self.job.board)
         free(self.job.slots)
 
     cdef int _set_numbers(self, settings) except -1:
@@ -273,7 +273,6 @@ cdef class Trainer:
         assign(&self.job, self.most, &self.order, start, itemsize, shuffled)
         self.kept_alive.append(work)
         self.saved = work
-        memset(self.job.shares, 0, self.job.team.n_threads * sizeof(Share))
         if self.job.way == WHOLE:
             # clipping and the update read the gaps between the layers too
             memset(self.job.grads, 0, self.job.net.size * itemsize)
@@ -300,7 +299,7 @@ cdef class Trainer:
         if (type(X) is not ndarray or not read(X, &x) or x.type != job.X.type
                 or x.rows != job.X.rows or job.chosen != NULL or x.cols != job.X.cols
                 or x.row != job.X.row or x.col != job.X.col
-                or job.sparse or job.gram or job.Y.weights != NULL or job.shares[0].busy):
+                or job.sparse or job.gram or job.Y.weights != NULL or job.busy):
             return False
         if (is_trained(job, x.data, (x.rows - 1) * x.row, (x.cols - 1) * x.col,
                        4 if x.type == b'f' else 8)
@@ -374,61 +373,64 @@ cdef class Trainer:
 
     cdef int enter(self) except -1:
         # what must be so before an epoch
-        cdef Py_ssize_t i
-        for i in range(self.job.team.n_threads):
-            if self.job.shares[i].busy:
-                raise RuntimeError("this trainer is at work")
+        if self.job.busy:
+            raise RuntimeError("this trainer is at work")
         if self.job.X.data == NULL and self.job.X.csr.starts == NULL:
             raise RuntimeError("this trainer has let go of its examples")
         self.job.hears = PyThread_get_thread_ident() == main_thread
         return 0
 
-    def epoch(self, Py_ssize_t thread):
-        """Train on each example once: what one thread of the team does, while the others do theirs.
+    def epoch(self):
+        """Train on each example once.
 
-        The first thread returns the mean cost, each batch's taken before its update. It is not
-        finite if the training diverged; if guarded, all then is as it was before the epoch.
+        Returns the mean cost, each batch's taken before its update. It is not finite if the
+        training diverged; if guarded, all then is as it was before the epoch.
         """
-        if not 0 <= thread < self.job.team.n_threads:
-            raise ValueError("the team has no such thread")
-        if self.job.shares[thread].busy:
-            raise RuntimeError("this trainer is at work")
-        self.job.shares[thread].busy = True
+        self.hold()
         try:
-            if thread > 0:
-                return self._epoch(thread)
-            self.model.whole = False
+            if self.draw is not None:
+                _take_order(self.draw(self.job.m), self.job.m, self.job.m, self.order)
+            self.job.order = among(&self.job, self.job.order, self.order)
+            begin(self.ranks, &self.job)
+            if self.lock is None:
+                return self._epoch()
+            self.lock.acquire()
             try:
-                if self.draw is not None:
-                    _take_order(self.draw(self.job.m), self.job.m, self.job.m, self.order)
-                self.job.order = among(&self.job, self.job.order, self.order)
-                begin(self.ranks, &self.job)
-                if self.lock is None:
-                    return self._epoch(thread)
-                self.lock.acquire()
-                try:
-                    return self._epoch(thread)
-                finally:
-                    self.lock.release()
+                return self._epoch()
             finally:
-                self.model.whole = not self.job.gram
+                self.lock.release()
         finally:
-            self.job.shares[thread].busy = False
+            self.let_go()
 
-    cdef double _epoch(self, Py_ssize_t thread) except? -1:
+    cdef int hold(self) except -1:
+        # for an epoch or several: nobody else trains, and helpers are there
+        if self.job.busy:
+            raise RuntimeError("this trainer is at work")
+        self.job.busy = True
+        self.model.whole = False
+        self.job.board = borrow(self.job.n_threads - 1)
+        return 0
+
+    cdef int let_go(self) except -1:
+        give_back(self.job.board)
+        self.job.board = NULL
+        self.job.busy = False
+        self.model.whole = not self.job.gram
+        return 0
+
+    cdef double _epoch(self) except? -1:
         cdef:
             double cost
             bint trained
         with nogil:
-            cost = levels.verbs.epoch(&self.job, thread)
-        if thread == 0:
-            trained = self.job.ended or self.job.steps > self.counts.steps
-            self.counts.steps = self.job.steps
-            self.counts.epochs += self.job.ended and not self.job.unfinished
-            self.leave(trained, cost)
-            if self.job.interrupted:
-                raise_pending()
-            end(self.ranks)
+            cost = levels.verbs.epoch(&self.job)
+        trained = self.job.ended or self.job.steps > self.counts.steps
+        self.counts.steps = self.job.steps
+        self.counts.epochs += self.job.ended and not self.job.unfinished
+        self.leave(trained, cost)
+        if self.job.interrupted:
+            raise_pending()
+        end(self.ranks)
         return cost
 
     cdef int leave(self, bint trained, double cost) except -1:
@@ -447,7 +449,3 @@ cdef class Trainer:
                 or not is_like(out, self.plan.params, self.plan.params.shape)):
             raise ValueError("out must be like the arena, and the optimiser none")
         memcpy(address(out), self.job.grads, out.nbytes)
-
-    def abandon(self):
-        """Let the threads go that wait for one that will not come."""
-        abandon(&self.job.team)

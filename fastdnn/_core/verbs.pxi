@@ -18,10 +18,10 @@ cdef double _evaluate(
     return predict_rows(net, X, first, stop, <double *> work, Y, <double *> NULL)
 
 
-cdef double _epoch(Job *job, Py_ssize_t thread) noexcept nogil:
+cdef double _epoch(Job *job) noexcept nogil:
     if job.net.type == b'f':
-        return epoch(job, thread, <const float *> NULL)
-    return epoch(job, thread, <const double *> NULL)
+        return epoch(job, <const float *> NULL)
+    return epoch(job, <const double *> NULL)
 
 
 cdef bint _all_finite(char type, Py_ssize_t size, const void *x) noexcept nogil:

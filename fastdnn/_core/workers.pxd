@@ -6,10 +6,10 @@ ctypedef int (*Get)() noexcept nogil
 ctypedef void (*Set)(int) noexcept nogil
 
 cdef class Stop:
-    cdef long asked
+    cdef int64_t asked
 
 # a Stop's flag, or NULL for None
-cdef const long *flag_of(object stop) except? NULL
+cdef const int64_t *flag_of(object stop) except? NULL
 
 # how many threads BLAS has now; NULL if it cannot be asked
 cdef Get get_threads
@@ -24,5 +24,5 @@ cdef int births() noexcept nogil
 # a board with up to so many helpers, or NULL, with the GIL; and its end, when all is made
 cdef Board *borrow(Py_ssize_t n_helpers) noexcept
 cdef void give_back(Board *board) noexcept
-# what helpers have gained lately, in nanoseconds
-cdef void judge(int64_t gain) noexcept nogil
+# the nanoseconds for which callers work alone before helpers are asked
+cdef int64_t *account() noexcept nogil

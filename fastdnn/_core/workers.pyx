@@ -16,14 +16,12 @@ from cython cimport auto_pickle, final, no_gc
 from libc.stdint cimport int64_t
 
 from fastdnn._core.board cimport (
-    ABSENT, ASLEEP, AWAKE, HELPERS, LOOKS, Board, Helper, clock, count, processor, read, rest, swap,
-    units_of, write,
+    ABSENT, ASLEEP, AWAKE, HELPERS, LOOKS, Board, Helper, charge, count, processor, read, rest,
+    swap, units_of, write,
 )
 from fastdnn._core.modes cimport restore_modes
 
 from scipy.linalg import cython_blas
-
-from fastdnn._core.team cimport add
 
 
 cdef extern from "Python.h":
@@ -152,10 +150,10 @@ cdef class Stop:
 
     def ask(self):
         """Tell it."""
-        add(&self.asked, 1)
+        count(&self.asked)
 
 
-cdef const long *flag_of(object stop) except? NULL:
+cdef const int64_t *flag_of(object stop) except? NULL:
     return NULL if stop is None else &(<Stop?> stop).asked
 
 
@@ -211,13 +209,11 @@ cdef class Team:
             _Worker worker
             object error = None, interrupt
             list outcomes
-            Py_ssize_t wanted = self.n_threads
         if self.born != n_births:
             # a forked child has neither the threads nor BLAS's number of threads
             self.workers, self.born, self.counted = [], n_births, False
             self._enter()
-            if self.n_threads < wanted:
-                raise RuntimeError(f"cannot start {wanted - 1} threads")
+        self._start()
         if self.n_threads == 1:
             return [task(0)]
         outcomes = [None] * self.n_threads
@@ -249,6 +245,12 @@ cdef class Team:
         return [result for results in self.run(parts, parts.abandon) for result in results]
 
     cdef int _enter(self) except -1:
+        begin_call()
+        self.counted = True
+        return 0
+
+    cdef int _start(self) except -1:
+        # the threads, when there is something for them to do
         cdef _Worker worker
         while len(self.workers) < self.n_threads - 1:
             worker = _Worker(len(self.workers) + 1)
@@ -263,8 +265,6 @@ cdef class Team:
                 if not isinstance(error, RuntimeError):
                     raise
                 self.n_threads = worker.index
-        begin_call()
-        self.counted = True
         return 0
 
     cdef int _let_go(self) except -1:

@@ -3,9 +3,8 @@
 from libc.stdint cimport int32_t, int64_t
 
 from fastdnn._core.optimizers cimport SGD
-from fastdnn._core.slices cimport SLICES, Rows, cut_batch, some
-from fastdnn._core.spec cimport REGIONS, SUMS, WHOLE, Job, Layer, Share, Slot, block_rows
-from fastdnn._core.team cimport share
+from fastdnn._core.slices cimport SLICES, Rows, cut_batch, portions, unit_of
+from fastdnn._core.spec cimport REGIONS, SUMS, WHOLE, Job, Layer, Slot, block_rows
 
 cdef enum:
     ALIGNMENT = 64   # bytes of a cache line
@@ -18,15 +17,14 @@ cdef inline size_t assign(
     # batch may have, and order where that of the examples is to be, if they are shuffled.
     cdef:
         Py_ssize_t i, l, n_L = job.net.layers[job.net.L - 1].n, batch = job.batch
-        Py_ssize_t widest = 0, n_threads = job.team.n_threads, slices = cut_batch(batch).slices
-        Py_ssize_t L = job.net.L
+        Py_ssize_t widest = 0, n_threads = job.n_threads, slices = cut_batch(batch).slices
+        Py_ssize_t L = job.net.L, units
         Rows rows
         const Layer *layer
         Slot *slot
         void *dZ[2]
         void *dW
         char *at = start
-    job.shares = <Share *> _take(&at, n_threads * sizeof(Share))
     job.costs = <double *> _take(&at, slices * sizeof(double))
     job.squares = <double *> _take(&at, L * SUMS * sizeof(double))
     job.gradient_squares = <double *> _take(&at, L * SUMS * sizeof(double))
@@ -43,9 +41,9 @@ cdef inline size_t assign(
         if l < L - 1:
             widest = max(widest, layer.n)
         if not (job.sparse and l == 0):
-            for i in range(n_threads):
-                rows = some(&slot.cut, share(&job.team, slot.cut.slices, i),
-                            share(&job.team, slot.cut.slices, i + 1))
+            units = portions(&slot.cut, n_threads)
+            for i in range(units):
+                rows = unit_of(&slot.cut, units, i)
                 job.scratch = max(job.scratch, rows.size * layer.n)
     # alone, a thread is done with dZ[l + 1] when it makes dZ[l - 1]
     job.slots[L - 1].dZ = job.slots[L - 1].A
@@ -75,7 +73,7 @@ cdef inline size_t assign(
             job.indices = <int32_t *> _take(&at, most * sizeof(int32_t))
             job.values = _take(&at, most * itemsize)
         job.starts_T = <int64_t *> _take(
-            &at, (layer.n_prev + 2 * n_threads) * sizeof(int64_t))
+            &at, (layer.n_prev + 2 * SLICES) * sizeof(int64_t))
         job.indices_T = <int32_t *> _take(&at, most * sizeof(int32_t))
         job.values_T = _take(&at, most * itemsize)
         job.dW_block = _take(&at, n_threads * block_rows(layer.n) * layer.n * itemsize)
@@ -97,7 +95,7 @@ cdef inline size_t assign(
 cdef inline void go_on(Job *job, const Job *before) noexcept:
     # Continue the epoch of a job of the same network and optimiser.
     cdef Py_ssize_t i
-    job.continued = True
+    job.continued, job.turns = True, before.turns
     job.total, job.total_weight, job.before = before.total, before.total_weight, before.before
     for i in range(REGIONS):
         job.regions[i].saved = before.regions[i].saved

@@ -17,7 +17,7 @@ from fastdnn._fit.data import Data, costs_of, mean_cost
 from fastdnn._fit.model import Model
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.stretches import Alone
-from fastdnn._fit.threads import CALL, STEP, Team, choose, helpers, piece
+from fastdnn._fit.threads import STEP, Team, choose, helpers, piece
 
 
 class Epoch(loop.Epoch):
@@ -55,7 +55,7 @@ class Epoch(loop.Epoch):
             if following is not None:
                 self._ahead.begin(following)
             trainer.begin(rate, last)
-            cost = self.team.run(trainer.epoch, trainer.abandon)[0]
+            cost = trainer.epoch()
             if settings.guarded and not isfinite(cost):
                 raise loop.diverged(self._training.counts.epochs)
             self.cost, self.learning_rate = cost, rate
@@ -118,7 +118,7 @@ def epochs(
         raise ValueError("first_layer='gram' needs data in memory, or in one block")
     model.whole = True
     with (
-        Team(choose(settings.n_threads, settings.batch, *_work(model, data, settings))) as team,
+        Team(choose(settings.n_threads, settings.batch, _work(model, settings), STEP)) as team,
         Ahead(data.read) as ahead,
     ):
         # the loop is a call of its own: on Python 3.13 its jump back lies outside the with
@@ -164,8 +164,7 @@ def _trained(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
         yield epoch
 
 
-def _work(model: Model, data: Blocks, settings: Settings) -> tuple[float, int]:
-    """Count a step's multiplications, and those that repay a thread, as for data in memory."""
-    batch, first = settings.batch, model.weights[0].size
-    work = 2 * first + 3 * (model.work - first)
-    return float(work * batch), max(STEP, CALL * batch // data.m)
+def _work(model: Model, settings: Settings) -> float:
+    """Count a step's multiplications, as for data in memory."""
+    first = model.weights[0].size
+    return float(2 * first + 3 * (model.work - first)) * settings.batch

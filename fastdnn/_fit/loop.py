@@ -16,7 +16,7 @@ from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS, RULES
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.stretches import Alone, possible, run, stretch_of
-from fastdnn._fit.threads import CALL, STEP, Team, choose
+from fastdnn._fit.threads import STEP, Team, choose
 from fastdnn._sparse import Csr
 
 # bytes of a workspace that is kept from fit to fit
@@ -39,7 +39,7 @@ class Epoch:
     """
 
     def __init__(
-        self, model: Model, data: Data, settings: Settings, gram: bool, work: tuple[float, int],
+        self, model: Model, data: Data, settings: Settings, gram: bool, work: float,
         team: Team,
     ) -> None:  # fmt: skip
         self._model, self._settings, self.team = model, settings, team
@@ -72,7 +72,7 @@ class Epoch:
         trainer, epochs = self._trainer, self._training.counts.epochs
         rate = rate_of(self._settings, epochs)
         trainer.begin(rate)
-        cost = self.team.run(trainer.epoch, trainer.abandon)[0]
+        cost = trainer.epoch()
         if self._settings.guarded and not isfinite(cost):
             raise diverged(epochs)
         self.cost, self.learning_rate = cost, rate
@@ -96,7 +96,6 @@ class Epoch:
         if (
             self._again
             and self._form is None
-            and self.team.n_threads == 1
             and self._trainer.size <= _KEPT
             and self._model.training is self._training
         ):
@@ -111,16 +110,16 @@ class Epoch:
         cost = COSTS[model.output][model.cost]
         return (
             model.training is self._training
-            and choose(self._settings.n_threads, self._settings.batch, *self._work) == 1
+            and choose(self._settings.n_threads, self._settings.batch, self._work, STEP)
+            == self.team.n_threads
             and self._trainer.retake(X, Y, cost.least, cost.most)
         )
 
     def goes_alone(self, alone: Alone, order: Array | None) -> bool:
         """Tell whether the epochs can be trained below the Python line."""
         return (
-            self.team.n_threads == 1
             # W1 is not there when it is validated
-            and (self._form is None or alone.loss is None)
+            (self._form is None or alone.loss is None)
             and possible(self._model, self._settings, alone, order)
         )
 
@@ -174,7 +173,7 @@ def epochs(
     model.whole = True
     gram = takes_gram(model, data, settings)
     work = work_of(model, data, settings, gram)
-    with Team(choose(settings.n_threads, settings.batch, *work)) as team:
+    with Team(choose(settings.n_threads, settings.batch, work, STEP)) as team:
         yield from _ended(Epoch(model, data, settings, gram, work, team), count, alone, order)
 
 
@@ -197,7 +196,7 @@ def diverged(epochs: int) -> FloatingPointError:
 
 def again(kept: Epoch, count: int, alone: Alone | None = None) -> Generator[Epoch, None, None]:
     """Run the epochs of a kept fit that has taken this one's data."""
-    with Team(1) as team:
+    with Team(kept.team.n_threads) as team:
         kept.team = team
         yield from _ended(kept, count, alone, None)
 
@@ -279,17 +278,13 @@ def takes_gram(model: Model, data: Data, settings: Settings) -> bool:
     return settings.first_layer == "gram"
 
 
-def work_of(model: Model, data: Data, settings: Settings, gram: bool) -> tuple[float, int]:
-    """Count a step's multiplications, and those that repay a thread.
-
-    These choose the number of threads, which the last bits depend on.
-    """
+def work_of(model: Model, data: Data, settings: Settings, gram: bool) -> float:
+    """Count a step's multiplications."""
     batch, n_1 = settings.batch, model.layer_dims[1]
     # an example's in a step: three products a layer, but two of the first
     first = (batch if gram else 2 * inputs(data.X, batch)) * n_1
     work = first + 3 * (model.work - model.weights[0].size)
-    # the threads begin each epoch anew, and wait for each other in each step
-    return work * batch, max(STEP, CALL * batch // data.m)
+    return work * batch
 
 
 def inputs(X: Array | Csr, batch: int) -> float:

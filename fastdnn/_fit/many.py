@@ -21,7 +21,7 @@ from fastdnn._fit.model import Model
 from fastdnn._fit.results import History, State, checked_callbacks
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.stretches import Alone, Loss
-from fastdnn._fit.threads import Team, at_once, choose
+from fastdnn._fit.threads import STEP, Team, at_once, choose
 
 # seconds between two lines of progress
 _BETWEEN = 1.0
@@ -145,7 +145,7 @@ def _prepared(
     if n_threads > 1:
         # where they pay
         n_threads = min(
-            n_threads, choose(None, settings.batch, *loop.work_of(model, data, settings, gram))
+            n_threads, choose(None, settings.batch, loop.work_of(model, data, settings, gram), STEP)
         )
     settings = settings._replace(n_threads=n_threads)
     return Fit(network, model, data, settings, epochs, validation, callbacks)
