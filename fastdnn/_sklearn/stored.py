@@ -185,8 +185,6 @@ def estimator_of(cls: Any, judge: Callable[[Any], object], file: Opened, mmap: b
 
 
 def _parameter_of(given: Fields, name: str) -> Any:
-    if name == "reproducible" and name not in given:
-        return None
     said = given.take(name)
     value: Any
     if name == "random_state" and type(said) is dict and said.keys() == {"RandomState"}:
