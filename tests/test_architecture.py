@@ -71,7 +71,7 @@ ROOMS = {
         },
         "plan": {
             *("activations", "board", "costs", "csr", "elementary", "levels", "memory", "modes"),
-            *("source", "spec", "workers"),
+            *("slices", "source", "spec", "workers"),
         },
         "taken": set(),
         "workspace": {"optimizers", "slices", "spec"},

@@ -115,17 +115,6 @@ cdef inline void rows_of_product(
     multiply(1, M_A, trans_A, trans_B, trans_C, M, N, K, alpha, A, B, beta, C)
 
 
-cdef void multiply_matrices(
-    Py_ssize_t whole, const Source *A, const Source *B, floating alpha, floating beta,
-    const Source *C, floating *data,
-) noexcept nogil:
-    # C := alpha A B + beta C; of a C-contiguous C A may be some rows of a matrix of so many
-    rows_of_product(
-        A.col if A.col != 1 else whole, A.col != 1, B.col != 1, C.col != 1,
-        A.rows, B.cols, A.cols, alpha, <const floating *> A.data,
-        <const floating *> B.data, beta, data)
-
-
 cdef bint multiply_often(
     const Matrix *A, const Matrix *B, const Matrix *C, bint ours, Py_ssize_t height,
     Py_ssize_t steps, floating *data,

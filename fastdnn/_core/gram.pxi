@@ -69,18 +69,18 @@ cdef void move_share(const Job *job, const Part *part, double *w, double *v) noe
         w[0] -= rate * (v[0] if job.optimizer == MOMENTUM else d + job.step.beta1 * v[0])
 
 
-cdef void span_rows(
+cdef void span_slices(
     const Source *X, const Source *W0, const Source *V0, const double *shares, const Source *C,
-    Py_ssize_t first, Py_ssize_t stop, floating *W,
+    const Cut *cut, const Rows *rows, floating *W,
 ) noexcept nogil:
-    # the rows first .. stop of W := w W0 + w' V0 + X^T C
+    # some slices of W := w W0 + w' V0 + X^T C
     cdef:
-        Py_ssize_t n = W0.cols, at = first * n, size = (stop - first) * n
-        bint rows = X.col == 1 and X.row == X.cols
+        Py_ssize_t n = W0.cols, at = rows.first * n, size = rows.size * n
+        bint trans_X = X.col == 1 and X.row == X.cols
     set_scaled(size, <floating> shares[0], <const floating *> W0.data + at, W + at)
     if V0.data != NULL:
         add_scaled(size, <floating> shares[1], <const floating *> V0.data + at, W + at)
-    rows_of_product(
-        X.cols, rows, False, False, stop - first, n, X.rows, <floating> 1,
-        <const floating *> X.data + first * (1 if rows else X.rows), <const floating *> C.data,
-        <floating> 1, W + at)
+    product_of_slices(
+        cut, rows, trans_X, False, False, n, X.rows, <floating> 1,
+        <const floating *> X.data + rows.first * (1 if trans_X else X.rows),
+        <const floating *> C.data, <floating> 1, W + at)

@@ -23,7 +23,7 @@ cdef struct Jacobian:
 
 
 cdef Py_ssize_t jacobian_bytes(Jacobian *job, Py_ssize_t rows) noexcept nogil:
-    # choose how much of so many rows is done at a time; returns the bytes of workspace for that
+    # how much is done at a time of so many rows; returns the bytes of workspace for that
     cdef:
         const Net *net = job.net
         Py_ssize_t l, n_L = net.layers[net.L - 1].n
@@ -31,7 +31,7 @@ cdef Py_ssize_t jacobian_bytes(Jacobian *job, Py_ssize_t rows) noexcept nogil:
     for l in range(net.L - 1):
         job.hidden += net.layers[l].n
     job.itemsize = 4 if net.type == b'f' else 8
-    job.chunk = min(rows, max(<Py_ssize_t> 1, CHUNK // job.outputs))
+    job.chunk = rows
     job.pairs = min(<Py_ssize_t> CHUNK, job.chunk * job.outputs)
     return job.itemsize * (job.chunk * (job.hidden + net.widest + n_L)
                            + 2 * job.pairs * max(net.widest, n_L))
@@ -177,7 +177,7 @@ cdef void backward(
         # transposed
         W.rows, W.cols, W.row, W.col = layer.n, n, 1, layer.n
         right = matrix(job, rows * outputs, n, dA)
-        levels.verbs.multiply(left.rows, &left, &W, 1, 0, &right)
+        levels.verbs.multiply(&left, &W, 1, 0, &right, 0, cut_batch(right.rows).slices)
         if l > 0:
             S -= rows * n * job.itemsize
             if layer[-1].act == IDENTITY:

@@ -21,6 +21,7 @@ from fastdnn._core.costs cimport Cost
 from fastdnn._core.elementary cimport exp_of_any
 from fastdnn._core.memory cimport LIMIT, look
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
+from fastdnn._core.slices cimport cut_batch
 from fastdnn._core.source cimport Source, gather
 from fastdnn._core.spec cimport (
     CHUNK, DERIVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, Dropout, Layer, Matrix, Net, Output,
@@ -265,10 +266,13 @@ cdef class Plan:
             weight = weights.sum(dtype=numpy.float64)
         return self._run(&x, NULL, first, stop, &Y), weight
 
-    def jacobian(self, X, dX, Py_ssize_t output, Py_ssize_t first, Py_ssize_t stop):
+    def jacobian(
+        self, X, dX, Py_ssize_t output, Py_ssize_t first, Py_ssize_t stop, Py_ssize_t chunk,
+    ):
         """dX := the derivatives of the outputs by X, in rows first .. stop; X readable.
 
-        dX is (m, 1, n_0) for one output, or (m, n_L, n_0) for all if that is below 0.
+        dX is (m, 1, n_0) for one output, or (m, n_L, n_0) for all if that is below 0. So many rows
+        are one chunk.
         """
         cdef:
             Source x
@@ -279,10 +283,10 @@ cdef class Plan:
         self.check(X, &x)
         job.net, job.outputs = &self.net, n_L if output < 0 else 1
         if not (output < n_L and is_like(dX, self.params, (x.rows, job.outputs, x.cols))
-                and dX.flags.writeable and 0 <= first <= stop <= x.rows):
+                and dX.flags.writeable and 0 <= first <= stop <= x.rows and chunk > 0):
             raise ValueError("dX must be of the plan's type, with a row for each of X")
         out = <char *> address(dX)
-        memory = <char *> malloc(jacobian_bytes(&job, stop - first) + ALIGNMENT)
+        memory = <char *> malloc(jacobian_bytes(&job, min(chunk, stop - first)) + ALIGNMENT)
         if memory == NULL:
             raise MemoryError
         divide(&job, memory + (ALIGNMENT - <size_t> memory % ALIGNMENT))
@@ -343,22 +347,27 @@ cdef class Plan:
 include "jacobian.pxi"
 
 
-def multiply(A, B, C, double alpha, double beta):
-    """C := alpha A B + beta C for matrices that are contiguous in either order.
+def slices(Py_ssize_t rows):
+    """Count the slices of so many rows of a product."""
+    return cut_batch(rows).slices
 
-    A may be some rows of one, if C is C-contiguous.
+
+def multiply(A, B, C, double alpha, double beta, Py_ssize_t begin, Py_ssize_t end):
+    """Some slices of the rows of C := alpha A B + beta C.
+
+    A and B are contiguous in either order, C is C-contiguous.
     """
     cdef Source a, b, c
     if not (read(A, &a) and read(B, &b) and read(C, &c) and a.type == b.type == c.type
-            and a.cols == b.rows and a.rows == c.rows and b.cols == c.cols):
+            and a.cols == b.rows and a.rows == c.rows and b.cols == c.cols
+            and c.col == 1 and c.row == c.cols and 0 <= begin <= end <= cut_batch(c.rows).slices):
         raise ValueError("A, B and C must be readable, and their shapes must fit")
     with nogil:
-        # the products of a part of one row are made as those of the others
-        levels.verbs.multiply(max(<Py_ssize_t> 2, a.rows), &a, &b, alpha, beta, &c)
+        levels.verbs.multiply(&a, &b, alpha, beta, &c, begin, end)
 
 
-def span(X, W0, V0, shares, pairs, Py_ssize_t first, Py_ssize_t stop):
-    """Write the rows first .. stop of W := w W0 + w' V0 + X^T C for each pair of W and C.
+def span(X, W0, V0, shares, pairs, Py_ssize_t begin, Py_ssize_t end):
+    """Write some slices of the rows of W := w W0 + w' V0 + X^T C for each pair of W and C.
 
     One pair has the first row w, w' of the shares, another the second. X is contiguous, V0 may be
     None. All is written in one call: no interrupt leaves half of it.
@@ -378,13 +387,13 @@ def span(X, W0, V0, shares, pairs, Py_ssize_t first, Py_ssize_t stop):
         if not (is_like(pairs[i][0], W0, W0.shape) and is_like(pairs[i][1], W0, (len(X), w0.cols))
                 and is_like(shares, numpy.empty(0), (2, 2)) and X.dtype == W0.dtype
                 and (V0 is None or is_like(V0, W0, W0.shape)) and X.flags.forc
-                and x.cols == w0.rows and 0 <= first <= stop <= w0.rows
+                and x.cols == w0.rows and 0 <= begin <= end <= cut_batch(w0.rows).slices
                 and pairs[i][0].flags.writeable and i < 2):
             raise ValueError("the weights must be like W0, and all of one type")
         read(pairs[i][0], &w)
         read(pairs[i][1], &c)
         with nogil:
-            levels.verbs.span(&x, &w0, &v0, of + 2 * i, &c, first, stop, &w)
+            levels.verbs.span(&x, &w0, &v0, of + 2 * i, &c, begin, end, &w)
 
 
 def take_over(model, params, training, rng):

@@ -15,6 +15,7 @@ cdef struct Shared:
     void *AL
     Py_ssize_t n_threads
     Py_ssize_t least    # rows of a piece
+    Py_ssize_t grain    # a piece begins at its multiples
     Py_ssize_t whole    # pieces of net.chunk rows, which come first
     Py_ssize_t mine     # rows that the caller has made
     char *work          # the threads' workspaces, and the bytes of one
@@ -33,7 +34,8 @@ cdef inline Py_ssize_t next_rows(const Shared *shared, Py_ssize_t left) noexcept
         rows = (left + n - 1) // n
     else:
         rows = (left // (2 * n) + TILE - 1) // TILE * TILE
-    return min(max(rows, shared.least), min(left, shared.net.chunk))
+    rows = (max(rows, shared.least) + shared.grain - 1) // shared.grain * shared.grain
+    return min(rows, min(left, shared.net.chunk))
 
 
 cdef inline void divide_rows(Shared *shared) noexcept nogil:
@@ -73,18 +75,6 @@ cdef int64_t count_pieces(const Shared *shared) noexcept nogil:
     return pieces
 
 
-cdef size_t most_work(const Shared *shared) noexcept nogil:
-    # Elements of a workspace for any piece. Of a sparse X few rows may become dense where many do
-    # not.
-    cdef:
-        Py_ssize_t rows = min(shared.X.rows, shared.net.chunk)
-        size_t size = work_size(shared.net, shared.X, rows)
-    if shared.X.csr.starts != NULL:
-        for rows in range(1, rows):
-            size = max(size, <size_t> work_size(shared.net, shared.X, rows))
-    return size
-
-
 cdef int share_rows(
     const Net *net, const Source *X, void *AL, Py_ssize_t n_threads, Py_ssize_t between,
 ) except -1:
@@ -103,13 +93,14 @@ cdef int share_rows(
         double gain
     shared.net, shared.X, shared.AL, shared.mine = net, X, AL, 0
     shared.n_threads, shared.least = n_threads, LEAST // net.size + 1
+    shared.grain = levels.verbs.grain
     if net.chunk == CHUNK:
         # each piece fetches the weights from afar, or copies them
         shared.least = max(shared.least, m // (2 * n_threads))
     divide_rows(&shared)
     pieces = count_pieces(&shared)
     n_threads = min(n_threads, <Py_ssize_t> pieces)
-    shared.size = most_work(&shared) * (4 if net.type == b'f' else 8) + ALIGNMENT
+    shared.size = work_size(net, X, min(m, net.chunk)) * (4 if net.type == b'f' else 8) + ALIGNMENT
     shared.size -= shared.size % ALIGNMENT
     memory = <char *> malloc(ALIGNMENT + n_threads * shared.size)
     if memory == NULL:

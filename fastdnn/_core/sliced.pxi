@@ -21,6 +21,18 @@ cdef void product_of_slices(
             beta, C + at * N)
 
 
+cdef void multiply_matrices(
+    const Source *A, const Source *B, floating alpha, floating beta, const Source *C,
+    const Cut *cut, const Rows *rows, floating *data,
+) noexcept nogil:
+    # some slices of C := alpha A B + beta C; C is C-contiguous, or one slice
+    cdef bint trans_A = A.col != 1
+    product_of_slices(
+        cut, rows, trans_A, B.col != 1, C.col != 1, B.cols, A.cols, alpha,
+        <const floating *> A.data + rows.first * (1 if trans_A else A.cols),
+        <const floating *> B.data, beta, data + rows.first * C.cols)
+
+
 cdef inline void add_slices(
     Py_ssize_t slices, Py_ssize_t n, floating *x,
 ) noexcept nogil:

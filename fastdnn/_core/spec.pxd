@@ -27,8 +27,8 @@ cdef enum Way:
 cdef enum:
     # elements of a block that stays in the first-level cache from one loop to the next
     BLOCK = 1024
-    # rows that are predicted at a time, at most and where there are fewer for the cache
-    CHUNK = 1024
+    # rows that are predicted at a time, at most, and what they are a multiple of
+    CHUNK = 1008
     FEWEST = 48
     # elements that are copied at a time where two matrices lie in different orders
     TILED = 1024
@@ -282,7 +282,8 @@ cdef struct Verbs:
     void (*predict)(
         const Net *net, const Source *X, Py_ssize_t first, Py_ssize_t stop, void *work, void *AL,
     ) noexcept nogil
-    # the sum of these rows' weighted costs against the targets, the first row's first
+    # the sum of these rows' weighted costs against the targets, the first row's first; by FEWEST
+    # rows at a time
     double (*evaluate)(
         const Net *net, const Source *X, Py_ssize_t first, Py_ssize_t stop, void *work,
         const Targets *Y,
@@ -291,15 +292,15 @@ cdef struct Verbs:
     # the first row that is not finite, or will not be in float32; or -1
     Py_ssize_t (*first_nonfinite)(const Source *X, bint single) noexcept nogil
     bint (*all_finite)(char type, Py_ssize_t size, const void *x) noexcept nogil
-    # C := alpha A B + beta C, where A and C may be some rows of matrices of so many
+    # C := alpha A B + beta C, the slices begin .. end of its cut by cut_batch
     void (*multiply)(
-        Py_ssize_t whole, const Source *A, const Source *B, double alpha, double beta,
-        const Source *C,
+        const Source *A, const Source *B, double alpha, double beta, const Source *C,
+        Py_ssize_t begin, Py_ssize_t end,
     ) noexcept nogil
-    # rows of W := w W0 + w' V0 + X^T C
+    # such slices of W := w W0 + w' V0 + X^T C
     void (*span)(
         const Source *X, const Source *W0, const Source *V0, const double *shares,
-        const Source *C, Py_ssize_t first, Py_ssize_t stop, const Source *W,
+        const Source *C, Py_ssize_t begin, Py_ssize_t end, const Source *W,
     ) noexcept nogil
     # one layer, one example a column; BLAS has so many threads
     void (*layer_forward)(
@@ -336,6 +337,7 @@ cdef struct Verbs:
     ) noexcept nogil
     Caches *caches
     bint fused           # whether products and their sums are fused, and all loops our own
+    Py_ssize_t grain     # what a piece of predictions begins at a multiple of
     bint joint           # whether there is a loop of relu and one output
     bint wide            # whether products read large weights where they lie
 
@@ -370,9 +372,9 @@ cdef inline Py_ssize_t chunk_rows(const Net *net, const Verbs *verbs) noexcept n
 
 
 cdef inline Py_ssize_t work_size(const Net *net, const Source *X, Py_ssize_t rows) noexcept nogil:
-    # elements of the workspace of predictions of so many rows
+    # elements of the workspace of predictions of so many rows of X
     cdef:
         Py_ssize_t n_L = net.layers[net.L - 1].n, chunk = min(rows, net.chunk)
         size_t itemsize = 4 if net.type == b'f' else 8
-        bint sparse = reads_nonzeros(X, net.layers[0].n, chunk, itemsize)
+        bint sparse = reads_nonzeros(X, net.layers[0].n, min(X.rows, net.chunk), itemsize)
     return chunk * (2 * (net.widest + n_L) + (0 if sparse else X.cols))

@@ -31,25 +31,32 @@ cdef bint _all_finite(char type, Py_ssize_t size, const void *x) noexcept nogil:
 
 
 cdef void _multiply(
-    Py_ssize_t whole, const Source *A, const Source *B, double alpha, double beta, const Source *C,
+    const Source *A, const Source *B, double alpha, double beta, const Source *C,
+    Py_ssize_t begin, Py_ssize_t end,
 ) noexcept nogil:
-    cdef uint64_t modes = flush_subnormals()
+    cdef:
+        uint64_t modes = flush_subnormals()
+        Cut cut = cut_batch(C.rows)
+        Rows rows = some(&cut, begin, end)
     if C.type == b'f':
-        multiply_matrices(whole, A, B, <float> alpha, <float> beta, C, <float *> C.data)
+        multiply_matrices(A, B, <float> alpha, <float> beta, C, &cut, &rows, <float *> C.data)
     else:
-        multiply_matrices(whole, A, B, alpha, beta, C, <double *> C.data)
+        multiply_matrices(A, B, alpha, beta, C, &cut, &rows, <double *> C.data)
     restore_modes(modes)
 
 
 cdef void _span(
     const Source *X, const Source *W0, const Source *V0, const double *shares, const Source *C,
-    Py_ssize_t first, Py_ssize_t stop, const Source *W,
+    Py_ssize_t begin, Py_ssize_t end, const Source *W,
 ) noexcept nogil:
-    cdef uint64_t modes = flush_subnormals()
+    cdef:
+        uint64_t modes = flush_subnormals()
+        Cut cut = cut_batch(W.rows)
+        Rows rows = some(&cut, begin, end)
     if W.type == b'f':
-        span_rows(X, W0, V0, shares, C, first, stop, <float *> W.data)
+        span_slices(X, W0, V0, shares, C, &cut, &rows, <float *> W.data)
     else:
-        span_rows(X, W0, V0, shares, C, first, stop, <double *> W.data)
+        span_slices(X, W0, V0, shares, C, &cut, &rows, <double *> W.data)
     restore_modes(modes)
 
 
@@ -124,6 +131,7 @@ VERBS.evaluate = _evaluate
 VERBS.epoch = _epoch
 VERBS.first_nonfinite = first_nonfinite_row
 VERBS.all_finite = _all_finite
+VERBS.grain = 1 if FASTDNN_HAS_VECTORS else FEWEST
 VERBS.multiply = _multiply
 VERBS.span = _span
 VERBS.layer_forward = _layer_forward

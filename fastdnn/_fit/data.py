@@ -10,7 +10,7 @@ from fastdnn._arrays import Array, native, readable, real
 from fastdnn._core.plan import first_nonfinite
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS
-from fastdnn._fit.threads import Team, piece
+from fastdnn._fit.threads import Team, portion
 from fastdnn._sparse import Csr, csr, is_sparse, rows
 
 
@@ -89,12 +89,22 @@ def source(X: Any, n_0: int, name: str = "X") -> Array | Csr:
 
 
 def costs_of(model: Model, data: Data, team: Team) -> list[tuple[float, float]]:
-    """Sum the costs of parts of examples, and their weights, shared among the threads."""
-    return team.share(data.m, partial(model.plan.evaluate, *data[:4]), piece(model.work))
+    """Sum the costs of each portion of examples, and their weights, shared among the threads."""
+    evaluate, m = partial(model.plan.evaluate, *data[:4]), data.m
+    rows = portion(model.work, m)
+    return team.share(
+        -(m // -rows), lambda i, j: evaluate(min(i * rows, m), min(j * rows, m)), piece=1
+    )
+
+
+def costs_in_order(model: Model, data: Data) -> list[tuple[float, float]]:
+    """Sum the costs of each portion of examples, and their weights, by this thread alone."""
+    m, rows = data.m, portion(model.work, data.m)
+    return [model.plan.evaluate(*data[:4], i, min(i + rows, m)) for i in range(0, m, rows)]
 
 
 def mean_cost(sums: Sequence[tuple[float, float]]) -> float:
-    """Divide the costs of each thread's examples by their weights."""
+    """Divide the costs of all portions of examples by their weights."""
     cost = weight = 0.0
     # one after the other: Python's sum adds floats another way from 3.12 on
     for of_some, weight_of_some in sums:

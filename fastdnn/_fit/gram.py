@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array
-from fastdnn._core.plan import multiply, span
+from fastdnn._core.plan import multiply, slices, span
 from fastdnn._fit.threads import Team
 
 NAMES = ("W0", "V0", "C", "U", "shares")
@@ -78,7 +78,7 @@ class Gram:
             *(_inner(self.W0, self.W0), _inner(self.W0, self.V0), _inner(self.V0, self.V0)),
             float(np.trace(self.K, dtype=np.float64)),
         )
-        # writes some rows of the weights and their moment into the network's arenas
+        # writes some slices of the weights and their moment into the network's arenas
         self.write = self._span(W, V)
 
     def state(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Gram:
         if (V is None) != (self.U is None):
             return False
         given = [None if array is None else np.empty_like(array) for array in (W, V)]
-        self._team.share(len(W), self._span(*given))
+        self._team.share(slices(len(W)), self._span(*given))
         pairs: Any = zip((W, V), given, strict=True)
         return all(now is None or np.array_equal(now, array) for now, array in pairs)
 
@@ -105,11 +105,12 @@ class Gram:
         return Z
 
     def _multiply(self, A: Array, B: Array, C: Array, beta: float) -> None:
-        """C := A B + beta C, each thread of the team some rows of C."""
+        """C := A B + beta C, each thread of the team some slices of C."""
+        count = slices(len(A))
         self._team.share(
-            len(A),
-            lambda first, stop: multiply(A[first:stop], B, C[first:stop], 1.0, beta),
-            max(1, _PATIENCE // B.size),
+            count,
+            lambda begin, end: multiply(A, B, C, 1.0, beta, begin, end),
+            max(1, _PATIENCE // B.size * count // len(A)),
         )
 
 

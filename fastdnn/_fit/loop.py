@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastdnn._arrays import Array, in_range
+from fastdnn._core.plan import slices
 from fastdnn._core.stretch import Stretch
 from fastdnn._core.training import Trainer
 from fastdnn._fit.data import Data
@@ -52,7 +53,7 @@ class Epoch:
         # whether another fit can begin without converting its data
         self._again = X is data.X and isinstance(X, np.ndarray) and data.weights is None
         self._shown: Array | None = None
-        self._rows = model.layer_dims[0]  # of W1
+        self._slices = slices(model.layer_dims[0])  # of W1
         self._begin(model.training.gram if gram else None, gram)
 
     def _begin(self, state: dict[str, Any] | None, gram: bool) -> None:
@@ -83,7 +84,7 @@ class Epoch:
         The next epoch begins with whatever was written to it.
         """
         if self._form is not None:
-            self.team.share(self._rows, self._form.write)
+            self.team.share(self._slices, self._form.write)
             self._model.whole = True
             if to_write:
                 self._shown = self._W1.copy()
@@ -220,7 +221,7 @@ def _ended(
                 # W1 was written by a callback that then raised or stopped the training
                 training.gram = None
             else:
-                epoch.team.share(epoch._rows, epoch._form.write)
+                epoch.team.share(epoch._slices, epoch._form.write)
 
 
 def _trained(

@@ -10,7 +10,7 @@ from fastdnn._fit.blocks import NAMES, Blocks, Given, holds_blocks, lies_elsewhe
 from fastdnn._fit.blockwise import evaluate, predicted_by_blocks
 from fastdnn._fit.data import finite
 from fastdnn._fit.model import Model
-from fastdnn._fit.threads import CALL, Team, choose, helpers, piece
+from fastdnn._fit.threads import CALL, Team, choose, chunk, helpers, piece
 from fastdnn._sparse import Csr, rows
 
 
@@ -64,10 +64,11 @@ def gradient(model: Model, X: Any, output: Any, n_threads: int | None) -> Array:
     dX = np.empty((m, outputs, n_0), model.dtype)
     # a pass forward, and one backward for each output
     with Team(choose(*_asked(model, data, n_threads, 1 + outputs), CALL)) as team:
+        size = chunk(m, outputs)
         team.share(
-            m,
-            lambda i, j: model.plan.jacobian(data, dX, chosen, i, j),
-            piece(model.work * (1 + outputs)),
+            -(m // -size),
+            lambda i, j: model.plan.jacobian(data, dX, chosen, i * size, min(j * size, m), size),
+            max(1, piece(model.work * (1 + outputs)) // size),
         )
     return dX if output is None else dX[:, 0]
 

@@ -12,7 +12,7 @@ from fastdnn._core.training import Trainer
 from fastdnn._fit.data import Data
 from fastdnn._fit.model import Model
 from fastdnn._fit.settings import Settings
-from fastdnn._fit.threads import piece
+from fastdnn._fit.threads import portion
 from fastdnn.optimizers import SCHEDULES
 
 # seconds between two returns to Python, for Ctrl-C and for whoever looks at the network
@@ -81,7 +81,7 @@ def stretch_of(
     made = Stretch(trainer, count, bits, order, alone.shared, alone.passed, alone.most)
     if alone.loss is not None:
         data, factor, constant = alone.loss
-        rows = piece(model.work)
+        rows = portion(model.work, data.m)
         made.validate(data, rows, _weight(data, rows), factor, constant)
     if alone.begin is not None:
         alone.begin(made)

@@ -20,8 +20,9 @@ BARE = 500_000
 # examples that do, and of a prediction
 _ROWS = 16
 _FEW = 2
-# examples that are predicted at a time
-CHUNK = 1024
+# examples that are predicted at a time, and what they are a multiple of
+CHUNK = 1008
+_FEWEST = 48
 # threads a processor that may be asked for: more of them only wait for each other
 _MOST = 4
 
@@ -63,6 +64,20 @@ def alone(work: int) -> int:
 def piece(work: int) -> int:
     """Say how many examples, of so many multiplications, come between two looks for Ctrl-C."""
     return max(10**8 // work, min(CHUNK, max(64, 10**9 // work)))
+
+
+def portion(work: int, m: int) -> int:
+    """Say of how many of m examples, of so many multiplications, the costs are summed together.
+
+    All threads of a call share these portions, whose sums are added in order.
+    """
+    rows = min(piece(work), max(4 * CALL // work, -(m // -16)))
+    return max(1, rows // _FEWEST) * _FEWEST
+
+
+def chunk(m: int, outputs: int) -> int:
+    """Say of how many of m examples so many outputs' derivatives are made together."""
+    return max(1, min(max(5 * _FEWEST, -(m // -4)), CHUNK // outputs))
 
 
 def current() -> int:

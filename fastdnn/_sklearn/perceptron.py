@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
 from fastdnn._arrays import Array
 from fastdnn._core.levels import promised
 from fastdnn._fit.blocks import lies_elsewhere
-from fastdnn._fit.data import mean_cost, source
+from fastdnn._fit.data import costs_in_order, mean_cost, source
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model, Training
 from fastdnn._fit.stretches import Loss
@@ -324,7 +324,7 @@ class Perceptron(Gradients, CallbackSupportMixin):
         data, factor, constant = loss
 
         def mean() -> float:
-            return mean_cost([model.plan.evaluate(*data[:4], 0, data.m)]) * factor + constant
+            return mean_cost(costs_in_order(model, data)) * factor + constant
 
         return Judge(self, model.params, validation, mean, score, at)
 
