@@ -27,6 +27,7 @@ from bench import (
     report,
     serve,
     sparse,
+    threads,
     together,
     training,
 )
@@ -51,6 +52,7 @@ TABLES: dict[str, ModuleType] = {
     "calls": calls,
     "serve": serve,
     "sparse": sparse,
+    "threads": threads,
     "large": large,
     "products": products,
 }
@@ -73,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return 0
     # what reads ahead, or fits beside, is another thread
+    if options.what == "threads":
+        options.threads = max(2, options.threads)
     _pin(options.threads + (options.what in ("large", "together")))
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
@@ -169,8 +173,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=tuple(TABLES),
         help="layers with dropout and L2, the course's second part, the estimators beside "
         "scikit-learn's, the functions in every mix of memory orders, a step early and late in a "
-        "long fit, calls for one step, predictions, sparse matrices, data in blocks, or products "
-        "beside BLAS's",
+        "long fit, calls for one step, predictions, sparse matrices, data in blocks, the default "
+        "number of threads beside loads, or products beside BLAS's",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

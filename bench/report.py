@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import ROOT, serve
+from bench import ROOT, serve, threads
 from bench.peers import CASES
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -119,6 +119,10 @@ def _estimators(rows: Rows) -> list[str]:
 
 def _both(ours: float, theirs: float, digits: int) -> str:
     return ", ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (ours, theirs)))
+
+
+def _threads(rows: Rows) -> list[str]:
+    return table(threads.HEADER, [list(threads.cells(row)) for row in rows], 3)
 
 
 def _sparse(rows: Rows) -> list[str]:
@@ -326,6 +330,13 @@ SECTIONS = (
         " memory is the most that it had beside the data.",
         ("sparse",),
         _sparse,
+    ),
+    Section(
+        "Threads",
+        "The default number of threads beside one thread, both in turns, on a machine with nothing"
+        " else to do and beside loads: how many times as long the default takes.",
+        ("threads",),
+        _threads,
     ),
     Section(
         "Data in blocks",

@@ -297,6 +297,15 @@ def test_sparse(document):
         assert min(row["faster"], row["predict_faster"]) > 0
 
 
+def test_threads(document):
+    rows = document[1]["Threads"]["rows"]
+    assert {row["call"].split()[0] for row in rows} >= {"fit"}
+    assert len({row["beside"] for row in rows}) >= 5
+    for row in rows:
+        assert "quota" in row["beside"] or min(row["us"], row["one_us"], row["times"]) > 0
+    assert bench("threads", "--peers").returncode == 2
+
+
 def test_products(document):
     results = document[1]["Matrix products"]
     assert "second" in results["caption"]["caches"]

@@ -129,7 +129,7 @@ cdef void next_turn(Job *job, int64_t took) noexcept nogil:
             turns.balance = 0
         elif turns.left > 0:
             return
-        turns.helped, turns.left, turns.least = False, AGAIN_ALONE, took
+        turns.helped, turns.left, turns.least = False, AGAIN_ALONE, 0
         return
     repay(job.board.owed, took)
     turns.least = min(turns.least, took) if turns.least > 0 else took
