@@ -22,6 +22,7 @@ from bench import (
     lasting,
     layers,
     many,
+    mpi,
     orders,
     products,
     report,
@@ -54,6 +55,7 @@ TABLES: dict[str, ModuleType] = {
     "sparse": sparse,
     "threads": threads,
     "large": large,
+    "mpi": mpi,
     "products": products,
 }
 
@@ -77,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # what reads ahead, or fits beside, is another thread
     if options.what == "threads":
         options.threads = max(2, options.threads)
-    _pin(options.threads + (options.what in ("large", "together")))
+    if options.what != "mpi":  # whose ranks have a processor each
+        _pin(options.threads + (options.what in ("large", "together")))
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
         known = _require("matplotlib.figure").Figure().canvas.get_supported_filetypes()
@@ -174,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
         help="layers with dropout and L2, the course's second part, the estimators beside "
         "scikit-learn's, the functions in every mix of memory orders, a step early and late in a "
         "long fit, calls for one step, predictions, sparse matrices, data in blocks, the default "
-        "number of threads beside loads, or products beside BLAS's",
+        "number of threads beside loads, ranks of MPI, or products beside BLAS's",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

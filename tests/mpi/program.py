@@ -87,6 +87,34 @@ def as_one_process():
     return found
 
 
+def same_bits():
+    """Tell whether parts of 256 examples give the bits of one process, which adds up so many."""
+    batch = 256 * SIZE
+    X, Y, _ = examples(2 * batch)
+    mine = own(2 * batch, batch)
+    found = {}
+    cases = {
+        "adam": {},
+        "momentum": {"optimizer": fastdnn.SGD(0.05, momentum=0.9)},
+        "l2, clipped": {"optimizer": fastdnn.SGD(0.1), "l2": 1e-2, "clip_norm": 0.1},
+    }
+    for dtype in ("float64", "float32"):
+        for name, asked in cases.items():
+            for layer_dims in ((7, 16, 8, 3), (7, 40, 1)):
+                output = "softmax" if layer_dims[-1] > 1 else "sigmoid"
+                one, other = (
+                    fastdnn.Network(layer_dims, output_activation=output, dtype=dtype, rng=0)
+                    for _ in range(2)
+                )
+                T = Y if layer_dims[-1] > 1 else Y % 2
+                arguments = {"batch_size": batch, "shuffle": False, "epochs": 2} | asked
+                alone = one.fit(X, T, **arguments)
+                together = other.fit(X[mine], T[mine], comm=COMM, **arguments)
+                same = bool((params(one) == params(other)).all())
+                found[f"{name}, {dtype}, {layer_dims}"] = same, alone.costs == together.costs
+    return found
+
+
 def unequal_shards():
     """Compare ranks of other numbers of examples, some of none, with steps of one process."""
     found = {}

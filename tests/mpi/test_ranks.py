@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from launched import launch, need_mpi
 
+from fastdnn._core import levels
+
 PROGRAM = Path(__file__).with_name("program.py")
-ALONE = "as_one_process", "one_rank", "no_communicator"
+ALONE = "as_one_process", "same_bits", "one_rank", "no_communicator"
 TOGETHER = (
     *("unequal_shards", "resumed", "drawn_apart", "validated", "called", "raised"),
     *("interrupted", "diverged", "refused"),
@@ -40,6 +42,14 @@ def test_steps_are_those_of_one_process(n, answers):
             # the sums over a batch are made of n sums
             bound = 0 if n == 1 else 1e-12 if "64" in case else 1e-5
             assert max(differences) <= bound, case
+
+
+@pytest.mark.skipif(levels.level == "base", reason="without fused sums BLAS makes the products")
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_parts_that_fall_together_give_the_same_bits(n, answers):
+    for answer in answers(n)["same_bits"]:
+        for case, same in answer.items():
+            assert all(same), case
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
