@@ -66,6 +66,8 @@ cdef Board *borrow(Py_ssize_t n_helpers) noexcept:
             break
     if board == NULL:
         return NULL
+    # the units that its parent's call has left must not be claimed in a forked child
+    write(&board.left, read(&board.left) >> 32 << 32)
     board.session += 1
     board.owed = &owed
     board.n_helpers = 0

@@ -57,39 +57,45 @@ cdef extern from *:
         return fastdnn_memory + (64 - (size_t) fastdnn_memory % 64);
     }
     #define FASTDNN_LARGE 655360
-    /* More memory, for large products; it is freed with the thread. NULL: there is none. */
+    /* More memory, for large products: some that an earlier product has given back, first of this
+       thread. So much of it stays as there were such products at once. NULL: there is none. */
     #if defined(__GNUC__) || defined(__clang__)
-    #include <pthread.h>
-    static FASTDNN_THREAD void *fastdnn_large_memory;
-    static pthread_once_t fastdnn_once = PTHREAD_ONCE_INIT;
-    static pthread_key_t fastdnn_key;
-    static int fastdnn_key_is_missing = 1;
-    static void fastdnn_make_key(void) {
-        fastdnn_key_is_missing = pthread_key_create(&fastdnn_key, free);
-    }
-    static char *fastdnn_large(void) {
-        if (fastdnn_large_memory == NULL) {
-            void *memory = NULL;
-            pthread_once(&fastdnn_once, fastdnn_make_key);
-            if (fastdnn_key_is_missing || posix_memalign(&memory, 64, FASTDNN_LARGE))
-                return NULL;
-            if (pthread_setspecific(fastdnn_key, memory)) {
-                free(memory);
-                return NULL;
-            }
-            fastdnn_large_memory = memory;
+    #define FASTDNN_SPARES 64
+    static char *fastdnn_spares[FASTDNN_SPARES];
+    static FASTDNN_THREAD int fastdnn_place;
+    static char *fastdnn_borrow(void) {
+        void *memory;
+        for (int i = 0; i < FASTDNN_SPARES; i++) {
+            char **spare = &fastdnn_spares[(fastdnn_place + i) % FASTDNN_SPARES];
+            if (__atomic_load_n(spare, __ATOMIC_RELAXED) == NULL) continue;
+            memory = __atomic_exchange_n(spare, NULL, __ATOMIC_ACQUIRE);
+            if (memory != NULL) return memory;
         }
-        return fastdnn_large_memory;
+        return posix_memalign(&memory, 64, FASTDNN_LARGE) ? NULL : memory;
+    }
+    static void fastdnn_return(char *memory) {
+        for (int i = 0; i < FASTDNN_SPARES; i++) {
+            int place = (fastdnn_place + i) % FASTDNN_SPARES;
+            char *none = NULL;
+            if (__atomic_compare_exchange_n(&fastdnn_spares[place], &none, memory, 0,
+                                            __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+                fastdnn_place = place;
+                return;
+            }
+        }
+        free(memory);
     }
     #else
-    static char *fastdnn_large(void) { return NULL; }
+    static char *fastdnn_borrow(void) { return NULL; }
+    static void fastdnn_return(char *memory) { (void) memory; }
     #endif
     """
     enum:
         FASTDNN_SCRATCH
         FASTDNN_LARGE
     char *fastdnn_scratch() noexcept nogil
-    char *fastdnn_large() noexcept nogil
+    char *fastdnn_borrow() noexcept nogil
+    void fastdnn_return(char *memory) noexcept nogil
 
 
 include "layers.pxi"

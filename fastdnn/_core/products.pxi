@@ -20,6 +20,7 @@ cdef enum:
 
 cdef struct Room:
     # memory for copies of some of A and B
+    char *borrowed   # NULL if it is the thread's own
     char *panel
     char *copy
     Py_ssize_t size  # of the copy of B
@@ -51,6 +52,7 @@ cdef void own_product(
                   C, N)
         return
     cols = N
+    room.borrowed = NULL
     if copies or packs:
         room = _room(deepest, (N + w) * deepest if copies else 0, packs)
         cols = max(8 * w, caches.second // 2 // deepest // w * w)
@@ -70,6 +72,8 @@ cdef void own_product(
             k += depth
             factor = 1
         j += cols
+    if room.borrowed != NULL:
+        fastdnn_return(room.borrowed)
 
 
 cdef inline bint copies_B(
@@ -97,14 +101,14 @@ cdef inline Room _room(Py_ssize_t deepest, Py_ssize_t wanted, bint packs) noexce
     cdef:
         Room room
         Py_ssize_t panel = PACKED * deepest if packs else 0
+    room.borrowed = NULL
     room.panel = fastdnn_scratch()
     room.size = FASTDNN_SCRATCH - panel
     if wanted > room.size:
-        room.panel = fastdnn_large()
-        room.size = FASTDNN_LARGE - panel
-        if room.panel == NULL:
-            room.panel = fastdnn_scratch()
-            room.size = FASTDNN_SCRATCH - panel
+        room.borrowed = fastdnn_borrow()
+        if room.borrowed != NULL:
+            room.panel = room.borrowed
+            room.size = FASTDNN_LARGE - panel
     room.copy = room.panel + panel
     return room
 
