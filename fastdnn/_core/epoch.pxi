@@ -167,7 +167,7 @@ cdef bint is_finite(Job *job, const floating *tag) noexcept nogil:
 
 cdef void begin_batch(const Job *job, Part *part) noexcept nogil:
     cdef Step *step = &part.step
-    part.at, part.batch, part.weight = job.first, cut_batch(job.rows), job.weight
+    part.at, part.batch, part.weight = job.first, cut_batch(job.rows, job.net.size), job.weight
     part.begins, part.ends = job.first == job.begin, job.first + job.rows == job.end
     part.batches += 1
     step.decay = job.learning_rate * job.weight_decay

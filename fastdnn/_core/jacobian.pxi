@@ -177,7 +177,7 @@ cdef void backward(
         # transposed
         W.rows, W.cols, W.row, W.col = layer.n, n, 1, layer.n
         right = matrix(job, rows * outputs, n, dA)
-        levels.verbs.multiply(&left, &W, 1, 0, &right, 0, cut_batch(right.rows).slices)
+        levels.verbs.multiply(&left, &W, 1, 0, &right, 0, cut_rows(right.rows).slices)
         if l > 0:
             S -= rows * n * job.itemsize
             if layer[-1].act == IDENTITY:

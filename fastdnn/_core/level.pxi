@@ -30,7 +30,8 @@ from fastdnn._core.elementary cimport STRIDE, exp_of_any, log_, mixed, sqrt, sqr
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
 from fastdnn._core.optimizers cimport MOMENTUM, SGD, Step, correct, move
 from fastdnn._core.slices cimport (
-    GROUP, PORTIONS, SLICES, Cut, Rows, added, cut_batch, portions, slice_row, some, unit_of,
+    GROUP, PORTIONS, SLICES, Cut, Rows, added, cut_batch, cut_rows, portions, slice_row, some,
+    unit_of,
 )
 from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, transpose
 from fastdnn._core.spec cimport (

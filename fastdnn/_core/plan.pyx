@@ -21,7 +21,7 @@ from fastdnn._core.costs cimport Cost
 from fastdnn._core.elementary cimport exp_of_any
 from fastdnn._core.memory cimport LIMIT, look
 from fastdnn._core.modes cimport flush_subnormals, restore_modes
-from fastdnn._core.slices cimport cut_batch
+from fastdnn._core.slices cimport cut_rows
 from fastdnn._core.source cimport Source, gather
 from fastdnn._core.spec cimport (
     CHUNK, DERIVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, Dropout, Layer, Matrix, Net, Output,
@@ -349,7 +349,7 @@ include "jacobian.pxi"
 
 def slices(Py_ssize_t rows):
     """Count the slices of so many rows of a product."""
-    return cut_batch(rows).slices
+    return cut_rows(rows).slices
 
 
 def multiply(A, B, C, double alpha, double beta, Py_ssize_t begin, Py_ssize_t end):
@@ -360,7 +360,7 @@ def multiply(A, B, C, double alpha, double beta, Py_ssize_t begin, Py_ssize_t en
     cdef Source a, b, c
     if not (read(A, &a) and read(B, &b) and read(C, &c) and a.type == b.type == c.type
             and a.cols == b.rows and a.rows == c.rows and b.cols == c.cols
-            and c.col == 1 and c.row == c.cols and 0 <= begin <= end <= cut_batch(c.rows).slices):
+            and c.col == 1 and c.row == c.cols and 0 <= begin <= end <= cut_rows(c.rows).slices):
         raise ValueError("A, B and C must be readable, and their shapes must fit")
     with nogil:
         levels.verbs.multiply(&a, &b, alpha, beta, &c, begin, end)
@@ -387,7 +387,7 @@ def span(X, W0, V0, shares, pairs, Py_ssize_t begin, Py_ssize_t end):
         if not (is_like(pairs[i][0], W0, W0.shape) and is_like(pairs[i][1], W0, (len(X), w0.cols))
                 and is_like(shares, numpy.empty(0), (2, 2)) and X.dtype == W0.dtype
                 and (V0 is None or is_like(V0, W0, W0.shape)) and X.flags.forc
-                and x.cols == w0.rows and 0 <= begin <= end <= cut_batch(w0.rows).slices
+                and x.cols == w0.rows and 0 <= begin <= end <= cut_rows(w0.rows).slices
                 and pairs[i][0].flags.writeable and i < 2):
             raise ValueError("the weights must be like W0, and all of one type")
         read(pairs[i][0], &w)

@@ -7,7 +7,7 @@ cdef enum:
     SLICES = 64         # of a matrix, at most
     ONE = 32            # examples of a batch that is one slice
     GROUP = 8           # slices whose sums are added before those of the next ones
-    WORTH = 65_536      # multiplications of dW that are worth a slice
+    WORTH = 65_536      # multiplications that are worth a slice
     OF_VECTOR = 1024    # rows of a W of one unit that are
     PORTIONS = 4        # units of work for each of several threads, some slices each
 
@@ -27,12 +27,23 @@ cdef struct Rows:
     Py_ssize_t size
 
 
-cdef inline Cut cut_batch(Py_ssize_t rows) noexcept nogil:
+cdef inline Cut cut_rows(Py_ssize_t rows) noexcept nogil:
     # an even number of slices, of at least half of ONE; the loops take four rows at a time
     cdef Cut cut
     cut.rows, cut.slices, cut.grain = rows, 1, 4
     if rows > ONE:
         cut.slices = min(<Py_ssize_t> SLICES, 2 * ((rows + 2 * ONE - 1) // (2 * ONE)))
+    return cut
+
+
+cdef inline Cut cut_batch(Py_ssize_t rows, Py_ssize_t size) noexcept nogil:
+    # of a network with so many parameters: slices as long as a group of others where such a group
+    # is not worth two
+    cdef:
+        Cut cut = cut_rows(rows)
+        Py_ssize_t long_ = GROUP * ONE
+    if long_ * size < 2 * WORTH:
+        cut.slices = min(cut.slices, (rows + long_ - 1) // long_)
     return cut
 
 

@@ -292,7 +292,7 @@ cdef struct Verbs:
     # the first row that is not finite, or will not be in float32; or -1
     Py_ssize_t (*first_nonfinite)(const Source *X, bint single) noexcept nogil
     bint (*all_finite)(char type, Py_ssize_t size, const void *x) noexcept nogil
-    # C := alpha A B + beta C, the slices begin .. end of its cut by cut_batch
+    # C := alpha A B + beta C, the slices begin .. end of its cut by cut_rows
     void (*multiply)(
         const Source *A, const Source *B, double alpha, double beta, const Source *C,
         Py_ssize_t begin, Py_ssize_t end,

@@ -185,7 +185,7 @@ cdef class Trainer:
         if gram is not None:
             self._check_gram(gram)
             job.gram = True
-            job.slots[0].cut = cut_batch(job.m)
+            job.slots[0].cut = cut_batch(job.m, job.net.size)
             job.K, job.Z0, job.ZV0 = address(gram.K), address(gram.Z0), address(gram.ZV0)
             job.slots[0].W, job.slots[0].m1_W = address(gram.C), address(gram.U)
             job.of_W = <double *> address(gram.shares)

@@ -36,7 +36,7 @@ cdef void _multiply(
 ) noexcept nogil:
     cdef:
         uint64_t modes = flush_subnormals()
-        Cut cut = cut_batch(C.rows)
+        Cut cut = cut_rows(C.rows)
         Rows rows = some(&cut, begin, end)
     if C.type == b'f':
         multiply_matrices(A, B, <float> alpha, <float> beta, C, &cut, &rows, <float *> C.data)
@@ -51,7 +51,7 @@ cdef void _span(
 ) noexcept nogil:
     cdef:
         uint64_t modes = flush_subnormals()
-        Cut cut = cut_batch(W.rows)
+        Cut cut = cut_rows(W.rows)
         Rows rows = some(&cut, begin, end)
     if W.type == b'f':
         span_slices(X, W0, V0, shares, C, &cut, &rows, <float *> W.data)

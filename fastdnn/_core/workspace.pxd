@@ -17,7 +17,8 @@ cdef inline size_t assign(
     # batch may have, and order where that of the examples is to be, if they are shuffled.
     cdef:
         Py_ssize_t i, l, n_L = job.net.layers[job.net.L - 1].n, batch = job.batch
-        Py_ssize_t widest = 0, n_threads = job.n_threads, slices = cut_batch(batch).slices
+        Py_ssize_t widest = 0, n_threads = job.n_threads
+        Py_ssize_t slices = cut_batch(batch, job.net.size).slices
         Py_ssize_t L = job.net.L, units
         Rows rows
         const Layer *layer
