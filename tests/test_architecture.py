@@ -162,9 +162,11 @@ ROOMS = {
         "stored": {"assembled", "declared", "labels", "rates"},
         "gradients": {"assembled", "checked", "lbfgs", "losses", "weights"},
         "parts": {"declared"},
+        "scores": set(),
         "perceptron": {
-            *("assembled", "callbacks", "checked", "converted", "declared", "folds", "gradients"),
-            *("lbfgs", "losses", "parts", "rates", "stochastic", "stopping"),
+            *("assembled", "callbacks", "checked", "chunks", "converted", "declared", "folds"),
+            *("gradients", "lbfgs", "losses", "parts", "rates", "scores", "stochastic"),
+            *("stopping",),
         },
         "searches": {"folds", "perceptron"},
     },

@@ -17,27 +17,39 @@ from fastdnn._sklearn.declared import Declared
 
 def plain(estimator: Declared, X: Any, y: Any) -> bool:
     """Whether scikit-learn's validation would return X and y as they are."""
-    return (
-        usual(X, y)
-        and X.shape[1] == getattr(estimator, "n_features_in_", 0)
-        and not hasattr(estimator, "feature_names_in_")
-    )
+    return usual(X, y) and _of_features(estimator, X)
+
+
+def plain_examples(estimator: Declared, X: Any) -> bool:
+    """Whether scikit-learn's validation would return the X of a prediction as it is."""
+    return _usual_examples(X) and _of_features(estimator, X)
 
 
 def usual(X: Any, y: Any) -> bool:
     """Whether X and y are what scikit-learn's validation returns as it is, of any estimator."""
     return bool(
-        type(X) is np.ndarray
+        _usual_examples(X)
         and type(y) is np.ndarray
-        and X.dtype.char in "fd"
-        and X.dtype.isnative
         and y.dtype.kind in "biufU"
-        and X.ndim == 2
         and y.shape == (len(X),)
-        and X.size > 0
-        and np.isfinite(X).all()
         and (y.dtype.kind != "f" or np.isfinite(y).all())
     )
+
+
+def _usual_examples(X: Any) -> bool:
+    return bool(
+        type(X) is np.ndarray
+        and X.dtype.char in "fd"
+        and X.dtype.isnative
+        and X.ndim == 2
+        and X.size > 0
+        and np.isfinite(X).all()
+    )
+
+
+def _of_features(estimator: Declared, X: Array) -> bool:
+    found = vars(estimator)
+    return X.shape[1] == found.get("n_features_in_") and "feature_names_in_" not in found
 
 
 def begin_features(estimator: Declared, X: Array) -> None:

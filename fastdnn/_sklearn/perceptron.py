@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import (
     _check_sample_weight,
     validate_data,
@@ -47,6 +47,7 @@ from fastdnn._sklearn.checked import (
     refuse_balanced,
     validation_data,
 )
+from fastdnn._sklearn.chunks import plain_examples
 from fastdnn._sklearn.converted import (
     course_parameters,
     from_theirs,
@@ -60,16 +61,19 @@ from fastdnn._sklearn.lbfgs import descended, keeps_float32, minimize
 from fastdnn._sklearn.losses import constant_of, constants, examples, scale
 from fastdnn._sklearn.parts import fit_parts, predict_parts
 from fastdnn._sklearn.rates import Rate, take_up
+from fastdnn._sklearn.scores import Scores, scored
 from fastdnn._sklearn.stochastic import alone, iterate, settings_of
 from fastdnn._sklearn.stopping import Judge, Validation, places, scorer_of, set_apart
 from fastdnn._sparse import Csr, as_csr
 from fastdnn.network import Network
 
+# types whose equal values are alike
+_PLAIN = {bool, float, int, str, type(None), np.float64}
 # what a classifier's score in early stopping is made of
 _SCORING = ("_score", "_predict", "_forward_pass_fast", "_computed", "_examples", "_seen")
 
 
-class Perceptron(Gradients, CallbackSupportMixin):
+class Perceptron(Gradients, Scores, CallbackSupportMixin):
     """A mixin that comes before scikit-learn's class and replaces what it computes."""
 
     _seeded: np.random.RandomState
@@ -81,6 +85,14 @@ class Perceptron(Gradients, CallbackSupportMixin):
         """List the parameters, for which scikit-learn reads the signature in each call."""
         of: Any = cls
         return list(_names_of(of, of.__init__))
+
+    def _validate_params(self) -> None:
+        """Check the parameters; what was valid once is so again."""
+        of: Any = type(self)
+        for name, value in self.get_params(deep=False).items():
+            kind: Any = type(value)
+            check = _check if kind in _PLAIN else _check.__wrapped__
+            check(of, name, kind, value)
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Array, Array]:
         """Draw a layer's parameters as scikit-learn does: Glorot-uniform, the biases too."""
@@ -333,8 +345,7 @@ class Perceptron(Gradients, CallbackSupportMixin):
         y_pred = self._predict(X, check_input=False)
         if np.issubdtype(y_pred.dtype, np.floating) and not np.isfinite(y_pred).all():
             return np.nan
-        score = accuracy_score if isinstance(self, ClassifierMixin) else r2_score
-        return float(score(y, y_pred, sample_weight=sample_weight))
+        return scored(isinstance(self, ClassifierMixin), y, y_pred, sample_weight)
 
     def _loss_of(self, model: Model, validation: Validation) -> Loss:
         """Prepare the mean loss of examples, without the L2 term."""
@@ -367,7 +378,7 @@ class Perceptron(Gradients, CallbackSupportMixin):
         return Z.astype(np.result_type(X.dtype, Z.dtype), copy=False)
 
     def _examples(self, X: Any, check_input: bool) -> Any:
-        if check_input:
+        if check_input and not plain_examples(self, X):
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         if X.dtype.kind in "mMc":
             raise TypeError(f"X must hold real numbers, got element type {X.dtype}")
@@ -464,3 +475,9 @@ class Perceptron(Gradients, CallbackSupportMixin):
 @lru_cache(maxsize=64)
 def _names_of(cls: Any, _init: Any) -> tuple[str, ...]:
     return tuple(super(Perceptron, cls)._get_param_names())
+
+
+@lru_cache(maxsize=4096)
+def _check(cls: Any, name: str, _kind: type, value: Any) -> None:
+    """Check a parameter, as scikit-learn checks them all."""
+    validate_parameter_constraints(cls._parameter_constraints, {name: value}, cls.__name__)
