@@ -28,6 +28,13 @@ def missing():
     return None
 
 
+@functools.cache
+def hands_on_interrupts():
+    """Tell whether the ranks hear Ctrl-C, as MPICH's do; Open MPI's command kills them instead."""
+    run = subprocess.run([mpiexec(), "--version"], capture_output=True, encoding="utf-8")
+    return "Open MPI" not in run.stdout
+
+
 def command(n, *arguments):
     """Build a command of n ranks, which end together if one of them raises."""
     return [mpiexec(), "-n", str(n), sys.executable, "-P", "-m", "mpi4py", *map(str, arguments)]

@@ -75,7 +75,7 @@ ROOMS = {
         },
         "taken": set(),
         "workspace": {"optimizers", "slices", "spec"},
-        "ranks": {"plan", "spec"},
+        "ranks": {"plan", "spec", "workspace"},
         "training": {
             *("activations", "levels", "memory", "optimizers", "plan", "ranks", "slices", "source"),
             *("spec", "taken", "workers", "workspace"),

@@ -4,22 +4,23 @@
 # if one is not well, all tell their errors and part, so none waits for a rank that will not come.
 # What follows a meeting depends on what was said there alone, and so is the same on every rank.
 #
+# Gradients are added in the order of ranks, each slice of them by one rank, for all. Ranks of one
+# machine have theirs in memory that all see, and read the others' where they lie; by messages each
+# slice would be copied three times more.
+#
 # This is compiled because Python handles a signal between two of its bytecodes: a meeting is one
 # call, and what belongs to it another of mpi4py's, which is compiled too.
 
 import builtins
 
-from cpython.memoryview cimport PyMemoryView_FromMemory
 from cython cimport auto_pickle, final, floating
+from libc.string cimport memcpy
 
 import numpy
 
 from fastdnn._core.plan cimport address
 from fastdnn._core.spec cimport DIVERGED, GO_ON, LEAVE, Going, Job
-
-
-cdef extern from "Python.h":
-    int PyBUF_WRITE
+from fastdnn._core.workspace cimport ALIGNMENT
 
 
 cdef enum:
@@ -76,8 +77,8 @@ cdef class Ranks:
                 self._part(error)
             raise
         finally:
-            self.grads_sent = self.grads_heard = None
-        self.comm.Free()
+            if not self.broken:
+                self.comm.Free()
         for rank in range(self.size):
             if marks[rank] != marks[0]:
                 raise RuntimeError(
@@ -96,9 +97,45 @@ cdef class Ranks:
         self._meet(0, a, b)
         return [(self.all[SAID * i + 1], self.all[SAID * i + 2]) for i in range(self.size)]
 
-    def set_steps(self, Py_ssize_t n_steps):
-        """Take so many steps an epoch."""
-        self.n_steps = n_steps
+    def row(self, params):
+        """Count the bytes that each rank needs of memory that all see."""
+        # its gradients, and a sum of one slice of them
+        return _whole_lines(params.nbytes) + -(-params.size // self.size) * params.itemsize
+
+    def allot(self, Py_ssize_t n_steps, params, memory):
+        """Take so many steps an epoch, and allot memory to gradients of these parameters.
+
+        Parameters
+        ----------
+        memory : array (n, at least `row` bytes) or None
+            What all ranks see, a row for each. If there is none, they send messages.
+        """
+        cdef:
+            Py_ssize_t i, slice
+            list at, sizes
+        self.n_steps, self.memory, self.shares = n_steps, memory, memory is not None
+        self.n_params, self.itemsize = params.size, params.itemsize
+        at = [self._at(i) for i in range(self.size)]
+        sizes = [self._at(i + 1) - self._at(i) for i in range(self.size)]
+        slice = sizes[self.rank]
+        if self.shares:
+            self.parts, self.stride = <char *> address(memory), memory.shape[1]
+            self.grads = self.parts + self.rank * self.stride
+            self.sums = self.parts + _whole_lines(params.nbytes)
+            self.sum = self.sums + self.rank * self.stride
+            self.parts += self._at(self.rank)
+            return
+        grads, parts = _lines(params.nbytes), _lines(self.size * slice)
+        self.parts, self.stride = <char *> address(parts), slice
+        self.grads = <char *> address(grads)
+        self.sum = self.grads + self._at(self.rank)
+        self.sent = [grads, (sizes, at), self.mpi.BYTE]
+        self.taken = [
+            parts, ([slice] * self.size, [i * slice for i in range(self.size)]), self.mpi.BYTE]
+
+    cdef Py_ssize_t _at(self, Py_ssize_t rank) noexcept:
+        # the first byte of a rank's slice of the gradients
+        return self.n_params * rank // self.size * self.itemsize
 
     cdef int _meet(self, double state, double a, double b) except -1:
         cdef Py_ssize_t i
@@ -107,7 +144,7 @@ cdef class Ranks:
             self.comm.Allgather(self.said, self.heard)
         except BaseException:
             # there is nobody to tell
-            self.over = True
+            self.over = self.broken = True
             raise
         for i in range(self.size):
             if self.all[SAID * i] != 0 and state == 0:
@@ -119,9 +156,11 @@ cdef class Ranks:
         cdef object told
         if error is not None:
             self._meet(1, 0, 0)
-        self.over = True
+        # unless all have told, there is nobody to free the communicator with
+        self.over = self.broken = True
         told = self.comm.allgather(
             None if error is None else (type(error).__name__, str(error)))
+        self.broken = False
         if error is None:
             for rank in range(self.size):
                 if told[rank] is not None:
@@ -131,20 +170,8 @@ cdef class Ranks:
     # ------------------------------------------------------------------------------- a training
 
     cdef int _attach(self, Job *job) except -1:
-        cdef:
-            Py_ssize_t i, itemsize = 4 if job.net.type == b'f' else 8, size = job.net.size
-            list at = [size * i // self.size * itemsize for i in range(self.size + 1)]
-            list sizes = [at[i + 1] - at[i] for i in range(self.size)]
-            Py_ssize_t slice = sizes[self.rank]
-        self.type, self.grads = job.net.type, job.grads
-        self.first, self.slice = at[self.rank] // itemsize, slice // itemsize
-        grads = PyMemoryView_FromMemory(<char *> job.grads, size * itemsize, PyBUF_WRITE)
-        parts = numpy.empty(self.size * slice + 1, numpy.uint8)
-        self.parts = address(parts)
-        self.grads_sent = [grads, (sizes, at[:self.size]), self.mpi.BYTE]
-        self.grads_heard = [
-            parts, ([slice] * self.size, [i * slice for i in range(self.size)]), self.mpi.BYTE]
         job.ranks, job.exchange, job.n_steps = <void *> self, meet_and_add, self.n_steps
+        job.grads = self.grads
         return 0
 
     cdef int _begin(self, Job *job) except -1:
@@ -173,7 +200,6 @@ cdef class Ranks:
         return 0
 
     cdef int _exchange(self, double *cost) except -1:
-        # All ranks' gradients are added in the order of ranks, each slice of them by one rank.
         cdef Py_ssize_t i
         self._meet(0, cost[0], 0)
         cost[0] = 0
@@ -182,22 +208,35 @@ cdef class Ranks:
         if cost[0] - cost[0] != 0:
             return 0
         try:
-            self.comm.Alltoallv(self.grads_sent, self.grads_heard)
-            if self.type == b'f':
-                add_parts(self.size, self.slice, <float *> self.parts,
-                          <float *> self.grads + self.first)
+            if self.shares:
+                # The sums lie beside the gradients: a rank that makes new ones before another has
+                # read the sums changes none of these.
+                self._add()
+                self.comm.Barrier()
+                for i in range(self.size):
+                    memcpy(self.grads + self._at(i), self.sums + i * self.stride,
+                           self._at(i + 1) - self._at(i))
             else:
-                add_parts(self.size, self.slice, <double *> self.parts,
-                          <double *> self.grads + self.first)
-            self.comm.Allgatherv(self.mpi.IN_PLACE, self.grads_sent)
+                self.comm.Alltoallv(self.sent, self.taken)
+                self._add()
+                self.comm.Allgatherv(self.mpi.IN_PLACE, self.sent)
         except BaseException:
-            self.over = True
+            self.over = self.broken = True
             raise
         return 0
 
+    cdef void _add(self) noexcept:
+        cdef:
+            Py_ssize_t size = (self._at(self.rank + 1) - self._at(self.rank)) // self.itemsize
+            Py_ssize_t stride = self.stride // self.itemsize
+        if self.itemsize == 4:
+            add_parts(self.size, size, stride, <float *> self.parts, <float *> self.sum)
+        else:
+            add_parts(self.size, size, stride, <double *> self.parts, <double *> self.sum)
+
 
 cdef int attach(Ranks ranks, Job *job) except -1:
-    # let a job's steps end with an exchange of gradients
+    # let a job's steps end with an exchange of gradients, which lie where that can be
     return 0 if ranks is None else ranks._attach(job)
 
 
@@ -224,7 +263,7 @@ cdef double weight(const Job *job, Py_ssize_t i) noexcept:
 
 
 cdef void add_parts(
-    Py_ssize_t n, Py_ssize_t size, const floating *parts, floating *out,
+    Py_ssize_t n, Py_ssize_t size, Py_ssize_t stride, const floating *parts, floating *out,
 ) noexcept nogil:
     # the sum of n parts, in their order
     cdef Py_ssize_t i, j, first = 0, stop
@@ -234,8 +273,18 @@ cdef void add_parts(
             out[j] = parts[j]
         for i in range(1, n):
             for j in range(first, stop):
-                out[j] += parts[i * size + j]
+                out[j] += parts[i * stride + j]
         first = stop
+
+
+cdef Py_ssize_t _whole_lines(Py_ssize_t nbytes) noexcept:
+    return (nbytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+
+
+cdef object _lines(Py_ssize_t nbytes):
+    # an array that begins with a cache line
+    cdef object array = numpy.empty(nbytes + ALIGNMENT, numpy.uint8)
+    return array[ALIGNMENT - <size_t> address(array) % ALIGNMENT:][:nbytes]
 
 
 def _error_of(rank, name, message):

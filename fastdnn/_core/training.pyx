@@ -193,8 +193,8 @@ cdef class Trainer:
             job.W0_W0, job.W0_V0, job.V0_V0, job.trace = gram.squares
         if job.guarded:
             self._guard(m1, m2, gram)
-        self._lay_out(itemsize, shuffled)
         attach(self.ranks, job)
+        self._lay_out(itemsize, shuffled)
         if after is not None:
             if after.training is not training or after.plan is not plan or gram is not None:
                 raise ValueError("the trainer of the examples before is of another training")

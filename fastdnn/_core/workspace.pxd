@@ -58,7 +58,8 @@ cdef inline size_t assign(
         job.slots[job.top].dZ = job.slots[job.top].A
         job.dW_top = _take(&at, slices * job.net.layers[job.top].n * itemsize)
     if job.way == WHOLE:
-        job.grads = _take(&at, job.net.size * itemsize)
+        if job.ranks == NULL:
+            job.grads = _take(&at, job.net.size * itemsize)
         for l in range(L):
             job.slots[l].dW = <char *> job.grads + job.net.layers[l].at * itemsize
     elif job.optimizer != SGD:

@@ -6,9 +6,14 @@ callbacks, the first one does.
 """
 
 import json
+import mmap
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from hashlib import blake2b
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from time import perf_counter
 from typing import Any
 
@@ -76,7 +81,7 @@ class Fit:
             shards = ranks.gather((facts, self._compared(settings, epochs)))
             _compare([compared for _, compared in shards])
             steps, settings = self._agreed(ranks, settings, [facts["m"] for facts, _ in shards])
-            ranks.set_steps(steps)
+            ranks.allot(steps, model.params, _memory(ranks, ranks.row(model.params)))
             follow = _Following(
                 ranks, self._network, model, validation, callbacks,
                 any(facts["validated"] for facts, _ in shards), shards[0][0]["callbacks"],
@@ -253,6 +258,35 @@ def _nothing(model: Model) -> Data:
     if COSTS[model.output][model.cost].classes:
         return Data(X, None, np.zeros(1, np.int64), weights)
     return Data(X, np.zeros((1, model.layer_dims[-1]), model.dtype), None, weights)
+
+
+def _memory(ranks: Ranks, row: int) -> Array | None:
+    """Map memory that all ranks see, a row of so many bytes or more for each; None without it.
+
+    It is a file of Linux's folder for that, which loses its name before the fit begins.
+    """
+    row = -(-row // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+    with ExitStack() as files:
+        name, has_room = "", False
+        with suppress(OSError):
+            if ranks.rank == 0:
+                name = files.enter_context(
+                    NamedTemporaryFile(dir="/dev/shm", prefix=f"fastdnn-{os.getpid()}-")
+                ).name
+                os.truncate(name, ranks.size * row)
+        name = ranks.gather(name)[0]
+        with suppress(OSError):
+            if name:
+                # another machine has no such file
+                file = files.enter_context(Path(name).open("r+b")).fileno()
+                # where memory is full, it would be a fault to write to it
+                os.posix_fallocate(file, ranks.rank * row, row)
+                has_room = True
+        if not all(ranks.gather(has_room)):
+            return None
+        flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+        memory = np.frombuffer(mmap.mmap(file, ranks.size * row, flags), np.uint8)
+        return memory.reshape(ranks.size, row)
 
 
 def _compare(ranks: list[dict[str, Any]]) -> None:

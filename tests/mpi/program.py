@@ -1,11 +1,17 @@
 """What is asked of several ranks, in one program: each function's answers of all ranks are printed.
 
-Tests start it, and judge the answers.
+Tests start it, and judge the answers. With a second argument there is no room in memory that
+processes share.
 """
 
+import errno
 import json
+import os
 import sys
+from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from mpi4py import MPI
@@ -113,6 +119,83 @@ def same_bits():
                 same = bool((params(one) == params(other)).all())
                 found[f"{name}, {dtype}, {layer_dims}"] = same, alone.costs == together.costs
     return found
+
+
+def no_room(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def without_room(rank=RANK):
+    """Let a rank find that the memory which processes share is full."""
+    if rank != RANK:
+        return nullcontext()
+    return mock.patch.object(os, "posix_fallocate", no_room, create=True)
+
+
+def other_ways():
+    """Compare gradients in memory that all see with messages, which one full rank leads to."""
+    found = []
+    X, Y, _ = examples()
+    mine = own()
+    for dtype in ("float64", "float32"):
+        # sizes that no number of ranks divides
+        for layer_dims in ((7, 16, 8, 3), (7, 3)):
+            one, other = (
+                network(dtype, layer_dims=layer_dims),
+                network(dtype, layer_dims=layer_dims),
+            )
+            asked = {"batch_size": BATCH, "clip_norm": 0.5, "l2": 1e-2, "epochs": 2, "comm": COMM}
+            one.fit(X[mine], Y[mine], **asked)
+            with without_room(rank=SIZE - 1):
+                other.fit(X[mine], Y[mine], **asked)
+            found.append(difference(one, other))
+    return found
+
+
+def left():
+    """List the files that a fit has in the folder of memory that processes share."""
+    folder, names = Path("/dev/shm"), []
+    mark = f"fastdnn-{COMM.bcast(os.getpid())}-"
+
+    def look(state):
+        names.extend(file.name for file in folder.glob(f"{mark}*"))
+
+    X, Y, _ = examples()
+    network().fit(X, Y, epochs=1, callbacks=[look], comm=COMM)
+    with without_room():
+        network().fit(X, Y, epochs=1, callbacks=[look], comm=COMM)
+    return names
+
+
+class Counted(MPI.Intracomm):
+    """A communicator that counts its duplicates, of which an MPI has a few thousand."""
+
+    duplicates = 0
+
+    def Dup(self, *args):
+        Counted.duplicates += 1
+        return super().Dup(*args)
+
+    def Free(self):
+        Counted.duplicates -= 1
+        super().Free()
+
+
+def freed():
+    """Count the duplicates that are left after fits that end well, are refused or interrupted."""
+
+    def rate(epoch):
+        if epoch == 1 and RANK == SIZE - 1:
+            raise KeyboardInterrupt
+        return 0.01
+
+    X, Y, _ = examples(20)
+    comm = Counted(COMM)
+    ended = [
+        error_of(partial(network().fit, X, Y, comm=comm, **asked))
+        for asked in ({}, {"l2": 0.1 * RANK}, {"optimizer": fastdnn.Adam(rate), "epochs": 3})
+    ]
+    return [error is None for error in ended], Counted.duplicates
 
 
 def unequal_shards():
@@ -320,7 +403,8 @@ def no_communicator():
 
 if __name__ == "__main__":
     answers = {}
-    for function in sys.argv[1].split(","):
-        answers[function] = COMM.gather(globals()[function]())
+    with without_room() if sys.argv[2:] else nullcontext():
+        for function in sys.argv[1].split(","):
+            answers[function] = COMM.gather(globals()[function]())
     if RANK == 0:
         print(json.dumps(answers))

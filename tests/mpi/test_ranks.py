@@ -13,8 +13,8 @@ from fastdnn._core import levels
 PROGRAM = Path(__file__).with_name("program.py")
 ALONE = "as_one_process", "same_bits", "one_rank", "no_communicator"
 TOGETHER = (
-    *("unequal_shards", "resumed", "drawn_apart", "validated", "called", "raised"),
-    *("interrupted", "diverged", "refused"),
+    *("other_ways", "left", "freed", "unequal_shards", "resumed", "drawn_apart"),
+    *("validated", "called", "raised", "interrupted", "diverged", "refused"),
 )
 several = pytest.mark.parametrize("n", [2, 3, 4])
 
@@ -27,7 +27,9 @@ def answers():
 
     def of(n):
         if n not in found:
-            run = launch(n, PROGRAM, ",".join(ALONE if n == 1 else (*ALONE, *TOGETHER)))
+            # one of them by messages, as where processes share no memory
+            room = ["without room"] if n == 3 else []
+            run = launch(n, PROGRAM, ",".join(ALONE if n == 1 else (*ALONE, *TOGETHER)), *room)
             found[n] = json.loads(run.stdout) if run.returncode == 0 else run.stderr[-3000:]
         assert isinstance(found[n], dict), found[n]
         return found[n]
@@ -63,6 +65,21 @@ def test_what_is_no_communicator_is_named(n, answers):
         for kind, message in answer:
             assert kind == "TypeError"
             assert re.match("comm must be an intracommunicator of mpi4py, .* got ", message)
+
+
+@several
+def test_messages_give_the_same_bits_as_shared_memory(n, answers):
+    assert not np.any(answers(n)["other_ways"])
+
+
+@several
+def test_shared_memory_has_no_name_during_a_fit(n, answers):
+    assert not any(answers(n)["left"])
+
+
+@several
+def test_no_communicator_is_left_after_a_fit(n, answers):
+    assert answers(n)["freed"] == [[[True, False, False], 0]] * n
 
 
 @several
