@@ -76,6 +76,13 @@ SECTIONS = (
         tables.large,
     ),
     Section(
+        "Ranks of MPI",
+        "A step that ranks take together, each with one thread and its own rows, and the"
+        " microseconds of it that a rank computes, waits for the others, and exchanges gradients.",
+        ("mpi",),
+        tables.ranks,
+    ),
+    Section(
         "Single calls",
         "One call of `partial_fit` for [4, 64, 64, n] beside the step that it takes"
         " (`Network.fit` of one batch) and the checks of scikit-learn that it cannot leave out.",

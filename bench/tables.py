@@ -173,6 +173,21 @@ def many(rows: Rows) -> list[str]:
     )  # fmt: skip
 
 
+def ranks(rows: Rows) -> list[str]:
+    return table(
+        ["", "batch", "", "ranks", "step, µs", "computing", "waiting", "exchanging",
+         "times faster"],
+        [
+            [row["network"], str(row["batch"]), row["dtype"], str(row["ranks"]), *(
+                number(row[key])
+                for key in ("step_us", "compute_us", "wait_us", "exchange_us", "ratio")
+            )]
+            for row in rows
+        ],
+        4,
+    )  # fmt: skip
+
+
 def calls(rows: Rows) -> list[str]:
     return table(
         ["", "", "labels", "Network.fit, µs", "fastdnn, µs", "checks, µs", "scikit-learn, µs",
