@@ -95,6 +95,11 @@ def extension(name, flags):
 
 
 class BuildExt(build_ext):
+    def finalize_options(self):
+        super().finalize_options()
+        # each compiler takes up to half a GB
+        self.parallel = self.parallel or min(4, os.cpu_count() or 1)
+
     def build_extensions(self):
         # an interpreter that was linked with an rpath passes it on, and the wheel would name it
         if not MSVC:

@@ -143,12 +143,12 @@ def test_a_child_that_a_signal_handler_makes_amidst_a_prediction_ends_it():
         import numpy as np
         from fastdnn import Network
         net = Network([300, 400, 3], dtype="float32", rng=0)
-        X = np.random.default_rng(0).normal(size=(20_000, 300)).astype(np.float32)
+        X = np.random.default_rng(0).normal(size=(8_000, 300)).astype(np.float32)
         AL = net.predict(X, n_threads=1)
         children = []
         signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
         for i in range(10):
-            signal.setitimer(signal.ITIMER_REAL, 1e-3 * (1 + i % 5))
+            signal.setitimer(signal.ITIMER_REAL, 5e-4 * (1 + i % 5))
             assert np.array_equal(net.predict(X, n_threads=3), AL)
             if children and children[-1] == 0:
                 # with more threads than its parent had: they start while the call begins
