@@ -216,6 +216,12 @@ cdef inline void _copy_part(
         j += n * w
 
 
+cdef inline bint _ends_half(Py_ssize_t left, int vectors, Py_ssize_t w) noexcept nogil:
+    # whether half a vector ends a tile of so many, and with it the columns that are left
+    left -= (vectors - 1) * w
+    return FASTDNN_HALVES and vectors <= FASTDNN_VECTORS and left <= w // 2
+
+
 cdef inline void _add_rows(
     bint row, Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
@@ -223,23 +229,27 @@ cdef inline void _add_rows(
 ) noexcept nogil:
     # C := alpha A B + beta C by some vectors of B's columns at a time, the last overlapping the one
     # before; row_B = 0: B is what _copy_part makes of it
-    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, last, n, cols
+    cdef:
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, last, n, at, cols
+        bint half
     while j < N:
         n = _vectors(row, (N - j + w - 1) // w)
-        last = min((n - 1) * w, N - w - j)
+        half = _ends_half(N - j, <int> n, w)
+        last = min((n - 1) * w, N - (w // 2 if half else w) - j)
         if row_B > 0:
-            _add_panel(<int> n, M, K, alpha, A, row_A, col_A, B + j, row_B,
+            _add_panel(<int> n, half, M, K, alpha, A, row_A, col_A, B + j, row_B,
                        beta, C + j, row_C, last)
         else:
-            cols = last + w - min(<Py_ssize_t> 0, last)
-            _add_panel(<int> n, M, K, alpha, A, row_A, col_A, B - min(<Py_ssize_t> 0, last), cols,
+            at = min(j, N - w)
+            cols = min(j + n * w, N) - at
+            _add_panel(<int> n, half, M, K, alpha, A, row_A, col_A, B + j - at, cols,
                        beta, C + j, row_C, last)
             B += K * cols
         j += n * w
 
 
 cdef inline void _add_panel(
-    int vectors, Py_ssize_t M, Py_ssize_t K, floating alpha,
+    int vectors, bint half, Py_ssize_t M, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B, Py_ssize_t row_B,
     floating beta, floating *C, Py_ssize_t row_C, Py_ssize_t last,
 ) noexcept nogil:
@@ -255,11 +265,11 @@ cdef inline void _add_panel(
         rows = height + (more > 0)
         more -= 1
         if floating is float:
-            fastdnn_float_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
-                               beta, C + i * row_C, row_C, last)
+            fastdnn_float_tile(rows, vectors, half, K, alpha, A + i * row_A, row_A, col_A,
+                               B, row_B, beta, C + i * row_C, row_C, last)
         else:
-            fastdnn_double_tile(rows, vectors, K, alpha, A + i * row_A, row_A, col_A, B, row_B,
-                                beta, C + i * row_C, row_C, last)
+            fastdnn_double_tile(rows, vectors, half, K, alpha, A + i * row_A, row_A, col_A,
+                                B, row_B, beta, C + i * row_C, row_C, last)
         i += rows
 
 
@@ -274,12 +284,15 @@ cdef inline void _add_narrow(
         char memory[TILE * FASTDNN_WIDTH]
         floating *tile = <floating *> &memory[0]
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, r, rows
+        bint half = _ends_half(N, 1, w)
+        Py_ssize_t wide = w // 2 if half else w
     if beta == 0 and row_C == N:
-        i = max(<Py_ssize_t> 0, M - (w + N - 1) // N)
-        _add_panel(1, i, K, alpha, A, row_A, col_A, B, w, beta, C, N, 0)
+        i = max(<Py_ssize_t> 0, M - (wide + N - 1) // N)
+        _add_panel(1, half, i, K, alpha, A, row_A, col_A, B, w, beta, C, N, 0)
     while i < M:
         rows = min(<Py_ssize_t> TILE, M - i)
-        _add_panel(1, rows, K, alpha, A + i * row_A, row_A, col_A, B, w, <floating> 0, tile, w, 0)
+        _add_panel(1, half, rows, K, alpha, A + i * row_A, row_A, col_A, B, w, <floating> 0,
+                   tile, w, 0)
         for r in range(rows):
             if floating is float:
                 fastdnn_float_add(N, tile + r * w, beta, C + (i + r) * row_C)

@@ -33,85 +33,123 @@ cdef extern from *:
     /* 32 registers are enough for wide tiles */
     #define FASTDNN_VECTORS 4
     #define FASTDNN_ROW 16
-    #define FASTDNN_MORE_TILES(T) FASTDNN_TILES_OF(T, 3) FASTDNN_TILES_OF(T, 4) \\
-        FASTDNN_TILE(T, 1, 16)
+    #define FASTDNN_MORE_TILES(T) FASTDNN_TILES_OF(T, 3, 0) FASTDNN_TILES_OF(T, 4, 0) \\
+        FASTDNN_TILE(T, 1, 16, 0) FASTDNN_HALF_TILES(T)
     #define FASTDNN_TABLE(T) \\
-        {0, 0, 0, 0, 0, 0}, FASTDNN_NAMES(T, 1), FASTDNN_NAMES(T, 2), FASTDNN_NAMES(T, 3), \\
-        FASTDNN_NAMES(T, 4), {fastdnn_##T##_tile_1_8}, {fastdnn_##T##_tile_1_16}
+        {0, 0, 0, 0, 0, 0}, FASTDNN_NAMES(T, 1, 0), FASTDNN_NAMES(T, 2, 0), \\
+        FASTDNN_NAMES(T, 3, 0), FASTDNN_NAMES(T, 4, 0), {fastdnn_##T##_tile_1_8_0}, \\
+        {fastdnn_##T##_tile_1_16_0} FASTDNN_HALF_NAMES(T)
     #else
     #define FASTDNN_VECTORS 2
     #define FASTDNN_ROW 8
     #define FASTDNN_MORE_TILES(T)
     #define FASTDNN_TABLE(T) \\
-        {0, 0, 0, 0, 0, 0}, FASTDNN_NAMES(T, 1), FASTDNN_NAMES(T, 2), {fastdnn_##T##_tile_1_8}
+        {0, 0, 0, 0, 0, 0}, FASTDNN_NAMES(T, 1, 0), FASTDNN_NAMES(T, 2, 0), \\
+        {fastdnn_##T##_tile_1_8_0}
+    #endif
+    #if defined(__AVX512F__)
+    /* there are processors that take two vectors of half the width at a time */
+    #define FASTDNN_HALVES 1
+    #define FASTDNN_HALF (FASTDNN_WIDTH / 2)
+    #define FASTDNN_HALF_TILES(T) FASTDNN_TILES_OF(T, 1, 1) FASTDNN_TILES_OF(T, 2, 1) \\
+        FASTDNN_TILES_OF(T, 3, 1) FASTDNN_TILES_OF(T, 4, 1)
+    #define FASTDNN_HALF_NAMES(T) , FASTDNN_NAMES(T, 1, 1), FASTDNN_NAMES(T, 2, 1), \\
+        FASTDNN_NAMES(T, 3, 1), FASTDNN_NAMES(T, 4, 1)
+    #else
+    #define FASTDNN_HALVES 0
+    #define FASTDNN_HALF FASTDNN_WIDTH
+    #define FASTDNN_HALF_TILES(T)
+    #define FASTDNN_HALF_NAMES(T)
     #endif
     /* elements between rows that the processor does not foresee */
     #define FASTDNN_FAR 1024
     #define FASTDNN_AT(v) ((v) == V - 1 ? last : (v) * w)
+    /* p := c in the columns before this tile's */
+    #define FASTDNN_LEAVE(vector, integers, I, p, c) { \\
+        integers lane, done; \\
+        FASTDNN_UNROLL for (int i = 0; i < (int) (sizeof(lane) / sizeof(I)); i++) lane[i] = i; \\
+        done = lane < (I) -last; \\
+        p = (vector) ((done & (integers) c) | (~done & (integers) p)); \\
+    }
     #define FASTDNN_TILES(T, I) \\
     FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
-            const int R, const int V, Py_ssize_t K, T alpha, \\
+            const int R, const int V, const int H, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
             T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
         FASTDNN_CONTRACT \\
         typedef fastdnn_##T##_vector vector; \\
+        typedef T half __attribute__((vector_size(FASTDNN_HALF), aligned(sizeof(T)), may_alias)); \\
         typedef I integers __attribute__((vector_size(FASTDNN_WIDTH))); \\
+        typedef I half_integers __attribute__((vector_size(FASTDNN_HALF))); \\
         enum { w = FASTDNN_WIDTH / sizeof(T) }; \\
         vector p[24], b[16], c[16]; \\
-        FASTDNN_UNROLL for (int r = 0; r < R; r++) \\
+        half p_h[6], b_h, c_h; \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
                 p[r * V + v] = (vector) {0}; \\
                 if (row_C > FASTDNN_FAR) __builtin_prefetch(C + r * row_C + FASTDNN_AT(v), 1); \\
             } \\
+            if (H) p_h[r] = (half) {0}; \\
+        } \\
         for (Py_ssize_t k = 0; k < K; k++, A += col, B += row_B) { \\
             FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
-                b[v] = *(const vector *) (B + FASTDNN_AT(v)); \\
-                if (FASTDNN_VECTORS == 4 && R > 1 && R < 5) FASTDNN_KEEP(b[v]); \\
+                if (v < V - H) b[v] = *(const vector *) (B + FASTDNN_AT(v)); \\
+                if (v < V - H && FASTDNN_VECTORS == 4 && R > 1 && R < 5) FASTDNN_KEEP(b[v]); \\
                 if (row_B > FASTDNN_FAR) __builtin_prefetch(B + 16 * row_B + FASTDNN_AT(v)); \\
             } \\
+            if (H) b_h = *(const half *) (B + last); \\
             FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
                 const T a = A[r * row]; \\
-                FASTDNN_UNROLL for (int v = 0; v < V; v++) p[r * V + v] += a * b[v]; \\
+                FASTDNN_UNROLL for (int v = 0; v < V - H; v++) p[r * V + v] += a * b[v]; \\
+                if (H) p_h[r] += a * b_h; \\
             } \\
         } \\
         FASTDNN_UNROLL for (int r = 0; r < R; r++, C += row_C) { \\
-            if (alpha != 1) \\
-                FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+            if (alpha != 1) { \\
+                FASTDNN_UNROLL for (int v = 0; v < V - H; v++) { \\
                     p[r * V + v] *= alpha; \\
                     FASTDNN_KEEP(p[r * V + v]); \\
                 } \\
+                if (H) { \\
+                    p_h[r] *= alpha; \\
+                    FASTDNN_KEEP(p_h[r]); \\
+                } \\
+            } \\
             if (beta != 0) { \\
-                FASTDNN_UNROLL for (int v = 0; v < V; v++) { \\
+                FASTDNN_UNROLL for (int v = 0; v < V - H; v++) { \\
                     c[v] = *(const vector *) (C + FASTDNN_AT(v)); \\
                     p[r * V + v] += beta * c[v]; \\
                 } \\
+                if (H) { \\
+                    c_h = *(const half *) (C + last); \\
+                    p_h[r] += beta * c_h; \\
+                } \\
                 if (last < 0) { \\
                     /* what the tile before has done */ \\
-                    integers lane, done; \\
-                    FASTDNN_UNROLL for (int i = 0; i < w; i++) lane[i] = i; \\
-                    done = lane < (I) -last; \\
-                    p[r * V + V - 1] = (vector) ((done & (integers) c[V - 1]) \\
-                                                 | (~done & (integers) p[r * V + V - 1])); \\
+                    if (H) FASTDNN_LEAVE(half, half_integers, I, p_h[r], c_h) \\
+                    else FASTDNN_LEAVE(vector, integers, I, p[r * V + V - 1], c[V - 1]) \\
                 } \\
             } \\
-            FASTDNN_UNROLL for (int v = 0; v < V; v++) \\
+            FASTDNN_UNROLL for (int v = 0; v < V - H; v++) \\
                 *(vector *) (C + FASTDNN_AT(v)) = p[r * V + v]; \\
+            if (H) *(half *) (C + last) = p_h[r]; \\
         } \\
     } \\
-    FASTDNN_TILES_OF(T, 1) FASTDNN_TILES_OF(T, 2) FASTDNN_TILE(T, 1, 8) FASTDNN_MORE_TILES(T) \\
+    FASTDNN_TILES_OF(T, 1, 0) FASTDNN_TILES_OF(T, 2, 0) FASTDNN_TILE(T, 1, 8, 0) \\
+    FASTDNN_MORE_TILES(T) \\
     typedef void (*fastdnn_##T##_any)( \\
         Py_ssize_t, T, const T *, Py_ssize_t, Py_ssize_t, const T *, Py_ssize_t, T, T *, \\
         Py_ssize_t, Py_ssize_t); \\
     static const fastdnn_##T##_any fastdnn_##T##_tiles[][6] = {FASTDNN_TABLE(T)}; \\
     /* C (R, V vectors) := alpha A (R, K) B (K, V vectors) + beta C, V up to FASTDNN_VECTORS, or \\
-       of a row 8 or FASTDNN_ROW. The last vector begins at this column: it may overlap the one \\
-       before, of this tile, or if it is below 0, of the one before. */ \\
+       of a row 8 or FASTDNN_ROW. The last vector, of half the width if H, begins at this column: \\
+       it may overlap the one before, of this tile, or if it is below 0, of the one before. */ \\
     static inline void fastdnn_##T##_tile( \\
-            int R, int V, Py_ssize_t K, T alpha, \\
+            int R, int V, int H, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
             T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
-        const int v = V <= FASTDNN_VECTORS ? V : V == 8 ? FASTDNN_VECTORS + 1 : \\
-            FASTDNN_VECTORS + 2; \\
+        const int v = H ? FASTDNN_VECTORS + 2 + V : V <= FASTDNN_VECTORS ? V : \\
+            V == 8 ? FASTDNN_VECTORS + 1 : FASTDNN_VECTORS + 2; \\
         fastdnn_##T##_tiles[v][R - 1](K, alpha, A, row, col, B, row_B, beta, C, row_C, last); \\
     } \\
     /* panel := A (M, K), whose columns are contiguous, some rows after others: those of a tile, \\
@@ -217,28 +255,32 @@ cdef extern from *:
                                    + FASTDNN_SHUFFLE(x, y, indices, FASTDNN_PAIRS_##T(1)))
     #define FASTDNN_ONES_float -1, -1, -1, -1, -1, -1, -1, -1
     #define FASTDNN_ONES_double
-    #define FASTDNN_TILE(T, R, V) \\
-    FASTDNN_FUSED static __attribute__((noinline)) void fastdnn_##T##_tile_##R##_##V( \\
+    #define FASTDNN_TILE(T, R, V, H) \\
+    FASTDNN_FUSED static __attribute__((noinline)) void fastdnn_##T##_tile_##R##_##V##_##H( \\
             Py_ssize_t K, T alpha, const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, \\
             Py_ssize_t row_B, T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
-        fastdnn_##T##_tile_of(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last); \\
+        fastdnn_##T##_tile_of(R, V, H, K, alpha, A, row, col, B, row_B, beta, C, row_C, last); \\
     }
-    #define FASTDNN_TILES_OF(T, V) \\
-        FASTDNN_TILE(T, 1, V) FASTDNN_TILE(T, 2, V) FASTDNN_TILE(T, 3, V) \\
-        FASTDNN_TILE(T, 4, V) FASTDNN_TILE(T, 5, V) FASTDNN_TILE(T, 6, V)
-    #define FASTDNN_NAMES(T, V) { \\
-        fastdnn_##T##_tile_1_##V, fastdnn_##T##_tile_2_##V, fastdnn_##T##_tile_3_##V, \\
-        fastdnn_##T##_tile_4_##V, fastdnn_##T##_tile_5_##V, fastdnn_##T##_tile_6_##V}
+    #define FASTDNN_TILES_OF(T, V, H) \\
+        FASTDNN_TILE(T, 1, V, H) FASTDNN_TILE(T, 2, V, H) FASTDNN_TILE(T, 3, V, H) \\
+        FASTDNN_TILE(T, 4, V, H) FASTDNN_TILE(T, 5, V, H) FASTDNN_TILE(T, 6, V, H)
+    #define FASTDNN_NAMES(T, V, H) { \\
+        fastdnn_##T##_tile_1_##V##_##H, fastdnn_##T##_tile_2_##V##_##H, \\
+        fastdnn_##T##_tile_3_##V##_##H, fastdnn_##T##_tile_4_##V##_##H, \\
+        fastdnn_##T##_tile_5_##V##_##H, fastdnn_##T##_tile_6_##V##_##H}
     FASTDNN_TILES(float, int32_t)
     FASTDNN_TILES(double, int64_t)
     #define fastdnn_fetch(p) __builtin_prefetch(p)
     #else
     #define FASTDNN_VECTORS 2
     #define FASTDNN_ROW 8
+    #define FASTDNN_HALVES 0
     #define fastdnn_fetch(p) ((void) 0)
-    #define fastdnn_float_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
+    #define fastdnn_float_tile( \\
+            R, V, H, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
         ((void) 0)
-    #define fastdnn_double_tile(R, V, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
+    #define fastdnn_double_tile( \\
+            R, V, H, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
         ((void) 0)
     #define fastdnn_float_pack(M, K, A, col, panel) ((void) 0)
     #define fastdnn_float_lay(K, N, B, row_B, panel) ((void) 0)
@@ -257,16 +299,17 @@ cdef extern from *:
     """
     enum:
         FASTDNN_VECTORS
+        FASTDNN_HALVES
         FASTDNN_FUSES
         FASTDNN_ROW
     void fastdnn_fetch(const void *) noexcept nogil
     void fastdnn_float_tile(
-        int R, int V, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, Py_ssize_t col,
-        const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C,
+        int R, int V, int H, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row,
+        Py_ssize_t col, const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C,
         Py_ssize_t last) noexcept nogil
     void fastdnn_double_tile(
-        int R, int V, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row, Py_ssize_t col,
-        const double *B, Py_ssize_t row_B, double beta, double *C, Py_ssize_t row_C,
+        int R, int V, int H, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row,
+        Py_ssize_t col, const double *B, Py_ssize_t row_B, double beta, double *C, Py_ssize_t row_C,
         Py_ssize_t last) noexcept nogil
     void fastdnn_float_pack(
         Py_ssize_t M, Py_ssize_t K, const float *A, Py_ssize_t col, float *panel) noexcept nogil
