@@ -138,6 +138,19 @@ def test_an_element_has_the_same_bits_whoever_makes_its_row_and_at_any_cache_siz
             np.testing.assert_array_equal(C, made[0], f"{M, N, K}")
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("trans_B", [False, True])
+def test_a_narrow_product_has_nothing_of_the_one_before(trans_B, dtype):
+    for N in range(2, 40):
+        nans = np.full((100, 40), np.nan, dtype)
+        course.multiply(nans, False, nans, True, np.empty((100, 100), dtype), True)
+        A, B = np.ones((9, 30), dtype), np.ones((N, 30) if trans_B else (30, N), dtype)
+        C = np.full((11, N), 7, dtype)
+        course.multiply(A, False, B, trans_B, C[1:-1], True)
+        assert (C[1:-1] == 30).all(), N
+        assert (C[[0, -1]] == 7).all(), N
+
+
 @pytest.mark.parametrize(
     ("told", "read"),
     [

@@ -12,6 +12,7 @@ cdef enum:
     DEPTH = 256               # rows of B that a chain of sums runs over, at most
     TILE = 6                  # rows of A that a tile multiplies
     PACKED = 24               # rows of A that are packed together: whole lines are read
+    ADDED = 24                # rows of a narrow C that are added at a time
     ROWS = 128                # rows of A that stay in the second-level cache meanwhile
     FEW = 24                  # rows of A that do not repay a copy of a B that can be read in place
     MANY = 256                # rows that repay it where tiles are wide
@@ -146,7 +147,7 @@ cdef inline void _add_part(
         _copy_part(M == 1, N, K, B, row_B, col_B, copy)
         B, row_B = copy, 0
     if N < w:
-        _add_narrow(M, N, K, alpha, A, row_A, col_A, B, beta, C, row_C)
+        _add_narrow(M, N, K, alpha, A, row_A, col_A, B, beta, C)
         return
     if packs:
         height = PACKED
@@ -194,13 +195,13 @@ cdef inline void _copy_part(
     bint row, Py_ssize_t N, Py_ssize_t K,
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating *copy,
 ) noexcept nogil:
-    # copies of the columns of B (K, N) that each tile reads, one after the other; a B narrower than
-    # a vector is filled up with zeros
-    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, k, n, at, cols
+    # copies of the columns of B (K, N) that each tile reads, one after the other
+    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, n, at, cols
     if N < w:
-        for k in range(K):
-            for j in range(w):
-                copy[k * w + j] = B[k * row_B + j * col_B] if j < N else 0
+        if col_B == 1:
+            memcpy(copy, B, K * N * sizeof(floating))
+        else:
+            turn(N, K, B, col_B, copy, N)
         return
     while j < N:
         n = _vectors(row, (N - j + w - 1) // w)
@@ -276,28 +277,27 @@ cdef inline void _add_panel(
 cdef inline void _add_narrow(
     Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B,
-    floating beta, floating *C, Py_ssize_t row_C,
+    floating beta, floating *C,
 ) noexcept nogil:
-    # C (M, N) of less than a vector's columns, B filled up with zeros. What a row of a tile has
-    # beside its columns goes where the next rows' follow, but for the last rows.
+    # C (M, N) of less than a vector's columns. Behind B, a copy, is memory to read: what a row of a
+    # tile has beside its columns is nobody's, and goes where the next rows' follow, but for the
+    # last rows, and where something is added.
     cdef:
-        char memory[TILE * FASTDNN_WIDTH]
-        floating *tile = <floating *> &memory[0]
-        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, r, rows
+        char memory[ADDED * FASTDNN_WIDTH]
+        floating *some = <floating *> &memory[0]
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, rows
         bint half = _ends_half(N, 1, w)
-        Py_ssize_t wide = w // 2 if half else w
-    if beta == 0 and row_C == N:
-        i = max(<Py_ssize_t> 0, M - (wide + N - 1) // N)
-        _add_panel(1, half, i, K, alpha, A, row_A, col_A, B, w, beta, C, N, 0)
+    if beta == 0:
+        i = max(<Py_ssize_t> 0, M - ((w // 2 if half else w) + N - 1) // N)
+        _add_panel(1, half, i, K, alpha, A, row_A, col_A, B, N, beta, C, N, 0)
     while i < M:
-        rows = min(<Py_ssize_t> TILE, M - i)
-        _add_panel(1, half, rows, K, alpha, A + i * row_A, row_A, col_A, B, w, <floating> 0,
-                   tile, w, 0)
-        for r in range(rows):
-            if floating is float:
-                fastdnn_float_add(N, tile + r * w, beta, C + (i + r) * row_C)
-            else:
-                fastdnn_double_add(N, tile + r * w, beta, C + (i + r) * row_C)
+        rows = min(<Py_ssize_t> ADDED, M - i)
+        _add_panel(1, half, rows, K, alpha, A + i * row_A, row_A, col_A, B, N, <floating> 0,
+                   some, N, 0)
+        if floating is float:
+            fastdnn_float_add(rows * N, some, beta, C + i * N)
+        else:
+            fastdnn_double_add(rows * N, some, beta, C + i * N)
         i += rows
 
 
