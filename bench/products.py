@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ SHAPES = (
     (128, 256, 784), (784, 256, 128), (128, 784, 256), (256, 128, 128), (209, 20, 12288),
     (30, 100, 200), (256, 128, 54), (91, 77, 37), (1000, 10, 64), (23, 91, 77), (100, 100, 100),
 )  # fmt: skip
+# networks, and examples of a batch
+STEPS = (([784, 256, 128, 10], 128), ([54, 128, 64, 1], 256), ([512, 512, 512, 1], 1024))
 LARGEST = 64_000_000  # multiplications of a product, so that a table takes minutes
 SHOWN = 40
 
@@ -54,7 +56,30 @@ def run(
             f"\n{len(mine)} of {len(rows)} are the loops', {np.median(ratios):.2f} times as fast "
             f"in the median, {tenth} of them over a tenth behind; the others are left to BLAS"
         )
+    print("\nall products of a step, in an order that every processor can keep, beside BLAS's:\n")
+    for (layer_dims, batch), dtype in product(
+        STEPS[:1] if quick else STEPS, ("float64", "float32")
+    ):
+        found = [
+            _compare(shape, dtype, form, rounds, 2e-4 if quick else 5e-3)
+            for shape, form in _products(layer_dims, batch)
+        ]
+        blas, ours = (sum(row[side] for row in found) for side in ("blas_us", "fastdnn_us"))
+        print(
+            f"{layer_dims}, batch {batch}, {dtype}: {ours:.0f} µs, BLAS {blas:.0f} µs, "
+            f"{blas / ours:.2f} times as fast"
+        )
     return rows
+
+
+def _products(layer_dims: Sequence[int], m: int) -> list[tuple[tuple[int, int, int], str]]:
+    """List the shapes and forms of a step's products."""
+    found = []
+    for l, (n_prev, n) in enumerate(pairwise(layer_dims)):
+        found += [((m, n, n_prev), "NN"), ((n_prev, n, m), "TN")]
+        if l > 0:
+            found.append(((m, n_prev, n), "NT"))
+    return found
 
 
 def _shapes(quick: bool) -> Sequence[tuple[int, int, int]]:

@@ -73,6 +73,7 @@ ROOMS = {
             *("activations", "board", "costs", "csr", "elementary", "levels", "memory", "modes"),
             *("slices", "source", "spec", "workers"),
         },
+        "pairs": {"levels", "source"},
         "taken": set(),
         "workspace": {"optimizers", "slices", "spec"},
         "ranks": {"plan", "spec", "workspace"},

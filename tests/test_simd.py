@@ -81,13 +81,24 @@ def needs(level):
         pytest.skip(f"this processor lacks the instructions of {level}")
 
 
+def assert_pass(level, *tests):
+    result = run(level, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout
+
+
 @pytest.mark.parametrize("level", [level for level in LEVELS if level != levels.level])
 def test_the_numeric_tests_pass_at_every_level(level):
     needs(level)
     files = [str(TESTS / f"test_{name}.py") for name in ("loops", "points", "functional", "orders")]
-    result = run(level, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert " passed" in result.stdout
+    assert_pass(level, *files)
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if level != levels.level])
+def test_any_number_of_threads_gives_the_same_bits_at_every_level(level):
+    needs(level)
+    some = "257 or optimizer or activation or (sparse and 33)"
+    assert_pass(level, str(TESTS / "network" / "test_slices.py"), "-k", some)
 
 
 @pytest.mark.parametrize("level", LEVELS)

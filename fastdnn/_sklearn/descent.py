@@ -11,23 +11,19 @@ for their products with the new vectors, and for d.
 
 from collections.abc import Callable
 from enum import Enum
-from math import isfinite
+from math import isfinite, sqrt
 
 import numpy as np
 from scipy.linalg.blas import idamax
-from scipy.linalg.lapack import dtrtrs
 
 from fastdnn._arrays import Array
+from fastdnn._core.pairs import Pairs, dot
 from fastdnn._sklearn.search import LONGEST, Search
 
-_PAIRS = 10
 # a line search takes so many evaluations at most
 _TRIALS = 20
 # an iteration that improves the function by less, relatively, is the last one
 _LEAST_GAIN = 2.2204460492503131e-09
-_EPSILON = float(np.finfo(np.float64).eps)
-# numbers of a block: the blocks of all vectors fit the caches together
-_BLOCK = 8192
 
 
 class End(Enum):
@@ -67,15 +63,7 @@ class Descent:
         self._evaluate = evaluate
         self._g, self._g_before, self._d = np.empty(n), np.empty(n), np.empty(n)
         self._evaluations = 0
-        # a pair's s and y are neighbours; memory is taken as it is written
-        self._pairs = np.empty((2 * _PAIRS, n))
-        self._forget()
-
-    def _forget(self) -> None:
-        # the pairs' places, oldest first; in that order s_i . y_j for i <= j, and y_i . y_j
-        self._order = np.arange(0)
-        self._sy, self._yy = np.zeros((2, _PAIRS, _PAIRS))
-        self._gamma = 1.0
+        self._pairs = Pairs(n)
 
     def run(
         self, tol: float, most_iterations: int, most_evaluations: int,
@@ -87,17 +75,15 @@ class Descent:
             return End.ABNORMAL
         if self._largest() <= tol:
             return End.GRADIENT
-        products = None
         while True:
-            self._turn(products)
+            self._pairs.turn(self._g, self._d)
             before = self.f
             slopes = self._line_search()
             if slopes is None:
                 self.x[:] = self.reached
-                if not len(self._order):
+                if not len(self._pairs):
                     return End.ABNORMAL
-                self._forget()
-                products = None
+                self._pairs.forget()
                 continue
             self.nit += 1
             self.reached[:] = self.x
@@ -111,7 +97,7 @@ class Descent:
                 return End.GRADIENT
             if before - self.f <= _LEAST_GAIN * max(abs(before), abs(self.f), 1.0):
                 return End.GAIN
-            products = self._remember(*slopes)
+            self._pairs.remember(*slopes, self._d, self._g, self._g_before)
 
     def _at_x(self) -> float:
         self._evaluations += 1
@@ -123,10 +109,10 @@ class Descent:
     @np.errstate(all="ignore")
     def _line_search(self) -> tuple[float, float, float] | None:
         """Search along d: return the step and the slopes at both its ends, or None."""
-        d, slope = self._d, float(self._g @ self._d)
+        d, slope = self._d, dot(self._g, self._d)
         if not slope < 0.0:
             return None
-        step = 1.0 if self.nit else min(1.0 / float(np.sqrt(d @ d)), LONGEST)
+        step = 1.0 if self.nit else min(1.0 / sqrt(dot(d, d)), LONGEST)
         search = Search(self.f, slope, step)
         self._g, self._g_before = self._g_before, self._g
         for _ in range(_TRIALS):
@@ -136,7 +122,7 @@ class Descent:
                 np.multiply(d, step, out=self.x)
                 self.x += self.reached
             f = self._at_x()
-            there = float(self._g @ d)
+            there = dot(self._g, d)
             after = search.after(step, f, there)
             if after is None:
                 self.f = f
@@ -144,53 +130,3 @@ class Descent:
             step = after
         self._g, self._g_before = self._g_before, self._g
         return None
-
-    @np.errstate(all="ignore")
-    def _remember(self, step: float, slope: float, there: float) -> Array | None:
-        """Keep the iteration's pair, and multiply all pairs by the gradient; None without pairs."""
-        sy = step * (there - slope)
-        kept = sy > -_EPSILON * step * slope
-        if kept and len(self._order) < _PAIRS:
-            self._order = np.arange(len(self._order) + 1)
-        elif kept:
-            self._order = np.concatenate((self._order[1:], self._order[:1]))
-            for products in (self._sy, self._yy):
-                products[:-1, :-1] = products[1:, 1:]
-        count = len(self._order)
-        at = 2 * int(self._order[-1]) if kept else 0
-        of_y, of_g = np.zeros((2, 2 * count))
-        for a in range(0, self.x.size, _BLOCK):
-            part = slice(a, a + _BLOCK)
-            pairs, g = self._pairs[: 2 * count, part], self._g[part]
-            if kept:
-                np.multiply(self._d[part], step, out=pairs[at])
-                y = np.subtract(g, self._g_before[part], out=pairs[at + 1])
-                of_y += pairs @ y
-            of_g += pairs @ g
-        if kept:
-            last = count - 1
-            s_y, y_y = of_y.reshape(count, 2)[self._order].T
-            self._sy[:count, last], self._sy[last, last] = s_y, sy
-            self._yy[:count, last] = self._yy[last, :count] = y_y
-            self._gamma = sy / self._yy[last, last]
-        return of_g if count else None
-
-    @np.errstate(all="ignore")
-    def _turn(self, products: Array | None) -> None:
-        """Compute d = -H g of the pairs' products with g."""
-        if products is None:
-            np.negative(self._g, out=self._d)
-            return
-        count = len(self._order)
-        sy, yy, gamma = self._sy[:count, :count], self._yy[:count, :count], self._gamma
-        s_g, y_g = products.reshape(count, 2)[self._order].T
-        # R a = S g; R^T e = D a - gamma Y (g - Y^T a); H g = gamma (g - Y^T a) + S^T e
-        a = dtrtrs(sy, s_g)[0]
-        e = dtrtrs(sy, sy.diagonal() * a - gamma * (y_g - yy @ a), trans=1)[0]
-        shares = np.empty(2 * count)
-        of_s, of_y = shares.reshape(count, 2).T
-        of_s[self._order], of_y[self._order] = -e, gamma * a
-        for at in range(0, self.x.size, _BLOCK):
-            part = slice(at, at + _BLOCK)
-            d = np.matmul(shares, self._pairs[: 2 * count, part], out=self._d[part])
-            d -= gamma * self._g[part]

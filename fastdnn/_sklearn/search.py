@@ -138,7 +138,7 @@ def _cubic(a: Point, b: Point) -> tuple[float, float]:
     change = np.float64(b.step - a.step)
     theta = 3.0 * (a.f - b.f) / change + a.slope + b.slope
     s = max(abs(theta), abs(a.slope), abs(b.slope))
-    gamma = s * np.sqrt(max(0.0, (theta / s) ** 2 - a.slope / s * (b.slope / s)))
+    gamma = s * np.sqrt(max(0.0, theta / s * (theta / s) - a.slope / s * (b.slope / s)))
     if change < 0.0:
         gamma = -gamma
     r = (gamma - a.slope + theta) / (gamma - a.slope + gamma + b.slope)

@@ -1,5 +1,6 @@
 """The same bits at every level with fused multiply-adds, and the demand for them."""
 
+import contextlib
 import copy
 import os
 import pickle
@@ -14,94 +15,49 @@ from sklearn.base import clone
 import fastdnn
 from fastdnn._core import levels
 
+try:
+    from numpy._core import _multiarray_umath as multiarray
+except ImportError:  # NumPy 1
+    from numpy.core import _multiarray_umath as multiarray
+
 TESTS = Path(__file__).resolve().parent.parent
 FUSED = [level for level in ("v3", "v4") if level in levels.available]
 
-# Fits of every kind, of which each prints a digest of all that came out.
-SCRIPT = """
-import hashlib
-import sys
-import numpy as np
-import scipy.sparse
-import fastdnn
-from fastdnn import MLPClassifier, MLPRegressor
-from fastdnn._fit import names
-sys.path.append("tests")
-from reference_network import OPTIMIZERS
 
-random = np.random.default_rng(0)
-X = random.normal(size=(130, 17))
-X[random.uniform(size=X.shape) < 0.3] = 0
-y = (X[:, 0] + X[:, 1] ** 2 > 0.7).astype(int)
+def processors():
+    """Two processors that this one can stand for, as environments.
 
-def show(name, *results):
-    digest = hashlib.sha256()
-    for result in results:
-        digest.update(np.ascontiguousarray(result).tobytes())
-    print(name, digest.hexdigest()[:16])
-
-def trained(name, dims, hidden, output, cost, dtype, X=X, Y=None, **settings):
-    Y = y % dims[-1] if output == "softmax" else y if Y is None else Y
-    net = fastdnn.Network(
-        dims, hidden, output, cost=cost, dtype=dtype, rng=0, reproducible=True)
-    X = X.astype(dtype)
-    settings = {"epochs": 50, "batch_size": 32, "n_threads": 1} | settings
-    optimizer = settings.pop("optimizer", fastdnn.Adam(0.002))
-    history = net.fit(X, Y, optimizer=optimizer, **settings)
-    parts = (net.predict(X), net.cost(X[:48], Y[:48]), history.costs)
-    show((name, dims, output, str(np.dtype(dtype))), net.state_dict()["params"], *parts)
-
-for dtype in (np.float32, np.float64):
-    for hidden in names.ACTIVATIONS:
-        trained(hidden, [17, 20, 5, 1], hidden, "sigmoid", None, dtype, epochs=20)
-    for output, costs in names.COSTS.items():
-        for cost in costs:
-            trained(cost, [17, 12, 2 if output == "softmax" else 1], "tanh", output, cost, dtype,
-                    epochs=20)
-    for optimizer in OPTIMIZERS:
-        trained(repr(optimizer), [17, 9, 3], "relu", "softmax", None, dtype, optimizer=optimizer,
-                epochs=20)
-    for batch in (1, 7, 32, 100, None):
-        for dims in ([17, 64, 1], [17, 1, 1], [17, 300, 17, 1]):
-            trained(batch, dims, "relu", "sigmoid", None, dtype, batch_size=batch,
-                    epochs=3 if batch == 1 else 20)
-    trained("threads", [17, 64, 17, 1], "relu", "sigmoid", None, dtype, n_threads=2)
-    trained("sparse", [17, 64, 1], "relu", "sigmoid", None, dtype, X=scipy.sparse.csr_array(X))
-    trained("dropout", [17, 64, 1], "relu", "sigmoid", None, dtype, dropout=0.3, input_dropout=0.1)
-    trained("clip", [17, 64, 1], "relu", "sigmoid", None, dtype, clip_norm=0.5, l2=0.1)
-    wide = random.normal(size=(60, 900))
-    for form in ("gram", "direct"):
-        trained(form, [900, 20, 1], "relu", "sigmoid", None, dtype, X=wide, Y=y[:60], epochs=50,
-                optimizer=fastdnn.SGD(0.01, 0.9), first_layer=form, batch_size=None)
-    x = X.astype(dtype)
-    for solver in ("adam", "sgd", "lbfgs"):
-        for cls in (MLPClassifier, MLPRegressor):
-            model = cls(hidden_layer_sizes=(20, 9), solver=solver, max_iter=20, random_state=0,
-                        tol=0, n_threads=1, reproducible=True)
-            model.fit(x, y)
-            show((cls.__name__, solver), *model.coefs_, model.predict(x))
-"""
+    The first one has AVX2, or NEON, and of NumPy and BLAS no later instructions are used.
+    """
+    x86 = "v3" in levels.available
+    level = "v3" if x86 else "base"
+    kernels = "Haswell" if x86 else "ARMV8"
+    later = " ".join(multiarray.__cpu_dispatch__)
+    plain = {"OPENBLAS_CORETYPE": kernels, "NPY_DISABLE_CPU_FEATURES": later}
+    return {"FASTDNN_SIMD": level} | plain, {"FASTDNN_SIMD": levels.available[-1]}
 
 
-def printed(level):
-    run = subprocess.run(
-        [sys.executable, "-P", "-W", "ignore", "-c", SCRIPT],
-        env={**os.environ, "FASTDNN_SIMD": level},
-        cwd=TESTS.parent,
-        capture_output=True,
+def begin_fits(processor):
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", TESTS / "digests.py"],
+        env=os.environ | processor,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         encoding="utf-8",
-        timeout=300,
-        check=False,
     )
-    assert run.returncode == 0, run.stderr[-3000:]
-    return run.stdout.splitlines()
 
 
-@pytest.mark.skipif(len(FUSED) < 2, reason="this processor has one level with fused multiply-adds")
-def test_levels_with_fused_multiply_adds_give_the_same_bits():
-    v3, v4 = map(printed, FUSED)
-    assert len(v3) == len(v4) > 80
-    assert [pair for pair in zip(v3, v4, strict=True) if pair[0] != pair[1]] == []
+@pytest.mark.skipif(not (FUSED or levels.reproduces), reason="no level fuses multiply-adds")
+def test_another_processor_gives_the_same_bits():
+    with contextlib.ExitStack() as stack:
+        runs = [stack.enter_context(begin_fits(processor)) for processor in processors()]
+        for run in runs:
+            stack.callback(run.kill)
+        found = [(*run.communicate(timeout=300), run.returncode) for run in runs]
+    assert [code for *_, code in found] == [0, 0], found
+    one, other = (lines.splitlines() for lines, *_ in found)
+    assert len(one) == len(other) > 100
+    assert [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]] == []
 
 
 @pytest.mark.skipif(not levels.reproduces, reason="this level has no fused multiply-adds")
