@@ -131,7 +131,7 @@ def number(value: object, name: str) -> float:
     return float(array.item())
 
 
-def integer(value: Any, name: str, least: int = 1) -> int:
+def integer(value: Any, name: str, least: int = 1, most: int = LIMIT) -> int:
     """Take a value as a whole number."""
     try:
         whole = operator.index(value)
@@ -139,8 +139,8 @@ def integer(value: Any, name: str, least: int = 1) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
     if whole < least:
         raise ValueError(f"{name} must be at least {least}, got {whole}")
-    if whole > LIMIT:
-        raise ValueError(f"{name} must be at most {LIMIT}, got {whole}")
+    if whole > most:
+        raise ValueError(f"{name} must be at most {most}, got {whole}")
     return whole
 
 

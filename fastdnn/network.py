@@ -203,9 +203,10 @@ class Network(Predictor):
         n_threads : int, optional
             As for `predict`.
         block_bytes : int, optional
-            Bytes of a block of what is read in blocks, of which two lie in memory, by default 64
-            MiB; a block has whole batches. Given it, an array is read in blocks too, which is right
-            for a memory map of a file larger than memory that is to be shuffled.
+            Bytes of a block of what is read in blocks, of which two lie in memory; a block has
+            whole batches. By default data of up to 64 MiB are one block, and larger data at least
+            16 of 8 to 64 MiB. Given it, an array is read in blocks too, which is right for a memory
+            map of a file larger than memory that is to be shuffled.
         comm : mpi4py.MPI.Intracomm, optional
             Processes that train the same network together, each on its own rows: of each batch,
             which `batch_size` counts over all of them, every one takes an even part, and the

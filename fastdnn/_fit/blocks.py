@@ -11,8 +11,12 @@ from fastdnn._fit.data import Data, finite, judged, kept_apart, targets, weights
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS
 
-# bytes of a block
+# bytes of a block at most, and as many data whole; of more, a block is a share, since nothing is
+# trained while the first one is read, but at least so large
 BLOCK = 2**26
+_SHARE, _LEAST = 16, 2**23
+# bytes of a block that may be asked for
+_MOST = 2**63 - 1
 # what arrays in memory have, of whatever library, and tables and sparse matrices
 _IN_MEMORY = ("__array_interface__", "__array_struct__", "__dlpack__", "to_numpy", "tocsr")
 NAMES = ("X", "Y", "sample_weight")
@@ -51,13 +55,13 @@ def taken(
     Blocks are made of what lies elsewhere than in memory, of any array if their size is given, and
     of a sequence of (X, Y), for which Y is None. Halves have half the size.
     """
-    most = BLOCK if block_bytes is None else integer(block_bytes, "block_bytes")
-    most = most // 2 if halves else most
+    if block_bytes is not None:
+        block_bytes = integer(block_bytes, "block_bytes", most=_MOST)
     if Y is None:
         given = Given(model, X, sample_weight, names)
         return given.read(0) if given.count == 1 else given
     if lies_elsewhere(X) or (block_bytes is not None and isinstance(X, np.ndarray)):
-        return Rows(model, X, Y, sample_weight, most, names)
+        return Rows(model, X, Y, sample_weight, block_bytes, names, halves)
     return kept_apart(model, judged(model, X, Y, sample_weight, names))
 
 
@@ -116,15 +120,18 @@ class Rows(Blocks):
     Y : object
         Has them too, and is sliced like X; or lies in memory, and is judged now. None for none.
     weights : array_like or None
-    most : int
+    block_bytes : int or None
         Bytes of a block.
     names : tuple of str
         What errors call the three.
+    halves : bool
+        Whether blocks have half the size.
     """
 
     def __init__(
-        self, model: Model, X: Any, Y: Any, weights: Any, most: int, names: tuple[str, str, str]
-    ) -> None:
+        self, model: Model, X: Any, Y: Any, weights: Any, block_bytes: int | None,
+        names: tuple[str, str, str], halves: bool = False,
+    ) -> None:  # fmt: skip
         n_0, n_L = model.layer_dims[0], model.layer_dims[-1]
         self._model, self._X, self._names = model, X, names
         shape = shape_of(X, names[0])
@@ -140,7 +147,11 @@ class Rows(Blocks):
             self._T, self._labels = targets(model, Y, names[1], self.m)
         if weights is not None:
             self._weights = weights_of(weights, names[2], self.m, model.dtype)
-        self._most = max(1, most // (n_0 * bytes_ + 8 * n_L))
+        row = n_0 * bytes_ + 8 * n_L
+        if block_bytes is None:
+            whole = self.m * row
+            block_bytes = BLOCK if whole <= BLOCK else min(BLOCK, max(_LEAST, whole // _SHARE))
+        self._most = min(LIMIT, max(1, block_bytes // (2 if halves else 1) // row))
         self._rows = self.m
 
     def cut(self, step: int = 1) -> "Data | Blocks":
@@ -218,7 +229,8 @@ class Given(Blocks):
         """Read a block."""
         X, Y, weights = (*self._entry(i), None)[:3]
         names = (f"{self._name}[{i}][0]", f"{self._name}[{i}][1]", f"{self._name}[{i}][2]")
-        return kept_apart(self._model, judged(self._model, X, Y, weights, names))
+        part = self.count > 1
+        return kept_apart(self._model, judged(self._model, X, Y, weights, names, part))
 
     def examples(self, i: int) -> Any:
         """Read the examples of a block alone, which are not judged."""

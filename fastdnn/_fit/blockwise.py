@@ -12,7 +12,7 @@ from fastdnn._arrays import Array, integer
 from fastdnn._core.training import Trainer
 from fastdnn._fit import loop
 from fastdnn._fit.ahead import Ahead
-from fastdnn._fit.blocks import BLOCK, NAMES, Blocks, Rows
+from fastdnn._fit.blocks import NAMES, Blocks, Rows
 from fastdnn._fit.data import Data, costs_of, mean_cost
 from fastdnn._fit.model import Model
 from fastdnn._fit.settings import Settings
@@ -131,14 +131,17 @@ def evaluate(model: Model, data: Data | Blocks, team: Team) -> float:
         return mean_cost(costs_of(model, data, team))
     with Ahead(data.read) as ahead:
         sums = ahead.apply(range(data.count), lambda _, block: costs_of(model, block, team))
-    return mean_cost([pair for block in sums for pair in block])
+    found = [pair for block in sums for pair in block]
+    if not any(weight > 0 for _, weight in found):
+        raise ValueError("the weights of a sequence of blocks must be above 0 somewhere")
+    return mean_cost(found)
 
 
 def predicted_by_blocks(model: Model, X: Any, n_threads: int | None, name: str) -> Array:
     """Compute the activations of the output, (m, n_L), of what lies elsewhere, block by block."""
     if n_threads is not None:
         n_threads = integer(n_threads, "n_threads")
-    rows = Rows(model, X, None, None, BLOCK, (name, *NAMES[1:]))
+    rows = Rows(model, X, None, None, None, (name, *NAMES[1:]))
     AL = np.empty((rows.m, model.layer_dims[-1]), model.dtype)
     rows.divide()
 

@@ -43,13 +43,23 @@ class Data(NamedTuple):
         return len(self.X) if self.rows is None else len(self.rows)
 
 
-def judged(model: Model, X: Any, Y: Any, sample_weight: Any, names: tuple[str, str, str]) -> Data:
-    """Check a user's examples, targets or class indices, and weights; errors say these names."""
+def judged(
+    model: Model,
+    X: Any,
+    Y: Any,
+    sample_weight: Any,
+    names: tuple[str, str, str],
+    part: bool = False,
+) -> Data:
+    """Check a user's examples, targets or class indices, and weights; errors say these names.
+
+    Of a part of all examples the weights may all be 0.
+    """
     X = finite(model, X, names[0])
     T, labels = targets(model, Y, names[1], len(X))
     w = None
     if sample_weight is not None:
-        w = weights_of(sample_weight, names[2], len(X), model.dtype)
+        w = weights_of(sample_weight, names[2], len(X), model.dtype, part)
     return Data(X, T, labels, w)
 
 
@@ -123,8 +133,8 @@ def class_indices(array: Array, name: str, n_L: int, place: str = "row") -> Arra
     return native(flat, np.dtype(np.int64), "C")
 
 
-def weights_of(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
-    """Take the weights of m examples, (m,): a copy."""
+def weights_of(value: object, name: str, m: int, dtype: np.dtype[Any], part: bool = False) -> Array:
+    """Take the weights of m examples, (m,): a copy. Those of a part of all may all be 0."""
     array = real(value, name)
     if array.shape not in ((m,), (m, 1)):
         raise ValueError(f"{name} must have shape {(m,)}, got {array.shape}")
@@ -135,13 +145,14 @@ def weights_of(value: object, name: str, m: int, dtype: np.dtype[Any]) -> Array:
     above = array[array > 0]
     least = above.min(initial=np.inf)
     if not (
-        len(above)
+        (len(above) or part)
         and (array >= 0).all()
         and total <= np.finfo(dtype).max
         and least >= np.finfo(dtype).tiny
     ):
+        somewhere = "" if part else "above 0 somewhere, "
         raise ValueError(
-            f"{name} must be at least 0, above 0 somewhere, and neither huge nor tiny in {dtype}"
+            f"{name} must be at least 0, {somewhere}and neither huge nor tiny in {dtype}"
         )
     return array
 

@@ -350,6 +350,7 @@ def wrong(X, Y):
     yield ValueError, "first_layer='gram' needs", at(X), Y, {"first_layer": "gram"}
     yield TypeError, "block_bytes must be an integer", at(X), Y, {"block_bytes": 1.5}
     yield ValueError, "block_bytes must be at least 1", at(X), Y, {"block_bytes": 0}
+    yield ValueError, "block_bytes must be at most 9", at(X), Y, {"block_bytes": 2**63}
     for other in (X, at(X), iter([(X, Y)]), {0: (X, Y)}, "text", 5):
         yield TypeError, "without Y, X must be a sequence of blocks", other, None, {}
     yield ValueError, "X must not be empty", [], None, {}
@@ -360,6 +361,51 @@ def wrong(X, Y):
     yield ValueError, "X is a sequence of 2 .* batch_size", 2 * [(X, Y)], None, {"batch_size": None}
     validation = {"validation_data": (at(X[:, 1:]), Y)}
     yield ValueError, r"validation_data\[0\] must have shape", at(X), Y, validation
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_block_without_weight_is_one_of_examples_without_weight(dtype):
+    X, Y, _ = problem("sigmoid", m=160, dtype=dtype)
+    weights = np.repeat([0, 1, 0, 2, 0], 32)
+    options = {"dtype": dtype, "shuffle": False, "l2": 0.1, "optimizer": SGD(0.1, 0.9)}
+    net, history = fitted(X, Y, sample_weight=weights, **options)
+    blocks = [(X[i : i + 32], Y[i : i + 32], weights[i : i + 32]) for i in range(0, 160, 32)]
+    other, found = fitted(blocks, None, **options)
+    assert_same(net, other)
+    assert found.costs == history.costs
+    assert other.cost(blocks) == pytest.approx(net.cost(X, Y, weights), rel=1e-6)
+    with pytest.raises(ValueError, match="must be above 0 somewhere"):
+        net.cost(blocks[::2])
+    with pytest.raises(ValueError, match=r"X\[1\]\[2\] must be at least 0, and neither"):
+        net.cost([blocks[1], (X, Y, -weights)])
+
+
+def test_blocks_are_a_share_of_the_data_by_default():
+    X = np.broadcast_to(np.linspace(-1, 1, 1000, dtype="f4"), (30000, 1000))  # 120 MB
+    read = []
+
+    def seen(part):
+        read.append(part.nbytes)
+        return part
+
+    net = Network([1000, 1, 1], output_activation="identity", dtype="float32", rng=0)
+    net.fit(Elsewhere(X, lies=seen), np.zeros(30000), batch_size=100)
+    assert sum(read) == X.nbytes
+    assert max(read) <= 2**23
+    assert 14 <= len(read) <= 17
+    # and up to 64 MiB one block
+    read.clear()
+    net.fit(Elsewhere(X[:16000], lies=seen), np.zeros(16000), batch_size=1000, epochs=2)
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("block_bytes", [2**31, 2**32 + 1, 2**63 - 1])
+def test_blocks_of_any_size(block_bytes):
+    X, Y, _ = problem("sigmoid", m=100)
+    net, history = fitted(X, Y, shuffle=False)
+    other, found = fitted(Elsewhere(X), Y, shuffle=False, block_bytes=block_bytes)
+    assert_same(net, other)
+    assert found.costs == history.costs
 
 
 def test_bad_data_changes_nothing():
