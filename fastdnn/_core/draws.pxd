@@ -7,9 +7,10 @@ from fastdnn._core.spec cimport BitGenerator
 
 cdef inline void shuffle(BitGenerator *bits, Py_ssize_t m, int64_t *order) noexcept nogil:
     # What Generator.shuffle and RandomState.shuffle do, to the bit: each example from the last on
-    # changes places with one up to it, of which numbers in the smallest power of 2 are tried.
+    # changes places with one up to it, of which numbers in the smallest power of 2 are tried. No
+    # branch depends on a number: one that is too large changes nothing.
     cdef:
-        uint32_t i, j, mask = 0
+        uint32_t i, j, fits, mask = 0
     if m < 2:
         return
     i = <uint32_t> (m - 1)
@@ -19,7 +20,7 @@ cdef inline void shuffle(BitGenerator *bits, Py_ssize_t m, int64_t *order) noexc
         if i <= mask >> 1:
             mask >>= 1
         j = bits.next_uint32(bits.state) & mask
-        while j > i:
-            j = bits.next_uint32(bits.state) & mask
+        fits = j <= i
+        j = i - ((i - j) & (0 - fits))
         order[i], order[j] = order[j], order[i]
-        i -= 1
+        i -= fits

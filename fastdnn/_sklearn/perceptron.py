@@ -55,7 +55,6 @@ from fastdnn._sklearn.converted import (
     take_fit,
     to_sklearn,
 )
-from fastdnn._sklearn.folds import Fold
 from fastdnn._sklearn.gradients import Gradients
 from fastdnn._sklearn.lbfgs import descended, keeps_float32, minimize
 from fastdnn._sklearn.losses import constant_of, constants, examples, scale
@@ -152,11 +151,7 @@ class Perceptron(Gradients, Scores, CallbackSupportMixin):
         elif kept is None or not hasattr(self, "n_outputs_"):
             go_on(self, hidden)
         data = X, y
-        fold: Fold | None = vars(self).pop("_fold", None)
-        if fold is not None and first:
-            X, y = fold.checked(self, X, y, self._validate_input)
-        else:
-            X, y = self._validate_input(X, y, incremental, reset=first)
+        X, y = self._validate_input(X, y, incremental, reset=first)
         X = as_csr(X)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)

@@ -1,15 +1,14 @@
-"""scikit-learn's searches in threads, whose candidates share what each fold's data needs once."""
+"""scikit-learn's searches, whose candidates are trained in threads."""
 
 from typing import Any, Self
 
 import sklearn.model_selection
-from joblib import parallel_config
-from joblib._parallel_backends import ThreadingBackend
+from joblib import parallel_backend
+from joblib._parallel_backends import AutoBatchingMixin, ThreadingBackend
 from sklearn.pipeline import Pipeline
 
 from fastdnn._core.workers import Stop
 from fastdnn._fit.threads import at_once
-from fastdnn._sklearn.folds import Fold
 from fastdnn._sklearn.perceptron import Perceptron
 
 _MODULE = "fastdnn.estimators"
@@ -17,26 +16,35 @@ _MODULE = "fastdnn.estimators"
 _MANY = 2**20
 
 
-class _Threads(ThreadingBackend):  # type: ignore[misc]
-    """Threads that tell each fit of ours its fold, and end all fits where one fails."""
+class _Threads(AutoBatchingMixin, ThreadingBackend):  # type: ignore[misc]
+    """Threads, each of which fits ours alone, some at a time; where one fails, all end."""
+
+    # seconds that short fits together take at least: each hand-over to a thread waits for Python
+    MIN_IDEAL_BATCH_DURATION = 0.02
+    MAX_IDEAL_BATCH_DURATION = 0.2
 
     def __init__(self) -> None:
         super().__init__()
-        self._folds: dict[int, tuple[Any, Fold]] = {}
         self._stop = Stop()
 
     def submit(self, func: Any, callback: Any = None) -> Any:
         """Begin some tasks, of `_fit_and_score` or not."""
-        for _, arguments, named in func.items:
-            estimator, train = (*arguments, None)[0], named.get("train")
-            if train is not None and is_ours(estimator):
-                # the array is kept, so that no other has its id
-                _, fold = self._folds.setdefault(id(train), (train, Fold()))
-                vars(estimator).update(_fold=fold, _stop=self._stop)
+        self._tell(func)
+        return super().submit(func, callback)
+
+    def apply_async(self, func: Any, callback: Any = None) -> Any:
+        """Begin some tasks, under the name that an older joblib calls."""
+        self._tell(func)
+        return super().apply_async(func, callback)
+
+    def _tell(self, func: Any) -> None:
+        for _, arguments, _ in func.items:
+            estimator = (*arguments, None)[0]
+            if is_ours(estimator):
+                vars(estimator)["_stop"] = self._stop
                 if estimator.n_threads is None:
                     # the bits are the same
                     estimator.n_threads = 1
-        return super().submit(func, callback)
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """End all."""
@@ -73,7 +81,7 @@ class _InThreads:
         else:
             # one thread more than can compute: one waits for Python now and then
             threads = at_once(None, _MANY)[0]
-            with parallel_config(backend=_Threads(), n_jobs=threads + (threads > 1)):
+            with parallel_backend(_Threads(), threads + (threads > 1)):
                 fit(X, y, **params)
         return self
 
@@ -83,8 +91,7 @@ class GridSearchCV(_InThreads, sklearn.model_selection.GridSearchCV):  # type: i
 
     Every parameter, attribute and method is that of ``sklearn.model_selection.GridSearchCV``, and
     so are the scores, to the bit. The estimators of this module, and pipelines that end in one, are
-    fitted in threads, which share X and y, and check each fold's data once for all candidates. All
-    other estimators are searched by scikit-learn alone.
+    fitted in threads, which share X and y. All other estimators are searched by scikit-learn alone.
 
     Parameters
     ----------
