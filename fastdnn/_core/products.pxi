@@ -195,13 +195,14 @@ cdef inline void _copy_part(
     bint row, Py_ssize_t N, Py_ssize_t K,
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B, floating *copy,
 ) noexcept nogil:
-    # copies of the columns of B (K, N) that each tile reads, one after the other
+    # copies of the columns of B (K, N) that each tile reads, one after the other; rows of one that
+    # is narrower than a vector are as long as that
     cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j = 0, n, at, cols
     if N < w:
         if col_B == 1:
-            memcpy(copy, B, K * N * sizeof(floating))
+            _copy_narrow(N, K, B, copy)
         else:
-            turn(N, K, B, col_B, copy, N)
+            turn(N, K, B, col_B, copy, w)
         return
     while j < N:
         n = _vectors(row, (N - j + w - 1) // w)
@@ -221,6 +222,21 @@ cdef inline bint _ends_half(Py_ssize_t left, int vectors, Py_ssize_t w) noexcept
     # whether half a vector ends a tile of so many, and with it the columns that are left
     left -= (vectors - 1) * w
     return FASTDNN_HALVES and vectors <= FASTDNN_VECTORS and left <= w // 2
+
+
+cdef inline void _copy_narrow(
+    Py_ssize_t N, Py_ssize_t K, const floating *B, floating *copy,
+) noexcept nogil:
+    # copy (K, w) := B (K, N); vectors that begin with B's last rows would end behind it
+    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), j, k = max(0, K - w // N - 1)
+    if floating is float:
+        fastdnn_float_lay(k, w, B, N, copy)
+    else:
+        fastdnn_double_lay(k, w, B, N, copy)
+    while k < K:
+        for j in range(N):
+            copy[k * w + j] = B[k * N + j]
+        k += 1
 
 
 cdef inline void _add_rows(
@@ -279,9 +295,9 @@ cdef inline void _add_narrow(
     const floating *A, Py_ssize_t row_A, Py_ssize_t col_A, const floating *B,
     floating beta, floating *C,
 ) noexcept nogil:
-    # C (M, N) of less than a vector's columns. Behind B, a copy, is memory to read: what a row of a
-    # tile has beside its columns is nobody's, and goes where the next rows' follow, but for the
-    # last rows, and where something is added.
+    # C (M, N) of less than a vector's columns, with whole vectors of B. What a row of a tile has
+    # beside its columns is nobody's, and goes where the next rows' follow, but for the last rows,
+    # and where something is added.
     cdef:
         char memory[ADDED * FASTDNN_WIDTH]
         floating *some = <floating *> &memory[0]
@@ -289,10 +305,10 @@ cdef inline void _add_narrow(
         bint half = _ends_half(N, 1, w)
     if beta == 0:
         i = max(<Py_ssize_t> 0, M - ((w // 2 if half else w) + N - 1) // N)
-        _add_panel(1, half, i, K, alpha, A, row_A, col_A, B, N, beta, C, N, 0)
+        _add_panel(1, half, i, K, alpha, A, row_A, col_A, B, w, beta, C, N, 0)
     while i < M:
         rows = min(<Py_ssize_t> ADDED, M - i)
-        _add_panel(1, half, rows, K, alpha, A + i * row_A, row_A, col_A, B, N, <floating> 0,
+        _add_panel(1, half, rows, K, alpha, A + i * row_A, row_A, col_A, B, w, <floating> 0,
                    some, N, 0)
         if floating is float:
             fastdnn_float_add(rows * N, some, beta, C + i * N)

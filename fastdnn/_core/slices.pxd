@@ -38,11 +38,11 @@ cdef inline Cut cut_rows(Py_ssize_t rows) noexcept nogil:
 
 cdef inline Cut cut_batch(Py_ssize_t rows, Py_ssize_t size) noexcept nogil:
     # of a network with so many parameters: slices as long as a group of others where such a group
-    # is not worth two
+    # is not worth four
     cdef:
         Cut cut = cut_rows(rows)
         Py_ssize_t long_ = GROUP * ONE
-    if long_ * size < 2 * WORTH:
+    if long_ * size < 4 * WORTH:
         cut.slices = min(cut.slices, (rows + long_ - 1) // long_)
     return cut
 
