@@ -86,6 +86,9 @@ def fit_all(
     if not isinstance(progress, (bool, np.bool_)):
         raise TypeError(f"progress must be True or False, got {progress!r}")
     count = len(networks)
+    if not isinstance(asked["callbacks"], list):
+        # once, as an iterator has nothing left for a second network
+        asked["callbacks"] = checked_callbacks(asked["callbacks"])
     each = {name: _for_each(value, name, count) for name, value in asked.items()}
     n_threads, share = at_once(n_threads, count)
     folds = Folds(X, Y, [model for _, model, _ in networks], block_bytes)

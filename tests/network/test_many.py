@@ -377,6 +377,14 @@ def test_callbacks_see_their_networks_and_stop_them():
     assert all(seen[id(net)] is history for net, history in zip(nets, histories, strict=True))
 
 
+def test_an_iterator_of_callbacks_is_for_all():
+    X, Y, _ = problem("sigmoid", m=M)
+    nets, seen = networks(), []
+    callbacks = (callback for callback in (lambda state: seen.append(id(state.network)),))
+    fit_many(nets, X, Y, callbacks=callbacks)
+    assert sorted(seen) == sorted(map(id, nets))
+
+
 def test_progress(capsys):
     X, Y, _ = problem("identity", m=M)
     rates = [SGD(1e-2), SGD(1e200), SGD(1e-2)]
