@@ -39,12 +39,12 @@ class _Threads(AutoBatchingMixin, ThreadingBackend):  # type: ignore[misc]
 
     def _tell(self, func: Any) -> None:
         for _, arguments, _ in func.items:
-            estimator = (*arguments, None)[0]
-            if is_ours(estimator):
-                vars(estimator)["_stop"] = self._stop
-                if estimator.n_threads is None:
+            last = _last((*arguments, None)[0])
+            if is_ours(last):
+                vars(last)["_stop"] = self._stop
+                if last.n_threads is None:
                     # the bits are the same
-                    estimator.n_threads = 1
+                    last.n_threads = 1
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """End all."""
@@ -73,10 +73,7 @@ class _InThreads:
         self
         """
         fit = super().fit  # type: ignore[misc]
-        last = self.estimator
-        while isinstance(last, Pipeline) and last.steps:
-            last = last.steps[-1][1]
-        if not isinstance(last, Perceptron):
+        if not isinstance(_last(self.estimator), Perceptron):
             fit(X, y, **params)
         else:
             # one thread more than can compute: one waits for Python now and then
@@ -117,3 +114,10 @@ class RandomizedSearchCV(_InThreads, sklearn.model_selection.RandomizedSearchCV)
 def is_ours(estimator: Any) -> bool:
     """Tell whether an estimator is one of this package's, and of no class that extends one."""
     return isinstance(estimator, Perceptron) and type(estimator).__module__ == _MODULE
+
+
+def _last(estimator: Any) -> Any:
+    """Return what a pipeline ends in, or the estimator itself."""
+    while isinstance(estimator, Pipeline) and estimator.steps:
+        estimator = estimator.steps[-1][1]
+    return estimator

@@ -177,21 +177,30 @@ def test_grids_that_are_none(n_jobs):
     quietly(ours.GridSearchCV(est, {"alpha": [1]}, cv=3, n_jobs=n_jobs).fit, X, y)
 
 
-def test_an_interrupt_ends_the_fits():
+@pytest.mark.parametrize("among", ["alone", "in a pipeline"])
+def test_an_interrupt_ends_the_fits(among):
     code = """
-        import signal, threading, time, warnings
+        import os, signal, sys, threading, time, warnings
         import numpy as np
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
         from fastdnn.estimators import GridSearchCV, MLPRegressor
         warnings.simplefilter("ignore")
         X = np.random.default_rng(0).normal(size=(500, 20))
         est = MLPRegressor(
             hidden_layer_sizes=(100,), max_iter=10**7, tol=0, n_iter_no_change=10**7, batch_size=32
         )
-        search = GridSearchCV(est, {"alpha": [0, 1, 2]}, cv=2, n_jobs=2)
-        threading.Timer(1, signal.raise_signal, (signal.SIGINT,)).start()
+        grid = {"alpha": [0, 1, 2]}
+        if sys.argv[1] != "alone":
+            est, grid = make_pipeline(StandardScaler(), est), {"mlpregressor__alpha": [0, 1, 2]}
+        search = GridSearchCV(est, grid, cv=2, n_jobs=2)
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
             search.fit(X, X[:, 0])
         except KeyboardInterrupt:
             print("interrupted")
+        # the threads end with their fits
+        while threading.active_count() > 1:
+            time.sleep(0.01)
         """
-    assert run_apart(code, timeout=100).split() == ["interrupted"]
+    assert run_apart(code, among, timeout=100).split() == ["interrupted"]
