@@ -97,6 +97,11 @@ cdef class Ranks:
         self._meet(0, a, b)
         return [(self.all[SAID * i + 1], self.all[SAID * i + 2]) for i in range(self.size)]
 
+    def draw(self, bits, int n):
+        """Return so many words of a bit generator: all ranks draw them, or none does."""
+        self._meet(0, 0, 0)
+        return bits.random_raw(n)
+
     def row(self, params):
         """Count the bytes that each rank needs of memory that all see."""
         # its gradients, and a sum of one slice of them

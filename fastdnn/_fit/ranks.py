@@ -99,11 +99,14 @@ class Fit:
         model = self._model
         shape = getattr(X, "shape", None)
         if shape and shape[0] == 0:
-            if shape != (0, model.layer_dims[0]) or len(Y) != 0:
+            if shape != (0, model.layer_dims[0]):
                 raise ValueError(
-                    f"X of a rank without examples must have shape (0, {model.layer_dims[0]}), and "
-                    f"Y no rows, got {shape} and {len(Y)} rows"
+                    "X of a rank without examples must have shape "
+                    f"{(0, model.layer_dims[0])}, got {shape}"
                 )
+            _without_rows(Y, "Y")
+            if sample_weight is not None:
+                _without_rows(sample_weight, "sample_weight")
             return _nothing(model)
         data = _whole(taken(model, X, Y, sample_weight, self._block_bytes))
         if data is None or not np.isfinite(model.params).all():
@@ -186,7 +189,7 @@ class _Orders:
         self._generator = np.random.Generator(ranks.bits)
 
     def __call__(self, m: int) -> Array:
-        words = [int(word) for word in self._model.bits.random_raw(4)]
+        words = [int(word) for word in self._ranks.draw(self._model.bits, 4)]
         seeds = np.random.SeedSequence(words, spawn_key=(self._ranks.rank,))
         self._ranks.bits.state = np.random.PCG64(seeds).state
         order: Array = self._generator.permutation(m) if self._shuffled else np.arange(m)
@@ -260,33 +263,56 @@ def _nothing(model: Model) -> Data:
     return Data(X, np.zeros((1, model.layer_dims[-1]), model.dtype), None, weights)
 
 
+def _without_rows(value: Any, name: str) -> None:
+    """Check what comes with an X of no rows."""
+    shape = getattr(value, "shape", None)
+    if shape is None and isinstance(value, (list, tuple)):
+        shape = (len(value),)
+    if not shape or shape[0] != 0:
+        got = f"shape {shape}" if shape else "None" if value is None else type(value).__name__
+        raise ValueError(f"{name} of a rank without examples must have no rows, got {got}")
+
+
 def _memory(ranks: Ranks, row: int) -> Array | None:
     """Map memory that all ranks see, a row of so many bytes or more for each; None without it.
 
-    It is a file of Linux's folder for that, which loses its name before the fit begins.
+    It is a file of Linux's folder for that, which has lost its name on all ranks when the first
+    gives it room: if one is killed meanwhile, no memory is lost.
     """
     row = -(-row // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
     with ExitStack() as files:
-        name, has_room = "", False
+        file, has_room = _nameless(ranks, ranks.size * row, files), False
+        if not all(ranks.gather(file >= 0)):
+            return None
         with suppress(OSError):
-            if ranks.rank == 0:
-                name = files.enter_context(
-                    NamedTemporaryFile(dir="/dev/shm", prefix=f"fastdnn-{os.getpid()}-")
-                ).name
-                os.truncate(name, ranks.size * row)
-        name = ranks.gather(name)[0]
-        with suppress(OSError):
-            if name:
-                # another machine has no such file
-                file = files.enter_context(Path(name).open("r+b")).fileno()
-                # where memory is full, it would be a fault to write to it
-                os.posix_fallocate(file, ranks.rank * row, row)
-                has_room = True
+            # where memory is full, it would be a fault to write to it
+            os.posix_fallocate(file, ranks.rank * row, row)
+            has_room = True
         if not all(ranks.gather(has_room)):
             return None
         flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
         memory = np.frombuffer(mmap.mmap(file, ranks.size * row, flags), np.uint8)
         return memory.reshape(ranks.size, row)
+
+
+def _nameless(ranks: Ranks, size: int, files: ExitStack) -> int:
+    """Open one file without room on all ranks, and return its number; -1 where that cannot be."""
+    file, name = -1, ""
+    # the name lasts as long as this block
+    with ExitStack() as names:
+        with suppress(OSError):
+            if ranks.rank == 0:
+                name = names.enter_context(
+                    NamedTemporaryFile(dir="/dev/shm", prefix=f"fastdnn-{os.getpid()}-")
+                ).name
+                os.truncate(name, size)
+        name = ranks.gather(name)[0]
+        with suppress(OSError):
+            if name:
+                # another machine has no such file
+                file = files.enter_context(Path(name).open("r+b")).fileno()
+        ranks.gather(None)
+    return file
 
 
 def _compare(ranks: list[dict[str, Any]]) -> None:

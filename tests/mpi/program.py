@@ -153,15 +153,25 @@ def other_ways():
 
 
 def left():
-    """List the files that a fit has in the folder of memory that processes share."""
+    """List the files that a fit has in the folder of memory that processes share.
+
+    One looks when they are given room, and after an epoch.
+    """
     folder, names = Path("/dev/shm"), []
     mark = f"fastdnn-{COMM.bcast(os.getpid())}-"
 
     def look(state):
         names.extend(file.name for file in folder.glob(f"{mark}*"))
 
+    allocate = getattr(os, "posix_fallocate", None)
+
+    def look_and_allocate(*given):
+        look(None)
+        allocate(*given)
+
     X, Y, _ = examples()
-    network().fit(X, Y, epochs=1, callbacks=[look], comm=COMM)
+    with mock.patch.object(os, "posix_fallocate", look_and_allocate, create=True):
+        network().fit(X, Y, epochs=1, callbacks=[look], comm=COMM)
     with without_room():
         network().fit(X, Y, epochs=1, callbacks=[look], comm=COMM)
     return names
@@ -329,6 +339,26 @@ def interrupted():
     return error, net.epochs, float(params(net).sum()).hex()
 
 
+def goes_on():
+    """Let one rank's schedule end a fit between two epochs, and train the network further."""
+    found = []
+    X, Y, _ = examples()
+    for kind in (KeyboardInterrupt, LookupError):
+
+        def rate(epoch, kind=kind):
+            if epoch == 2 and RANK == SIZE - 1:
+                raise kind
+            return 0.01
+
+        for asked in ({}, {"shuffle": False, "dropout": 0.5}):
+            net = network()
+            fit = partial(net.fit, X, Y, batch_size=8, comm=COMM, **asked)
+            error = error_of(partial(fit, epochs=5, optimizer=fastdnn.Adam(rate)))
+            again = error_of(partial(fit, epochs=2, optimizer=fastdnn.Adam(0.01)))
+            found.append((error and error[0], again, net.epochs, float(params(net).sum()).hex()))
+    return found
+
+
 def diverged():
     """Let a training diverge, and tell whether the parameters are those of before it."""
     net = network()
@@ -345,7 +375,7 @@ def diverged():
 
 def refused():
     """Tell what every rank says to what does not go together."""
-    X, Y, _ = examples(20)
+    X, Y, w = examples(20)
     last = RANK == SIZE - 1
 
     def fit(net=None, X=X, Y=Y, **asked):
@@ -390,6 +420,12 @@ def refused():
         "small": fit(batch_size=SIZE - 1),
         "gram": fit(batch_size=None, optimizer=fastdnn.SGD(0.1), first_layer="gram"),
         "no examples": fit(X=X[:0], Y=Y[:0]),
+        "empty, no Y": fit(X=X[:0], Y=None) if last else fit(),
+        "empty, Y": fit(X=X[:0]) if last else fit(),
+        "empty, width": fit(X=X[:0, :5], Y=Y[:0]) if last else fit(),
+        "empty, weights": fit(X=X[:0], Y=Y[:0], sample_weight=w[:5]) if last else fit(),
+        "empty, weight": fit(X=X[:0], Y=Y[:0], sample_weight=1.0) if last else fit(),
+        "empty, list": fit(X=X[:0], Y=[], sample_weight=w[:0]) if last else fit(),
         "still works": fit(),
     }
 

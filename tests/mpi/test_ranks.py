@@ -14,7 +14,7 @@ PROGRAM = Path(__file__).with_name("program.py")
 ALONE = "as_one_process", "same_bits", "one_rank", "no_communicator"
 TOGETHER = (
     *("other_ways", "left", "freed", "unequal_shards", "resumed", "drawn_apart"),
-    *("validated", "called", "raised", "interrupted", "diverged", "refused"),
+    *("validated", "called", "raised", "interrupted", "goes_on", "diverged", "refused"),
 )
 several = pytest.mark.parametrize("n", [2, 3, 4])
 
@@ -73,7 +73,7 @@ def test_messages_give_the_same_bits_as_shared_memory(n, answers):
 
 
 @several
-def test_shared_memory_has_no_name_during_a_fit(n, answers):
+def test_shared_memory_has_no_name_when_it_takes_room(n, answers):
     assert not any(answers(n)["left"])
 
 
@@ -135,6 +135,17 @@ def test_an_interrupt_of_one_rank_ends_all_after_the_same_step(n, answers):
 
 
 @several
+def test_training_goes_on_after_one_rank_has_ended_a_fit_between_epochs(n, answers):
+    first, *others = answers(n)["goes_on"]
+    assert others == [first] * (n - 1)
+    kinds = *("KeyboardInterrupt",) * 2, *("LookupError",) * 2
+    for expected, (kind, again, epochs, _) in zip(kinds, first, strict=True):
+        assert kind == expected
+        assert again is None
+        assert epochs == 4
+
+
+@several
 def test_divergence_is_undone_on_every_rank(n, answers):
     for (kind, message), restored in answers(n)["diverged"]:
         assert kind == "FloatingPointError"
@@ -185,6 +196,17 @@ def test_a_difference_is_the_same_error_on_every_rank(n, case, message, answers)
         ("Y", "ValueError", "Y must have shape (20,)"),
         ("type of l2", "TypeError", "l2 must be"),
         ("callbacks", "TypeError", "callbacks must be"),
+        ("empty, no Y", "ValueError", "Y of a rank without examples must have no rows, got None"),
+        ("empty, Y", "ValueError", "Y of a rank without examples must have no rows, got shape"),
+        ("empty, width", "ValueError", "X of a rank without examples must have shape (0, 7)"),
+        (
+            *("empty, weights", "ValueError"),
+            "sample_weight of a rank without examples must have no rows, got shape (5,)",
+        ),
+        (
+            *("empty, weight", "ValueError"),
+            "sample_weight of a rank without examples must have no rows, got float",
+        ),
     ],
 )
 def test_bad_input_on_one_rank_is_refused_by_all(n, case, kind, message, answers):
@@ -197,3 +219,8 @@ def test_bad_input_on_one_rank_is_refused_by_all(n, case, kind, message, answers
 @several
 def test_a_refusal_leaves_all_as_it_was(n, answers):
     assert [answer["still works"] for answer in answers(n)["refused"]] == [None] * n
+
+
+@several
+def test_a_rank_without_examples_may_give_lists(n, answers):
+    assert [answer["empty, list"] for answer in answers(n)["refused"]] == [None] * n
