@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = options.rounds or (3 if options.quick else 5 if options.what else 30)
     if options.what and (options.peers or options.growth or options.plot):
         parser.error(f"{options.what} goes with neither --peers, --growth nor --plot")
+    if options.only and options.what != "threads":
+        parser.error("--only goes with threads")
     if options.markdown:
         if options.what or options.peers or options.growth or options.plot:
             parser.error("--markdown is of every table: neither of one, nor with --plot")
@@ -151,7 +153,8 @@ def _measure_table(
     def show(cells: Sequence[str]) -> None:
         print(_line(cells, table.WIDTHS), flush=True)
 
-    rows: list[dict[str, Any]] = table.run(options.quick, rounds, show, options.threads)
+    some = {"only": options.only} if options.only else {}
+    rows: list[dict[str, Any]] = table.run(options.quick, rounds, show, options.threads, **some)
     return rows
 
 
@@ -183,6 +186,9 @@ def _parser() -> argparse.ArgumentParser:
     _choices(parser, "--dtypes", DTYPES)
     _choices(parser, "--functions", FUNCTIONS)
     _choices(parser, "--cases", training.NAMES)
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="threads: of the rows in whose words it stands"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--peers", action="store_true", help="whole training runs instead, beside installed peers"

@@ -23,6 +23,7 @@ HEADER = ("network", "call", "beside", "one, µs", "default, µs", "times as lon
 WIDTHS = (22, 14, 30, 10, 11, 13, 13)
 
 Call = Callable[[], object]
+Case = tuple[tuple[int, ...], str, int]  # layer_dims, what is called, a batch or the rows
 Times = NDArray[np.float64]
 MNIST = (784, 256, 128, 10)
 TABULAR = (54, 128, 64, 1)
@@ -44,11 +45,11 @@ BUSY = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
 
 
 def run(
-    quick: bool, rounds: int, show: Callable[[tuple[str, ...]], None], threads: int
+    quick: bool, rounds: int, show: Callable[[tuple[str, ...]], None], threads: int, only: str = ""
 ) -> list[dict[str, Any]]:
-    """Measure every case, both numbers of threads in turns."""
+    """Measure every case whose first columns contain the text, both numbers of threads in turns."""
     rows = []
-    for row in _rows(quick, rounds):
+    for row in _rows(quick, rounds, only):
         show(cells(row))
         rows.append(row)
     return rows
@@ -66,25 +67,34 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _rows(quick: bool, rounds: int) -> Iterator[dict[str, Any]]:
+def _rows(quick: bool, rounds: int, only: str) -> Iterator[dict[str, Any]]:
     seconds = 1e-3 if quick else 60e-3
-    for case in IDLE[:3] if quick else IDLE:
+
+    def chosen(cases: tuple[Case, ...], beside: str) -> list[Case]:
+        return [case for case in cases if only in " ".join((*_names(case).values(), beside))]
+
+    for case in chosen(IDLE[:3] if quick else IDLE, "nothing"):
         yield _row(case, "nothing", _compared(case, rounds, seconds))
     for load in LOADS[::3] if quick else LOADS:
-        with _beside(load) as before:
-            for case in LOADED[:1] if quick else LOADED:
-                yield _row(case, load, _compared(case, rounds, seconds, before))
-    yield _row(LOADED[0], PAUSE, _after_pauses(*LOADED[0], 1 if quick else 4 * rounds))
-    yield _under_a_quota(LOADED[0], rounds, seconds)
+        if cases := chosen(LOADED[:1] if quick else LOADED, load):
+            with _beside(load) as before:
+                for case in cases:
+                    yield _row(case, load, _compared(case, rounds, seconds, before))
+    for case in chosen(LOADED[:1], PAUSE):
+        yield _row(case, PAUSE, _after_pauses(*case, 1 if quick else 4 * rounds))
+    for case in chosen(LOADED[:1], QUOTA):
+        yield _under_a_quota(case, rounds, seconds)
 
 
-def _row(case: tuple[Any, ...], beside: str, times: Times) -> dict[str, Any]:
+def _names(case: Case) -> dict[str, str]:
     dims, call, rows = case
+    return {"network": str([*dims]), "call": f"{call} {rows}"}
+
+
+def _row(case: Case, beside: str, times: Times) -> dict[str, Any]:
     ratios = times[:, 1] / times[:, 0]
     low, middle, high = np.percentile(ratios, (25, 50, 75))
-    return {
-        "network": str([*dims]),
-        "call": f"{call} {rows}",
+    return _names(case) | {
         "beside": beside,
         "one_us": float(np.median(times[:, 0])),
         "us": float(np.median(times[:, 1])),
@@ -112,12 +122,10 @@ def _calls(dims: tuple[int, ...], call: str, rows: int, batches: int) -> tuple[l
     return [made(1), made(None)], 1 if call == "predict" else batches
 
 
-def _compared(
-    case: tuple[tuple[int, ...], str, int], rounds: int, seconds: float, before: Call | None = None
-) -> Times:
+def _compared(case: Case, rounds: int, seconds: float, before: Call | None = None) -> Times:
     dims, call, rows = case
     work = rows * sum(n * n_next for n, n_next in pairwise(dims))
-    calls, steps = _calls(dims, call, rows, max(4, min(100, 10**8 // work)))
+    calls, steps = _calls(dims, call, rows, max(16, min(100, 8 * 10**9 // work)))
     if before is not None:
         calls = [partial(_both, before, act) for act in calls]
     return compare_all(calls, rounds=rounds, seconds=seconds) / steps
@@ -164,9 +172,9 @@ def _beside(load: str) -> Iterator[Call | None]:
             process.wait()
 
 
-def _under_a_quota(case: tuple[Any, ...], rounds: int, seconds: float) -> dict[str, Any]:
+def _under_a_quota(case: Case, rounds: int, seconds: float) -> dict[str, Any]:
     """Measure in a process of its own, in a control group of its own, if one can be made."""
-    left_out = {"network": str([*case[0]]), "call": f"{case[1]} {case[2]}"}
+    left_out = _names(case)
     try:
         group = _new_group()
     except OSError as error:

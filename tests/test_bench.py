@@ -304,6 +304,9 @@ def test_threads(document):
     for row in rows:
         assert "quota" in row["beside"] or min(row["us"], row["one_us"], row["times"]) > 0
     assert bench("threads", "--peers").returncode == 2
+    some = bench("threads", "--quick", "--rounds", 1, "--only", "fit 4")
+    assert some.stdout.splitlines()[-1].split()[:6] == ["[2,", "2,", "1]", "fit", "4", "nothing"]
+    assert bench("calls", "--only", "fit").returncode == 2
 
 
 def test_products(document):

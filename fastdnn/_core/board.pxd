@@ -2,10 +2,12 @@
 #
 # The units follow from shapes alone, so who makes which changes no bit. Nobody waits for a helper
 # that holds no unit: what a busy system leaves without a processor costs at most what it holds.
+# The caller begins with the first units, and where a stage has two ends every other helper with the
+# last ones: step for step each finds its own in its cache.
 # Helpers are threads without Python (helpers.pxi), and so is all that they are asked to do.
 
 from cpython.pythread cimport PyThread_release_lock, PyThread_type_lock
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from fastdnn._core.clock cimport now
 from fastdnn._core.modes cimport modes, restore_modes
@@ -62,6 +64,8 @@ cdef extern from *:
 
 cdef enum:
     HELPERS = 63   # of a process at most
+    PLACE = 20     # bits of a unit's number
+    UNITS = 1 << PLACE
     PENALTY = 20   # times what helpers have cost is the work that callers then do alone
     LOOKS = 3000   # for work or for others' units, one soon after the other, before a thread sleeps
 
@@ -84,11 +88,13 @@ cdef struct Helper:
 
 
 cdef struct Board:
-    # The work: how many units are not yet claimed, and above them the number of the stage. A helper
-    # that was away claims none of another stage than the one it has seen.
+    # The work: the end of the units that are not yet claimed, the first of them, whether they are
+    # claimed from both ends, and the number of the stage. A helper that was away claims none of
+    # another stage than the one it has seen.
     int64_t left
     int64_t unused[7]
     int64_t made
+    int64_t unused_too[7]
     int64_t units
     Make make
     void *given
@@ -112,28 +118,29 @@ cdef inline Board *lone(Board *board) noexcept nogil:
     return board
 
 
-cdef inline uint32_t units_of(int64_t left) noexcept nogil:
-    return <uint32_t> left
+cdef inline int64_t count_left(int64_t left) noexcept nogil:
+    return (left & UNITS - 1) - (left >> PLACE & UNITS - 1)
 
 
-cdef inline int64_t claim(Board *board) noexcept nogil:
-    # the next unit, or -1 if none is left
-    cdef int64_t found = read(&board.left)
-    while units_of(found) > 0:
-        if swap(&board.left, found, found - 1):
-            return board.units - units_of(found)
-        found = read(&board.left)
-    return -1
+cdef inline int64_t claim(Board *board, int64_t left, int64_t worker) noexcept nogil:
+    # one of the units that were seen to be left; or -1, if others have claimed one meanwhile
+    cdef bint last = left >> 2 * PLACE & worker & 1
+    if not swap(&board.left, left, left + (-1 if last else UNITS)):
+        return -1
+    return (left & UNITS - 1) - 1 if last else left >> PLACE & UNITS - 1
 
 
-cdef inline void offer(Board *board, Make make, void *given, int64_t units) noexcept nogil:
-    # Begin a stage, the one before it being finished. What it needs is to be written before.
-    cdef uint64_t stage = (<uint64_t> board.left >> 32) + 1
+cdef inline void offer(
+    Board *board, Make make, void *given, int64_t units, bint two_ends,
+) noexcept nogil:
+    # Begin a stage of less than UNITS, the one before it being finished. What it needs is to be
+    # written before.
+    cdef uint64_t stage = (<uint64_t> board.left >> 2 * PLACE + 1) + 1
     board.make, board.given, board.units = make, given, units
     board.modes = modes()
     write(&board.processor, processor())
     board.made = 0
-    write(&board.left, <int64_t> (stage << 32) | units)
+    write(&board.left, <int64_t> (stage << 1 | two_ends) << 2 * PLACE | units)
 
 
 cdef inline void wake(Board *board) noexcept nogil:
@@ -149,12 +156,15 @@ cdef inline void wake(Board *board) noexcept nogil:
 
 cdef inline bint make_one(Board *board) noexcept nogil:
     # make the next unit, if one is left
-    cdef int64_t unit = claim(board)
-    if unit < 0:
-        return False
-    board.make(board.given, 0, unit)
-    count(&board.made)
-    return True
+    cdef int64_t unit, left = read(&board.left)
+    while count_left(left) > 0:
+        unit = claim(board, left, 0)
+        if unit >= 0:
+            board.make(board.given, 0, unit)
+            count(&board.made)
+            return True
+        left = read(&board.left)
+    return False
 
 
 cdef inline int64_t finish(Board *board) noexcept nogil:
@@ -190,6 +200,9 @@ cdef inline void repay(int64_t *owed, int64_t worked) noexcept nogil:
 
 cdef inline void withdraw(Board *board) noexcept nogil:
     # offer no more units, and wait for what others are making
-    while claim(board) >= 0:
-        count(&board.made)
+    cdef int64_t left = read(&board.left)
+    while count_left(left) > 0:
+        if claim(board, left, 0) >= 0:
+            count(&board.made)
+        left = read(&board.left)
     finish(board)

@@ -22,21 +22,22 @@ cdef void help_out(void *given) noexcept nogil:
     cdef:
         Helper *me = <Helper *> given
         Board *board = boards
-        int64_t i = 0, bound, found
+        int64_t i = 0, bound, left, unit
     while True:
         bound = read(&me.bound)
         if bound:
             board = &boards[bound >> 8 & 0xff]
-        found = read(&board.left) if bound else 0
+        left = read(&board.left) if bound else 0
         if i == LOOKS or takes_its_processor(board):
             if swap(&me.state, AWAKE, ASLEEP):
                 PyThread_acquire_lock(me.woken, 1)
             i = 0
         # whoever is still bound now is so for the whole stage, and can claim of this one alone
-        elif units_of(found) > 0 and read(&me.bound) == bound:
-            if swap(&board.left, found, found - 1):
+        elif count_left(left) > 0 and read(&me.bound) == bound:
+            unit = claim(board, left, bound & 0xff)
+            if unit >= 0:
                 restore_modes(board.modes)
-                board.make(board.given, bound & 0xff, board.units - units_of(found))
+                board.make(board.given, bound & 0xff, unit)
                 count(&board.made)
             i = 0
         else:
@@ -67,7 +68,7 @@ cdef Board *borrow(Py_ssize_t n_helpers) noexcept:
     if board == NULL:
         return NULL
     # the units that its parent's call has left must not be claimed in a forked child
-    write(&board.left, read(&board.left) >> 32 << 32)
+    write(&board.left, read(&board.left) >> 2 * PLACE << 2 * PLACE)
     board.session += 1
     board.owed = &owed
     board.n_helpers = 0

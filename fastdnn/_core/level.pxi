@@ -23,7 +23,7 @@ from fastdnn._core.activations cimport (
     relu_backward_point, relu_point,
 )
 from fastdnn._core.blas cimport blas_int
-from fastdnn._core.board cimport Board, charge, clock, finish, offer, read, repay, wake
+from fastdnn._core.board cimport UNITS, Board, clock, finish, offer, read, wake
 from fastdnn._core.clock cimport LOOK, now
 from fastdnn._core.costs cimport SOFTMAX_CROSS_ENTROPY, Cost, cost_terms
 from fastdnn._core.elementary cimport STRIDE, exp_of_any, log_, mixed, sqrt, sqrt_
@@ -38,8 +38,9 @@ from fastdnn._core.spec cimport (
     BLOCK, CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FEWEST, FIRST,
     GO_ON, LEAVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, SKIPPING_NAN,
     SQUARED, SUMS, TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net,
-    Pairing, Slot, Targets, Turns, Verbs, block_rows, reads_nonzeros,
+    Pairing, Slot, Targets, Verbs, block_rows, reads_nonzeros,
 )
+from fastdnn._core.turns cimport next_turn
 
 
 cdef extern from *:

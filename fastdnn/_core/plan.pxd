@@ -2,6 +2,10 @@
 
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport Layer, Net, Targets
+from fastdnn._core.turns cimport Turns
+
+cdef enum:
+    KINDS = 24  # of calls, by the binary logarithm of the rows that are predicted
 
 
 cdef class Plan:
@@ -12,6 +16,7 @@ cdef class Plan:
         object dtype
         Py_ssize_t alone      # examples that one thread predicts at once
         tuple single          # what numpy.empty is asked for one example
+        Turns turns[2 * KINDS]  # of calls by several threads; of sparse rows behind
 
     cdef int check(self, X, Source *x) except -1
     cdef tuple targets(self, Py_ssize_t m, T, labels, weights)

@@ -15,7 +15,7 @@ import numpy
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport IDENTITY, SOFTMAX, Activation, sigmoid_point
 from fastdnn._core.board cimport (
-    Board, charge, clock, finish, lone, make_one, offer, read as look_at, repay, wake, withdraw,
+    UNITS, Board, charge, clock, finish, lone, make_one, offer, read as look_at, wake, withdraw,
 )
 from fastdnn._core.costs cimport Cost
 from fastdnn._core.elementary cimport exp_of_any
@@ -27,6 +27,7 @@ from fastdnn._core.spec cimport (
     CHUNK, DERIVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, Dropout, Layer, Matrix, Net, Output,
     Targets, chunk_rows, reads_nonzeros, work_size,
 )
+from fastdnn._core.turns cimport FIRST_HELPED, Turns, next_turn, work_alone
 from fastdnn._core.workers cimport account, begin_call, births, borrow, end_call, give_back
 
 from fastdnn._core.csr import Csr
@@ -151,6 +152,10 @@ cdef class Plan:
             Net *net = &self.net
             Layer *layer
             Py_ssize_t l
+            int i
+        for i in range(2 * KINDS):
+            # a call may be the only one
+            self.turns[i].helped, self.turns[i].left = True, FIRST_HELPED
         net.L = len(layer_dims) - 1
         net.output, net.cost = <Output> output, <Cost> cost
         net.cost_parameter = cost_parameter
@@ -238,7 +243,8 @@ cdef class Plan:
             raise ValueError("AL must be of the plan's type, with a row for each of X")
         begin_call()
         try:
-            share_rows(&self.net, &x, <void *> al.data, n_threads, between)
+            share_rows(
+                &self.net, &x, <void *> al.data, n_threads, between, &self.turns[kind_of(&x)])
         finally:
             end_call()
 

@@ -8,6 +8,7 @@ from fastdnn._core.costs cimport Cost
 from fastdnn._core.optimizers cimport Optimizer, Step
 from fastdnn._core.slices cimport SLICES, Cut
 from fastdnn._core.source cimport Source
+from fastdnn._core.turns cimport Turns
 
 
 cdef enum Output:
@@ -152,20 +153,6 @@ cdef enum:
     SUMS = SLICES + 1  # of a layer's slices of W, and of its b
 
 
-cdef enum:
-    FIRST_ALONE = 3  # batches at the beginning of a fit that the caller makes alone
-
-
-cdef struct Turns:
-    # whether the next batch is made by the caller alone or with helpers, and what is known of both
-    bint helped
-    int64_t alone     # nanoseconds of a batch that the caller makes alone; 0 if unknown
-    int64_t least     # of those that it has made since it is alone
-    int64_t balance   # what helpers have gained lately
-    int64_t left      # batches up to the next change
-    int64_t changes
-
-
 cdef enum Going:
     # what ranks do after a step's gradients
     GO_ON
@@ -176,7 +163,7 @@ cdef enum Going:
 cdef struct Job:
     Py_ssize_t n_threads  # at most
     Board *board          # where helpers look; NULL if there are none
-    Turns turns
+    Turns turns           # of the batches
     bint busy             # in an epoch
     # the sums of slices: of the batch's costs, and of each layer, SUMS of them
     double *costs

@@ -1,19 +1,5 @@
-# A step's stages, each of units that the caller and its helpers claim (board.pxd), and when helpers
-# are asked at all.
-#
-# The units are some slices each, and no bit depends on who makes them. So a clock may decide: a
-# few batches are made by the caller alone, then with helpers for as long as these gain, and now and
-# then a few alone again. Where they cost more than they have given, the caller works alone for
-# twenty times as long as they have cost.
-
-cdef enum:
-    AGAIN_ALONE = 2     # batches between those that are helped
-    FIRST_HELPED = 8    # batches that are helped between them, at first and later
-    HELPED = 128
-    LONG = 1_000_000    # nanoseconds of a batch of which one alone tells enough
-    SLIP = 20_000       # that a batch may take longer by chance
-    CREDIT = 4_000_000  # at most, of what helpers have gained
-
+# A step's stages, each of units that the caller and its helpers claim (board.pxd): some slices
+# each. No bit depends on who makes them.
 
 cdef enum Stage:
     BATCH      # slices of the batch, from X to dZ[1]; and squares of the weights
@@ -37,6 +23,10 @@ cdef inline Py_ssize_t units_of_layer(const Job *job, Py_ssize_t l) noexcept nog
     return portions(&job.slots[l].cut, job.n_threads)
 
 
+cdef inline Py_ssize_t units_of_batch(const Job *job, const Part *part) noexcept nogil:
+    return portions(&part.batch, job.n_threads)
+
+
 cdef inline Py_ssize_t units_of_arena(const Job *job) noexcept nogil:
     return PORTIONS * job.n_threads if job.n_threads > 1 else 1
 
@@ -48,7 +38,7 @@ cdef Py_ssize_t count_units(const Work *work) noexcept nogil:
     if work.stage == ARENA:
         return units_of_arena(job)
     if work.stage == BATCH:
-        units = portions(&work.part.batch, job.n_threads)
+        units = units_of_batch(job, work.part)
         if not squares_weights(job, work.part):
             return units
     for l in range(job.net.L):
@@ -72,30 +62,45 @@ cdef void make_unit_of(
 ) noexcept nogil:
     cdef:
         Job *job = work.job
-        Py_ssize_t l, units = portions(&part.batch, job.n_threads)
+        Py_ssize_t l, units
         Rows rows
     if work.stage == ARENA:
         update(job, part, work.scale, unit, tag)
         return
     if work.stage == BATCH:
+        units = units_of_batch(job, part)
         if unit < units:
             rows = unit_of(&part.batch, units, unit)
             pass_batch(job, part, &rows, tag)
             return
         unit -= units
+    l = layer_of(job, &unit)
+    rows = unit_of(&job.slots[l].cut, units_of_layer(job, l), unit)
+    if work.stage == BATCH:
+        square_weights(job, l, &rows, tag)
+    elif work.stage == WEIGHTS:
+        take(job, part, l, &rows, batch_inputs(job, part, tag))
+    else:
+        square_gradients(job, l, &rows, tag)
+
+
+cdef Py_ssize_t layer_of(const Job *job, Py_ssize_t *unit) noexcept nogil:
+    # The layer of a unit of them all, and which of its own it is: the first half of each layer's,
+    # the first layer first, and then the other halves, the first layer last. So two threads that
+    # begin at the ends have as much of each, and meet at small ones.
+    cdef Py_ssize_t l, half
     for l in range(job.net.L):
-        units = units_of_layer(job, l)
-        if unit >= units:
-            unit -= units
-            continue
-        rows = unit_of(&job.slots[l].cut, units, unit)
-        if work.stage == BATCH:
-            square_weights(job, l, &rows, tag)
-        elif work.stage == WEIGHTS:
-            take(job, part, l, &rows, batch_inputs(job, part, tag))
-        else:
-            square_gradients(job, l, &rows, tag)
-        return
+        half = (units_of_layer(job, l) + 1) // 2
+        if unit[0] < half:
+            return l
+        unit[0] -= half
+    for l in range(job.net.L - 1, -1, -1):
+        half = units_of_layer(job, l) // 2
+        if unit[0] < half:
+            unit[0] += units_of_layer(job, l) - half
+            return l
+        unit[0] -= half
+    return -1  # there is no such unit
 
 
 cdef void make_stage(Work *work, Stage stage) noexcept nogil:
@@ -105,36 +110,10 @@ cdef void make_stage(Work *work, Stage stage) noexcept nogil:
         Py_ssize_t i, units
     work.stage = stage
     units = count_units(work)
-    if job.turns.helped:
-        offer(job.board, make_unit, work, units)
+    if job.turns.helped and units < UNITS:
+        offer(job.board, make_unit, work, units, True)
         wake(job.board)
         finish(job.board)
         return
     for i in range(units):
         make_unit(work, 0, i)
-
-
-# --------------------------------------------------------------------------------- taking turns
-
-cdef void next_turn(Job *job, int64_t took) noexcept nogil:
-    # after a batch that has taken so many nanoseconds
-    cdef:
-        Turns *turns = &job.turns
-        bint owes = read(job.board.owed) > 0
-    turns.left -= 1
-    if turns.helped:
-        turns.balance = min(turns.balance + turns.alone - took, <int64_t> CREDIT)
-        if turns.balance < -(turns.alone // 2 + SLIP):
-            charge(job.board.owed, -turns.balance)
-            turns.balance = 0
-        elif turns.left > 0:
-            return
-        turns.helped, turns.left, turns.least = False, AGAIN_ALONE, 0
-        return
-    repay(job.board.owed, took)
-    turns.least = min(turns.least, took) if turns.least > 0 else took
-    if (turns.left > 0 and took < LONG) or owes:
-        return
-    turns.alone = turns.least
-    turns.helped, turns.left = True, FIRST_HELPED if turns.changes == 0 else HELPED
-    turns.changes += 1

@@ -24,9 +24,10 @@ from fastdnn._core.ranks cimport attach, begin, end
 from fastdnn._core.slices cimport cut_batch, cut_weights
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
-    BLOCK, FIRST, FIRST_ALONE, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Slot,
+    BLOCK, FIRST, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Slot,
 )
 from fastdnn._core.taken cimport are_indices, take_targets
+from fastdnn._core.turns cimport FIRST_ALONE
 from fastdnn._core.workers cimport borrow, flag_of, give_back
 from fastdnn._core.workspace cimport ALIGNMENT, assign, go_on, is_trained
 

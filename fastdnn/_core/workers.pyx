@@ -16,8 +16,8 @@ from cython cimport auto_pickle, final, no_gc
 from libc.stdint cimport int64_t
 
 from fastdnn._core.board cimport (
-    ABSENT, ASLEEP, AWAKE, HELPERS, LOOKS, Board, Helper, charge, count, processor, read, rest,
-    swap, units_of, write,
+    ABSENT, ASLEEP, AWAKE, HELPERS, LOOKS, PLACE, Board, Helper, charge, claim, count, count_left,
+    processor, read, rest, swap, write,
 )
 from fastdnn._core.modes cimport restore_modes
 
