@@ -96,12 +96,14 @@ cdef int share_rows(
         Py_ssize_t m = X.rows, until
         int64_t pieces, begin = 0, waited = 0
         int born = births()
-        bint more = True, helped
+        bint more = True, helped = False
     shared.net, shared.X, shared.AL, shared.mine = net, X, AL, 0
     shared.grain = levels.verbs.grain
-    if turns.helped and look_at(account()) > 0:
-        work_alone(turns)
-    helped = n_threads > 1 and turns.helped
+    if n_threads > 1:
+        begin = clock()
+        if turns.helped and look_at(account()) > 0:
+            work_alone(turns)
+        helped = turns.helped and (<double> m * net.size >= WAKING or begin - last_call < SOON)
     pieces = divide_rows(&shared, n_threads if helped else 1)
     if helped:
         borrowed = borrow(min(n_threads, <Py_ssize_t> pieces) - 1)
@@ -115,11 +117,9 @@ cdef int share_rows(
         give_back(borrowed)
         raise MemoryError
     shared.work = memory + (ALIGNMENT - <size_t> memory % ALIGNMENT)
-    if n_threads > 1:
-        begin = clock()
     board = lone(&own) if borrowed == NULL else borrowed
     offer(board, make_piece, &shared, pieces, False)
-    if borrowed != NULL and (<double> m * net.size >= WAKING or begin - last_call < SOON):
+    if borrowed != NULL:
         wake(board)
     try:
         while more:
@@ -144,7 +144,7 @@ cdef int share_rows(
         free(memory)
     if n_threads > 1:
         last_call = clock()
-        # a board is missing where others have all, or after a fork
+        # not helped where it does not pay, where others have all helpers, or after a fork
         if helped == turns.helped and helped == (board == borrowed):
             judge(&shared, turns, last_call - begin, waited)
     return 0

@@ -109,6 +109,16 @@ def test_many_threads_of_one_network(dtype):
         np.testing.assert_allclose(values, AL, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("rows", [9, 300])
+def test_a_call_has_the_bits_of_every_other(rows):
+    # helped or alone, which a clock decides
+    net = network((300, 200, 3), "relu", "softmax", "float32")
+    X = np.random.default_rng(0).normal(size=(rows, 300)).astype(np.float32)
+    AL = net.predict(X, n_threads=1).tobytes()
+    for i in range(300):
+        assert net.predict(X[:rows], n_threads=2).tobytes() == AL, i
+
+
 def test_threads_leave_nothing_behind():
     # threads that come late find nothing to do, and must not touch what the call had
     run_apart(
