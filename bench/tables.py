@@ -174,6 +174,8 @@ def many(rows: Rows) -> list[str]:
 
 
 def ranks(rows: Rows) -> list[str]:
+    if not rows:
+        return ["Not measured: no ranks could be started."]
     return table(
         ["", "batch", "", "ranks", "step, µs", "computing", "waiting", "exchanging",
          "times faster"],

@@ -74,7 +74,7 @@ def test_document(document):
         assert f"\n- {key}: " in text
     for part in text.split("\n## ")[1:]:
         table = [line for line in part.splitlines() if line.startswith("|")]
-        assert len(table) > 2
+        assert len(table) > 2 or "Not measured: no ranks could be started." in part
         assert not any(word in part for word in ("nan", "inf ", "None"))
     rows = [line.count("|") for line in text.splitlines() if line.startswith("|")]
     assert min(rows) > 3
