@@ -123,6 +123,16 @@ def test_version():
     assert fastdnn.__version__ == version("fastdnn")
 
 
+def test_citation():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    cited = dict(re.findall(r"^(?:  - )?(\w+): (.+)$", text, re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert cited["version"] == fastdnn.__version__
+    assert cited["license"] == project["license"]
+    assert [{"name": cited["name"]}] == project["authors"]
+    assert cited["name"] in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
 def test_needs_only_numpy_and_scipy():
     needs = [need for need in metadata("fastdnn").get_all("Requires-Dist") if "extra" not in need]
     assert sorted(re.match(r"[\w-]+", need)[0] for need in needs) == ["numpy", "scipy"]
