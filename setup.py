@@ -20,8 +20,10 @@ DEBUG = bool(os.environ.get("FASTDNN_DEBUG"))
 SANITIZE = os.environ.get("FASTDNN_SANITIZE")
 MSVC = os.name == "nt"
 # a macOS build for both architectures compiles every file for each
-X86_64 = platform.machine().lower() in ("x86_64", "amd64") and "arm64" not in os.environ.get(
-    "ARCHFLAGS", ""
+X86_64 = (
+    platform.machine().lower() in ("x86_64", "amd64")
+    and "arm64" not in os.environ.get("ARCHFLAGS", "")
+    and not sysconfig.get_platform().endswith("wasm32")  # which is built on another machine
 )
 # free-threaded interpreters cannot load the limited API
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")

@@ -61,7 +61,7 @@ cdef extern from *:
     #define FASTDNN_LARGE 655360
     /* More memory, for large products: some that an earlier product has given back, first of this
        thread. So much of it stays as there were such products at once. NULL: there is none. */
-    #if defined(__GNUC__) || defined(__clang__)
+    #if (defined(__GNUC__) || defined(__clang__)) && !defined(_WIN32)
     #define FASTDNN_SPARES 64
     static char *fastdnn_spares[FASTDNN_SPARES];
     static FASTDNN_THREAD int fastdnn_place;
