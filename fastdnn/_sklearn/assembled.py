@@ -59,7 +59,7 @@ def _hooks_of(cls: type) -> tuple[type, tuple[str, ...]]:
     return base, tuple(name for name in _HOOKS if hasattr(base, name))
 
 
-def sizes(hidden_layer_sizes: Any) -> list[int]:
+def sizes(hidden_layer_sizes: Any) -> list[Any]:
     """Return the parameter, a number or a sequence, as a list."""
     if not hasattr(hidden_layer_sizes, "__iter__"):
         return [hidden_layer_sizes]
