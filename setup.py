@@ -4,6 +4,7 @@ Environment switches, for development:
 
 FASTDNN_DEBUG=1                      no optimisation, Cython's bounds checks, debug symbols
 FASTDNN_SANITIZE=address,undefined   the sanitizers to build with
+FASTDNN_PLAIN=1                      no vectors of GNU's kind, which not every compiler has
 """
 
 import os
@@ -18,6 +19,7 @@ from setuptools.command.build_ext import build_ext
 
 DEBUG = bool(os.environ.get("FASTDNN_DEBUG"))
 SANITIZE = os.environ.get("FASTDNN_SANITIZE")
+PLAIN = bool(os.environ.get("FASTDNN_PLAIN"))
 MSVC = os.name == "nt"
 # a macOS build for both architectures compiles every file for each
 X86_64 = (
@@ -27,6 +29,8 @@ X86_64 = (
 )
 # free-threaded interpreters cannot load the limited API
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
+MACROS = [("Py_LIMITED_API", "0x030B0000")] if ABI3 else []
+MACROS += [("FASTDNN_PLAIN", "1")] if PLAIN else []
 
 if MSVC:
     # /fp:precise, the default, does not reassociate, nor contract since Visual Studio 2022
@@ -88,7 +92,7 @@ def extension(name, flags):
     return Extension(
         f"fastdnn._core.{name}",
         [str(CORE / f"{name}.pyx")],
-        define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+        define_macros=MACROS,
         py_limited_api=ABI3,
         extra_compile_args=[*compile_args, *flags],
         extra_link_args=link_args,

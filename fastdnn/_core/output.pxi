@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 cdef extern from *:
     """
-    #if defined(__GNUC__) || defined(__clang__)
+    #if FASTDNN_HAS_VECTORS
     /* relu_point, of a and a, and relu_backward_point of vectors */
     #define FASTDNN_WHERE_ACTIVE(a, x) ((vector) (~(truth) ((a) <= 0) & (truth) (x)))
     #define FASTDNN_ROWS(T) \\

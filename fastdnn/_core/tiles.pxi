@@ -10,7 +10,7 @@ from cython cimport floating
 
 cdef extern from *:
     """
-    #if defined(__GNUC__) || defined(__clang__)
+    #if FASTDNN_HAS_VECTORS
     /* a product and a sum in one instruction, where there is one, as in BLAS */
     #if defined(__clang__)
     #define FASTDNN_FUSED
@@ -291,7 +291,7 @@ cdef extern from *:
     #define fastdnn_float_add(N, x, beta, C) ((void) 0)
     #define fastdnn_double_add(N, x, beta, C) ((void) 0)
     #endif
-    #if (defined(__GNUC__) || defined(__clang__)) && (defined(__FMA__) || defined(__aarch64__))
+    #if FASTDNN_HAS_VECTORS && (defined(__FMA__) || defined(__aarch64__))
     #define FASTDNN_FUSES 1
     #else
     #define FASTDNN_FUSES 0

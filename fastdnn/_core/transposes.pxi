@@ -19,7 +19,7 @@ cdef extern from *:
     #define FASTDNN_PAIRS_double(half) FASTDNN_PAIRS_2(half)
     #endif
 
-    #if defined(__GNUC__) || defined(__clang__)
+    #if (defined(__GNUC__) || defined(__clang__)) && !defined(FASTDNN_PLAIN)
     #define FASTDNN_HAS_VECTORS 1
     #if defined(__clang__)
     #define FASTDNN_UNROLL _Pragma("unroll")
