@@ -16,10 +16,9 @@ SOURCE = Path(__file__).resolve().parent.parent / "fastdnn"
 WINGS = {
     "_core": set(),
     "_arrays": set(),
-    "_sparse": {"_arrays", "_core"},
     "_config": {"_core"},
     "optimizers": {"_arrays"},
-    "_fit": {"_arrays", "_config", "_core", "_sparse", "optimizers"},
+    "_fit": {"_arrays", "_config", "_core", "optimizers"},
     "_course": {"_arrays", "_core", "_fit"},
     "functional": {"_arrays", "_core", "_course"},
     "parameters": {"_arrays", "_core", "_course"},
@@ -30,8 +29,7 @@ WINGS = {
         *("_arrays", "_course", "_fit", "functional", "parameters"),
     },
     "course2": {"_arrays", "_course", "application", "functional", "parameters"},
-    "_sklearn": {"_arrays", "_core", "_fit", "_sparse", "network"},
-    "_runs": {"_sklearn"},
+    "_sklearn": {"_arrays", "_core", "_fit", "network"},
     "estimators": {"_arrays", "_fit", "_sklearn"},
     "files": {"_fit", "_sklearn", "estimators", "network"},
     "onnx": {"_config", "_fit", "_sklearn", "network"},
@@ -102,9 +100,10 @@ ROOMS = {
         "results": set(),
         "gram": {"threads"},
         "model": {"names", "threads"},
+        "sparse": set(),
         "graph": {"model", "names"},
         "settings": {"model", "names"},
-        "data": {"model", "names", "threads"},
+        "data": {"model", "names", "sparse", "threads"},
         "state": {"gram", "model", "names"},
         "disk": set(),
         "container": set(),
@@ -114,13 +113,15 @@ ROOMS = {
             *("bits", "container", "disk", "fields", "gram", "model", "names", "state"),
         },
         "stretches": {"data", "model", "settings", "threads"},
-        "loop": {"data", "gram", "model", "names", "settings", "stretches", "threads"},
+        "loop": {
+            *("data", "gram", "model", "names", "settings", "sparse", "stretches", "threads"),
+        },
         "ahead": set(),
         "blocks": {"data", "model", "names"},
         "blockwise": {
             *("ahead", "blocks", "data", "loop", "model", "settings", "stretches", "threads"),
         },
-        "passes": {"ahead", "blocks", "blockwise", "data", "model", "threads"},
+        "passes": {"ahead", "blocks", "blockwise", "data", "model", "sparse", "threads"},
         "fits": {
             "blocks",
             "blockwise",
@@ -194,7 +195,7 @@ OPTIONAL = {
     "threadpoolctl",
 }
 # modules that are imported only on demand may import these packages at their beginning
-ASKED_FOR = {"_sklearn": {"joblib", "sklearn"}, "_runs": {"sklearn"}, "estimators": {"sklearn"}}
+ASKED_FOR = {"_sklearn": {"joblib", "sklearn"}, "estimators": {"sklearn"}}
 # faces that the package imports when they are asked for
 LATER = {"c", "estimators", "onnx"}
 # what is included by a module that is no level

@@ -14,8 +14,8 @@ PACKAGE = Path(fastdnn.__file__).parent
 # packages that such tools find by themselves
 OTHERS = ["numpy", "scipy", "sklearn", "matplotlib", "h5py", "PIL", "threadpoolctl"]
 OTHERS += ["onnx", "skl2onnx"]
-# the command, and the module that old pickles name
-APART = {"__main__", "_demo", "_runs"}
+# the command
+APART = {"__main__", "_demo"}
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from fastdnn._arrays import Array, native, readable, real
 from fastdnn._core.plan import first_nonfinite
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS
+from fastdnn._fit.sparse import Csr, csr, is_sparse, rows
 from fastdnn._fit.threads import Team, portion
-from fastdnn._sparse import Csr, csr, is_sparse, rows
 
 
 class Data(NamedTuple):

@@ -16,9 +16,9 @@ from fastdnn._fit.gram import Gram, pays
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS, RULES
 from fastdnn._fit.settings import Settings
+from fastdnn._fit.sparse import Csr
 from fastdnn._fit.stretches import Alone, possible, run, stretch_of
 from fastdnn._fit.threads import STEP, Team, choose
-from fastdnn._sparse import Csr
 
 # bytes of a workspace that is kept from fit to fit
 _KEPT = 2**20

@@ -10,8 +10,8 @@ from fastdnn._fit.blocks import NAMES, Blocks, Given, holds_blocks, lies_elsewhe
 from fastdnn._fit.blockwise import evaluate, predicted_by_blocks
 from fastdnn._fit.data import finite
 from fastdnn._fit.model import Model
+from fastdnn._fit.sparse import Csr, rows
 from fastdnn._fit.threads import CALL, Team, choose, chunk, helpers, piece
-from fastdnn._sparse import Csr, rows
 
 
 def predicted(model: Model, X: Any, n_threads: int | None, name: str = "X") -> Array:

@@ -13,9 +13,9 @@ from sklearn.utils.validation import (
 )
 
 from fastdnn._arrays import Array
+from fastdnn._fit.sparse import as_csr
 from fastdnn._sklearn.declared import Declared
 from fastdnn._sklearn.stopping import Validation
-from fastdnn._sparse import as_csr
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "

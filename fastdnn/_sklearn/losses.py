@@ -8,7 +8,7 @@ from scipy.special import xlogy
 
 from fastdnn._arrays import Array, native
 from fastdnn._fit.data import Data, source
-from fastdnn._sparse import Csr
+from fastdnn._fit.sparse import Csr
 
 
 def examples(

@@ -23,6 +23,7 @@ from fastdnn._fit.blocks import lies_elsewhere
 from fastdnn._fit.data import costs_in_order, mean_cost, source
 from fastdnn._fit.loop import epochs
 from fastdnn._fit.model import Model, Training
+from fastdnn._fit.sparse import Csr, as_csr
 from fastdnn._fit.stretches import Loss
 from fastdnn._fit.threads import helpers, piece
 from fastdnn._sklearn.assembled import (
@@ -63,7 +64,6 @@ from fastdnn._sklearn.rates import Rate, take_up
 from fastdnn._sklearn.scores import Scores, scored
 from fastdnn._sklearn.stochastic import alone, iterate, settings_of
 from fastdnn._sklearn.stopping import Judge, Validation, places, scorer_of, set_apart
-from fastdnn._sparse import Csr, as_csr
 from fastdnn.network import Network
 
 # types whose equal values are alike

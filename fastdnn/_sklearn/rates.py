@@ -1,5 +1,6 @@
 """What scikit-learn's stochastic solvers keep from fit to fit: their moments and learning rate."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,3 +131,7 @@ class Optimizer:
             "counts": (self.steps, 0),
             "rate": (self._first_rate, self.learning_rate),
         }
+
+
+# where those pickles, which name the estimator's module first, look for it
+sys.modules["fastdnn._runs"] = sys.modules[__name__]
