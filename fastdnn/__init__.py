@@ -21,6 +21,7 @@ except ImportError as error:
     if name == "fastdnn" or (name == "-m" and "fastdnn" in sys.orig_argv):
         raise SystemExit(f"fastdnn: error: {error}") from None
     raise
+from fastdnn import callbacks as callbacks
 from fastdnn import optimizers
 from fastdnn._fit.results import History, State
 from fastdnn.application import (

@@ -19,6 +19,7 @@ WINGS = {
     "_config": {"_core"},
     "optimizers": {"_arrays"},
     "_fit": {"_arrays", "_config", "_core", "optimizers"},
+    "callbacks": {"_arrays", "_fit"},
     "_course": {"_arrays", "_core", "_fit"},
     "functional": {"_arrays", "_core", "_course"},
     "parameters": {"_arrays", "_core", "_course"},
@@ -35,8 +36,8 @@ WINGS = {
     "onnx": {"_config", "_fit", "_sklearn", "network"},
     "c": {"_arrays", "_config", "_fit", "network"},
     "__init__": {
-        *("_config", "_core", "_fit", "application", "course2", "files", "functional", "images"),
-        *("many", "network", "optimizers", "parameters"),
+        *("_config", "_core", "_fit", "application", "callbacks", "course2", "files"),
+        *("functional", "images", "many", "network", "optimizers", "parameters"),
     },
     "_demo": {"_arrays", "application", "images", "parameters"},
     "__main__": {"__init__", "_demo", "files"},

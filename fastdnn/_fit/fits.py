@@ -1,13 +1,13 @@
 """The fits of one network: one at a time, each with its history, validation and callbacks."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import integer
+from fastdnn._arrays import Array, integer
 from fastdnn._core.plan import same
 from fastdnn._core.workers import Exclusive
 from fastdnn._fit import blockwise, loop
@@ -72,7 +72,7 @@ class Fits:
                 training = blockwise.epochs(model, data, settings, epochs, alone)
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
-                last = follow(training, network, model, history, validation, callbacks)
+                last = follow(training, network, model, history, epochs, validation, callbacks)
             finally:
                 training.close()
             if last is not None and last.keep():
@@ -81,7 +81,7 @@ class Fits:
 
 
 def follow(
-    training: Iterator[loop.Epoch], network: Any, model: Model, history: History,
+    training: Iterator[loop.Epoch], network: Any, model: Model, history: History, epochs: int,
     validation: Data | Blocks | None, callbacks: tuple[Callable[[State], object], ...],
 ) -> loop.Epoch | None:  # fmt: skip
     """Record each epoch, let the callbacks see it, and return the last."""
@@ -99,9 +99,19 @@ def follow(
             history.validation_costs.append(blockwise.evaluate(model, validation, epoch.team))
         history.times.append(perf_counter() - start)
         if callbacks:
-            state = State(network, model.training.counts.epochs, epoch.learning_rate, history)
+            rate = epoch.learning_rate
+            state = State(network, model.training.counts.epochs, rate, history, epochs=epochs)
             for callback in callbacks:
                 callback(state)
+            if state.learning_rate != rate:
+                epoch.set_rate(state.learning_rate)
+            take_parameters(network, state.left)
             if state.stopped:
                 break
     return epoch
+
+
+def take_parameters(network: Any, parameters: Mapping[str, Array] | None) -> None:
+    """Write the parameters that a callback leaves a network with."""
+    for name, P in ({} if parameters is None else parameters).items():
+        network.parameters[name][...] = P

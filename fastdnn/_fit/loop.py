@@ -1,6 +1,7 @@
 """The one loop over epochs, around the engine's part of a fit."""
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from itertools import count as endless
 from math import isfinite
 from typing import Any
@@ -88,6 +89,26 @@ class Epoch:
             self._model.whole = True
             if to_write:
                 self._shown = self._W1.copy()
+
+    def set_rate(self, rate: float) -> None:
+        """Take another learning rate for the next epochs, and for later fits by the optimiser.
+
+        Raises
+        ------
+        ValueError
+            If it is out of range, or the learning rate is a schedule.
+        """
+        if callable(self._settings.learning_rate):
+            raise ValueError(
+                "a callback can set the learning rate only where the optimiser's is a number, not "
+                "a schedule"
+            )
+        rate = in_range(rate, "learning_rate")
+        optimizer = replace(self._settings.optimizer, learning_rate=rate)
+        self._settings = self._settings._replace(learning_rate=rate, optimizer=optimizer)
+        # another fit that asks for the same begins with the rate that it asks for
+        self._again = False
+        self._training.optimizer = optimizer
 
     def keep(self) -> bool:
         """Release the data; return whether another fit of the same settings can use the rest.

@@ -68,8 +68,9 @@ class Fit:
         try:
             # a call: Python 3.13 leaves a loop's jump back out of what it stands in
             follow(
-                training, self.network, self.model, self.history, self.validation, self.callbacks
-            )
+                training, self.network, self.model, self.history, self.epochs, self.validation,
+                self.callbacks,
+            )  # fmt: skip
         except FloatingPointError as error:
             # without the frames, which hold the workspace
             self.history.error = error.with_traceback(None)

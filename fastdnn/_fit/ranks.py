@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from hashlib import blake2b
+from math import isnan, nan
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import perf_counter
@@ -19,13 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, integer
+from fastdnn._arrays import Array, in_range, integer
 from fastdnn._config import __version__
 from fastdnn._core.ranks import Ranks
 from fastdnn._fit import loop
 from fastdnn._fit.blocks import Blocks, taken, validation_of
 from fastdnn._fit.data import Data, costs_of, mean_cost
-from fastdnn._fit.fits import Fits
+from fastdnn._fit.fits import Fits, take_parameters
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS
 from fastdnn._fit.results import History, State, checked_callbacks
@@ -83,7 +84,7 @@ class Fit:
             steps, settings = self._agreed(ranks, settings, [facts["m"] for facts, _ in shards])
             ranks.allot(steps, model.params, _memory(ranks, ranks.row(model.params)))
             follow = _Following(
-                ranks, self._network, model, validation, callbacks,
+                ranks, self._network, model, epochs, validation, callbacks,
                 any(facts["validated"] for facts, _ in shards), shards[0][0]["callbacks"],
             )  # fmt: skip
             training = loop.epochs(model, data, settings, epochs)
@@ -200,12 +201,13 @@ class _Following:
     """Record each epoch; the first rank's callbacks see it."""
 
     def __init__(
-        self, ranks: Ranks, network: Any, model: Model, validation: Data | None,
+        self, ranks: Ranks, network: Any, model: Model, epochs: int, validation: Data | None,
         callbacks: tuple[Callable[[State], object], ...], validated: bool, seen: bool,
     ) -> None:  # fmt: skip
-        self._ranks, self._network, self._model = ranks, network, model
+        self._ranks, self._network, self._model, self._epochs = ranks, network, model, epochs
         self._validation, self._validated = validation, validated
         self._callbacks, self._seen = callbacks if ranks.rank == 0 else (), seen
+        self._left: dict[str, Array] | None = None
         self.history = History()
 
     def __call__(self, training: Iterator[loop.Epoch]) -> None:
@@ -217,6 +219,9 @@ class _Following:
             history.times.append(perf_counter() - start)
             if self._seen and self._stops(epoch):
                 break
+        if self._seen:
+            # what a callback of the first rank wishes it to be left with
+            take_parameters(self._network, self._ranks.gather(self._left)[0])
 
     def _validation_cost(self, epoch: loop.Epoch) -> float:
         """Compute the mean cost of all ranks' examples."""
@@ -228,11 +233,21 @@ class _Following:
 
     def _stops(self, epoch: loop.Epoch) -> bool:
         """Let the callbacks of the first rank see the epoch; whether one stops the training."""
-        epochs = self._model.training.counts.epochs
-        state = State(self._network, epochs, epoch.learning_rate, self.history)
+        state = State(
+            self._network, self._model.training.counts.epochs, epoch.learning_rate, self.history,
+            epochs=self._epochs,
+        )  # fmt: skip
         for callback in self._callbacks:
             callback(state)
-        return bool(self._ranks.meet(state.stopped, 0)[0][0])
+        rate = nan
+        if state.left is not None:
+            self._left = {name: np.array(P) for name, P in state.left.items()}
+        if state.learning_rate != epoch.learning_rate:
+            rate = in_range(state.learning_rate, "learning_rate")
+        stopped, rate = self._ranks.meet(state.stopped, rate)[0]
+        if not isnan(rate):
+            epoch.set_rate(rate)
+        return bool(stopped)
 
 
 # ----------------------------------------------------------------------------------------- helpers

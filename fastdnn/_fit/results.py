@@ -1,8 +1,10 @@
 """A fit's history, and a callback's view of the fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from fastdnn._arrays import Array
 
 
 @dataclass
@@ -38,9 +40,18 @@ class State:
     epoch : int
         How many epochs it has been trained for, in this fit and before.
     learning_rate : float
-        Of this epoch.
+        Of this epoch. What is assigned to it is the learning rate from the next epoch on, and of
+        later fits by the same optimiser; not where it is a schedule.
     history : History
         Of this fit; the last entries are this epoch's.
+    epochs : int
+        How many this fit is asked for.
+    stopped : bool
+        Whether a callback has stopped the training.
+    left : mapping of str to ndarray, optional
+        The parameters that it is to be left with.
+    last : bool
+        Whether the fit ends with this epoch: it is stopped, or was asked for no more.
     """
 
     network: Any
@@ -48,10 +59,25 @@ class State:
     learning_rate: float
     history: History
     stopped: bool = False
+    epochs: int = 0
+    left: Mapping[str, Array] | None = None
 
-    def stop(self) -> None:
-        """End the training after this epoch."""
+    @property
+    def last(self) -> bool:
+        """Whether the fit ends with this epoch."""
+        return self.stopped or len(self.history.costs) == self.epochs
+
+    def stop(self, parameters: Mapping[str, Array] | None = None) -> None:
+        """End the training after this epoch.
+
+        Parameters
+        ----------
+        parameters : mapping of str to ndarray, optional
+            What the network is left with, instead of the parameters after this epoch.
+        """
         self.stopped = True
+        if parameters is not None:
+            self.left = parameters
 
 
 def checked_callbacks(callbacks: Any) -> tuple[Callable[[State], object], ...]:

@@ -306,6 +306,26 @@ def called():
     return seen, net.epochs, len(history.costs)
 
 
+def told():
+    """Tell what the learning rate is that a callback sets, and which parameters are left."""
+    best = network(rng=3)
+    rates = []
+
+    def callback(state):
+        rates.append(state.learning_rate)
+        state.learning_rate /= 2
+        if state.epoch == 3:
+            state.stop(best.parameters)
+
+    net = network()
+    X, Y, _ = examples(20)
+    asked = {"batch_size": 8, "comm": COMM, "optimizer": fastdnn.SGD(0.1)}
+    net.fit(X, Y, epochs=9, callbacks=[callback], **asked)
+    left = difference(net, best)
+    net.fit(X, Y, batch_size=8, comm=COMM, callbacks=[lambda s: rates.append(s.learning_rate)])
+    return rates, left, net.state_dict()["optimizer"].learning_rate
+
+
 def raised():
     """Tell what a callback's error is on every rank; and of one that writes to its network."""
 

@@ -14,7 +14,7 @@ PROGRAM = Path(__file__).with_name("program.py")
 ALONE = "as_one_process", "same_bits", "one_rank", "no_communicator"
 TOGETHER = (
     *("other_ways", "left", "freed", "unequal_shards", "resumed", "drawn_apart"),
-    *("validated", "called", "raised", "interrupted", "goes_on", "diverged", "refused"),
+    *("validated", "called", "told", "raised", "interrupted", "goes_on", "diverged", "refused"),
 )
 several = pytest.mark.parametrize("n", [2, 3, 4])
 
@@ -112,6 +112,15 @@ def test_the_first_rank_calls_callbacks_and_stops_all(n, answers):
     assert seen == [[1, 1], [2, 2], [3, 3]]
     assert ended == [3, 3]
     assert others == [[[], 3, 3]] * (n - 1)
+
+
+@several
+def test_a_callback_s_rate_and_parameters_are_for_all(n, answers):
+    rates = [0.1, 0.05, 0.025, 0.0125]
+    for rank, (seen, difference, rate) in enumerate(answers(n)["told"]):
+        assert seen == (rates if rank == 0 else [])
+        assert difference == 0
+        assert rate == rates[-1]
 
 
 @several

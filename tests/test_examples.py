@@ -1,0 +1,16 @@
+"""The examples of the documentation strings run, and print what they say."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = ["callbacks", "many", "network"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    module = importlib.import_module(f"fastdnn.{name}")
+    failed, tried = doctest.testmod(module)
+    assert tried
+    assert not failed
