@@ -161,6 +161,13 @@ def in_range(
     return checked
 
 
+def flag(value: object, name: str) -> bool:
+    """Take a value that says yes or no."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def elements(**named: object) -> tuple[Array, ...]:
     """Take arrays of any one shape, in the memory order of the last one."""
     arrays = [real(value, name) for name, value in named.items()]

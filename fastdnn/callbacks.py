@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from fastdnn._arrays import Array, in_range, integer, number
+from fastdnn._arrays import Array, flag, in_range, integer, number
 from fastdnn._fit.results import State
 
 __all__ = ["Checkpoint", "EarlyStopping", "LearningRateOnPlateau"]
@@ -116,7 +116,7 @@ class EarlyStopping(_Watching):
     def __post_init__(self) -> None:
         self.patience = integer(self.patience, "patience")
         self.min_delta = in_range(self.min_delta, "min_delta")
-        _check_flag(self.restore_best, "restore_best")
+        self.restore_best = flag(self.restore_best, "restore_best")
         _check_monitor(self.monitor)
 
     def __call__(self, state: State) -> None:
@@ -200,8 +200,8 @@ class Checkpoint(_Watching):
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} does not exist or is no folder")
         self.every = integer(self.every, "every")
-        _check_flag(self.best_only, "best_only")
-        _check_flag(self.training_state, "training_state")
+        self.best_only = flag(self.best_only, "best_only")
+        self.training_state = flag(self.training_state, "training_state")
         _check_monitor(self.monitor)
 
     def __call__(self, state: State) -> None:
@@ -289,11 +289,6 @@ class LearningRateOnPlateau(_Watching):
 
 
 # ----------------------------------------------------------------------------------------- helpers
-
-
-def _check_flag(value: object, name: str) -> None:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
 def _check_monitor(monitor: object) -> None:

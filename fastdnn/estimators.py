@@ -61,7 +61,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         One for all hidden layers, or one for each; scikit-learn's, and more:
         {activations}.
     verbose : bool, int or "bar"
-        A line an iteration, or a bar on the standard error.
+        A line an iteration, or a bar, as `fastdnn.Network.fit` shows it.
     warm_start : bool
         As in scikit-learn, but the optimiser goes on too, exactly where it was.
     scoring : str, callable or None
@@ -300,7 +300,7 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         One for all hidden layers, or one for each; scikit-learn's, and more:
         {activations}.
     verbose : bool, int or "bar"
-        A line an iteration, or a bar on the standard error.
+        A line an iteration, or a bar, as `fastdnn.Network.fit` shows it.
     warm_start : bool
         As in scikit-learn, but the optimiser goes on too, exactly where it was.
     scoring : str, callable or None

@@ -36,7 +36,7 @@ def fit_many(
     first_layer: _Each[Literal["auto", "direct", "gram"]] = "auto",
     n_threads: int | None = None,
     block_bytes: int | None = None,
-    progress: bool = False,
+    verbose: bool = False,
 ) -> list[History]:
     """Train networks at once, each as ``net.fit(X[rows], Y[rows], ...)`` trains it, to the bit.
 
@@ -71,8 +71,8 @@ def fit_many(
     block_bytes : int, optional
         As for `Network.fit`. What is read in blocks, each network reads for itself, and all of it:
         rows and validation_rows need examples in memory.
-    progress : bool
-        Print a line to the standard error now and then.
+    verbose : bool
+        Show how many are trained, as `Network.fit` shows how far it is.
 
     Returns
     -------
@@ -108,10 +108,10 @@ def fit_many(
     if not given:
         return []
     trained = [(network, network._model, network._fits) for network in given]
-    return fit_all(trained, X, Y, asked, block_bytes, n_threads, progress)
+    return fit_all(trained, X, Y, asked, block_bytes, n_threads, verbose)
 
 
-_NOT_EACH = ("networks", "X", "Y", "n_threads", "block_bytes", "progress")
+_NOT_EACH = ("networks", "X", "Y", "n_threads", "block_bytes", "verbose")
 
 
 def _checked(networks: object) -> list[Network]:

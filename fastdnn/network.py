@@ -150,6 +150,7 @@ class Network(Predictor):
         first_layer: Literal["auto", "direct", "gram"] = "auto",
         n_threads: int | None = None,
         block_bytes: int | None = None,
+        verbose: bool = False,
         comm: Any = None,
     ) -> History:
         """Train; called again it goes on exactly where it was.
@@ -207,11 +208,15 @@ class Network(Predictor):
             whole batches. By default data of up to 64 MiB are one block, and larger data at least
             16 of 8 to 64 MiB. Given it, an array is read in blocks too, which is right for a memory
             map of a file larger than memory that is to be shuffled.
+        verbose : bool
+            Show how far it is, on the standard error or below a notebook's cell: a bar, which rich
+            draws (the extra ``progress``), or a line now and then where that is missing or nobody
+            looks, as in a file.
         comm : mpi4py.MPI.Intracomm, optional
             Processes that train the same network together, each on its own rows: of each batch,
             which `batch_size` counts over all of them, every one takes an even part, and the
-            gradients are added before the update. Callbacks are called on rank 0 alone; `n_threads`
-            is 1 by default. See ``docs/clusters.md``.
+            gradients are added before the update. Callbacks are called on rank 0 alone, which also
+            shows the progress; `n_threads` is 1 by default. See ``docs/clusters.md``.
 
         Returns
         -------
@@ -245,7 +250,7 @@ class Network(Predictor):
         )  # fmt: skip
         given = (
             self, self._model, X, Y, sample_weight, asked, epochs, validation_data, callbacks,
-            block_bytes,
+            block_bytes, verbose,
         )  # fmt: skip
         mpi = None if comm is None else several(comm)
         if mpi is not None:

@@ -98,6 +98,7 @@ ROOMS = {
     "_fit": {
         "names": set(),
         "threads": set(),
+        "progress": set(),
         "results": set(),
         "gram": {"threads"},
         "model": {"names", "threads"},
@@ -129,24 +130,26 @@ ROOMS = {
             "data",
             "loop",
             "model",
+            "progress",
             "results",
             "settings",
             "stretches",
         },
         "folds": {"blocks", "data", "model"},
         "many": {
-            *("blocks", "blockwise", "data", "fits", "folds", "loop", "model", "results"),
-            *("settings", "stretches", "threads"),
+            *("blocks", "blockwise", "data", "fits", "folds", "loop", "model", "progress"),
+            *("results", "settings", "stretches", "threads"),
         },
         "ranks": {
-            *("blocks", "data", "fits", "loop", "model", "names", "results", "settings"),
+            *("blocks", "data", "fits", "loop", "model", "names", "progress", "results"),
+            "settings",
         },
         "checks": {"data", "loop", "model", "settings"},
         "predictor": {"checks", "model", "passes"},
     },
     "_sklearn": {
         "declared": set(),
-        "callbacks": set(),
+        "callbacks": {"declared"},
         "chunks": {"declared"},
         "losses": set(),
         "search": set(),
@@ -186,10 +189,13 @@ ROOMS = {
 }
 NEEDED = {"numpy", "scipy"}
 OPTIONAL = {
+    "IPython",
     "PIL",
     "h5py",
     "joblib",
     "matplotlib",
+    "pandas",
+    "rich",
     "skl2onnx",
     "sklearn",
     "the library onnx",

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-MODULES = ["callbacks", "many", "network"]
+MODULES = ["_fit.progress", "callbacks", "many", "network"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -2,19 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, integer
+from fastdnn._arrays import Array, flag, integer
 from fastdnn._core.plan import same
 from fastdnn._core.workers import Exclusive
 from fastdnn._fit import blockwise, loop
 from fastdnn._fit.blocks import Blocks, taken, validation_of
 from fastdnn._fit.data import Data
 from fastdnn._fit.model import Model
-from fastdnn._fit.results import History, State, checked_callbacks
+from fastdnn._fit.progress import Progress
+from fastdnn._fit.results import History, State, checked_callbacks, last_costs
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.stretches import Alone, Loss
 
@@ -38,7 +40,7 @@ class Fits:
     def fit(
         self, network: Any, model: Model, X: Any, Y: Any, sample_weight: Any,
         asked: tuple[Any, ...], epochs: Any, validation_data: Any, callbacks: Any,
-        block_bytes: Any,
+        block_bytes: Any, verbose: Any,
     ) -> History:  # fmt: skip
         """Train a model; what is asked are the arguments of `Settings.asked`.
 
@@ -56,6 +58,7 @@ class Fits:
             data = taken(model, X, Y, sample_weight, block_bytes)
         validation = validation_of(model, validation_data, block_bytes)
         epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
+        verbose = flag(verbose, "verbose")
         if kept is None:
             if not np.isfinite(model.params).all():
                 raise ValueError("the network's parameters must be finite")
@@ -65,14 +68,19 @@ class Fits:
         alone = None
         if not (callbacks or isinstance(validation, Blocks)) and epochs > 1:
             alone = Alone(None if validation is None else Loss(validation))
-        with Exclusive(self.lock, message=BUSY):
+        progress = None
+        if verbose:
+            progress = Progress("epoch", epochs, data.m if kept is None else len(X))
+        with progress or nullcontext(), Exclusive(self.lock, message=BUSY):
             if kept is not None:
                 training = loop.again(kept, epochs, alone)
             else:
                 training = blockwise.epochs(model, data, settings, epochs, alone)
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
-                last = follow(training, network, model, history, epochs, validation, callbacks)
+                last = follow(
+                    training, network, model, history, epochs, validation, callbacks, progress
+                )
             finally:
                 training.close()
             if last is not None and last.keep():
@@ -83,6 +91,7 @@ class Fits:
 def follow(
     training: Iterator[loop.Epoch], network: Any, model: Model, history: History, epochs: int,
     validation: Data | Blocks | None, callbacks: tuple[Callable[[State], object], ...],
+    progress: Progress | None = None,
 ) -> loop.Epoch | None:  # fmt: skip
     """Record each epoch, let the callbacks see it, and return the last."""
     start, epoch = perf_counter(), None
@@ -91,6 +100,8 @@ def follow(
             history.costs += epoch.stretch.costs
             history.validation_costs += epoch.stretch.losses
             history.times += epoch.stretch.times
+            if progress is not None:
+                progress.show(len(history.costs), last_costs(history))
             continue
         history.costs.append(epoch.cost)
         if validation is not None or callbacks:
@@ -98,6 +109,8 @@ def follow(
         if validation is not None:
             history.validation_costs.append(blockwise.evaluate(model, validation, epoch.team))
         history.times.append(perf_counter() - start)
+        if progress is not None:
+            progress.show(len(history.costs), last_costs(history))
         if callbacks:
             rate = epoch.learning_rate
             state = State(network, model.training.counts.epochs, rate, history, epochs=epochs)

@@ -1,16 +1,15 @@
 """Many fits at once, each by itself: one network to a thread, the largest first."""
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from threading import Lock
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import integer
+from fastdnn._arrays import flag, integer
 from fastdnn._core.workers import Exclusive, Stop
 from fastdnn._fit import blockwise, loop
 from fastdnn._fit.blocks import Blocks
@@ -18,13 +17,11 @@ from fastdnn._fit.data import Data
 from fastdnn._fit.fits import BUSY, Fits, follow
 from fastdnn._fit.folds import Folds
 from fastdnn._fit.model import Model
+from fastdnn._fit.progress import Progress
 from fastdnn._fit.results import History, State, checked_callbacks
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.stretches import Alone, Loss
 from fastdnn._fit.threads import STEP, Team, at_once, choose
-
-# seconds between two lines of progress
-_BETWEEN = 1.0
 
 
 @dataclass
@@ -80,12 +77,11 @@ class Fit:
 
 def fit_all(
     networks: Sequence[tuple[Any, Model, Fits]], X: Any, Y: Any, asked: dict[str, Any],
-    block_bytes: Any, n_threads: Any, progress: Any,
+    block_bytes: Any, n_threads: Any, verbose: Any,
 ) -> list[History]:  # fmt: skip
     """Judge all that is asked, then train the networks: see `fastdnn.fit_many`."""
     n_threads = None if n_threads is None else integer(n_threads, "n_threads")
-    if not isinstance(progress, (bool, np.bool_)):
-        raise TypeError(f"progress must be True or False, got {progress!r}")
+    verbose = flag(verbose, "verbose")
     count = len(networks)
     if not isinstance(asked["callbacks"], list):
         # once, as an iterator has nothing left for a second network
@@ -104,7 +100,7 @@ def fit_all(
                 raise kind(f"networks[{i}]: {error}") from None
         del folds
         histories = [fit.history for fit in fits]
-        _train(fits, n_threads, bool(progress))
+        _train(fits, n_threads, verbose)
     return histories
 
 
@@ -155,10 +151,10 @@ def _prepared(
     return Fit(network, model, data, settings, epochs, validation, callbacks)
 
 
-def _train(fits: Iterable[Fit], n_threads: int, progress: bool) -> None:
+def _train(fits: Iterable[Fit], n_threads: int, verbose: bool) -> None:
     """Train all, each thread one after the other."""
     left = deque(sorted(fits, key=lambda fit: -fit.size))
-    lines = _Lines(len(left)) if progress else None
+    shown = _Trained(len(left)) if verbose else None
     stop = Stop()
     causes: list[BaseException] = []
 
@@ -170,8 +166,8 @@ def _train(fits: Iterable[Fit], n_threads: int, progress: bool) -> None:
                 except IndexError:
                     return
                 fit.train(stop)
-                if lines is not None:
-                    lines.trained(fit.history)
+                if shown is not None:
+                    shown.add(fit.history)
         except BaseException as error:
             # the others end because of this one, with an error of their own
             causes.append(error)
@@ -181,7 +177,7 @@ def _train(fits: Iterable[Fit], n_threads: int, progress: bool) -> None:
         left.clear()
         stop.ask()
 
-    with Team(n_threads) as team:
+    with shown or nullcontext(), Team(n_threads) as team:
         try:
             team.run(work, abandon)
         except BaseException:
@@ -190,26 +186,16 @@ def _train(fits: Iterable[Fit], n_threads: int, progress: bool) -> None:
             raise
 
 
-class _Lines:
-    """Lines of progress on the standard error."""
+class _Trained(Progress):
+    """The networks that are trained, and how many of them have diverged."""
 
     def __init__(self, count: int) -> None:
-        self._count, self._done, self._diverged = count, 0, 0
-        self._lock = Lock()
-        self._start = self._last = perf_counter()
+        super().__init__("network", count)
+        self._count, self._diverged, self._counting = 0, 0, Lock()
 
-    def trained(self, history: History) -> None:
-        """Count a network, and print a line now and then, and in the end."""
-        with self._lock:
-            self._done += 1
+    def add(self, history: History) -> None:
+        """Count a network."""
+        with self._counting:
+            self._count += 1
             self._diverged += history.error is not None
-            now = perf_counter()
-            if now - self._last < _BETWEEN and self._done < self._count:
-                return
-            self._last = now
-            print(
-                f"{self._done} of {self._count} networks trained, {self._diverged} diverged, "
-                f"{now - self._start:.1f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+            self.show(self._count, {"diverged": self._diverged})

@@ -10,7 +10,7 @@ import mmap
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from hashlib import blake2b
 from math import isnan, nan
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, in_range, integer
+from fastdnn._arrays import Array, flag, in_range, integer
 from fastdnn._config import __version__
 from fastdnn._core.ranks import Ranks
 from fastdnn._fit import loop
@@ -29,7 +29,8 @@ from fastdnn._fit.data import Data, costs_of, mean_cost
 from fastdnn._fit.fits import Fits, take_parameters
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS
-from fastdnn._fit.results import History, State, checked_callbacks
+from fastdnn._fit.progress import Progress
+from fastdnn._fit.results import History, State, checked_callbacks, last_costs
 from fastdnn._fit.settings import Settings
 
 # settings that a rank has for itself, and the others' names in `Network.fit`
@@ -55,13 +56,13 @@ class Fit:
     def __init__(
         self, fits: Fits, network: Any, model: Model, X: Any, Y: Any, sample_weight: Any,
         asked: tuple[Any, ...], epochs: Any, validation_data: Any, callbacks: Iterable[Any],
-        block_bytes: Any,
+        block_bytes: Any, verbose: Any,
     ) -> None:  # fmt: skip
         self._fits, self._network, self._model = fits, network, model
         self._examples = X, Y, sample_weight
         self._asked, self._epochs = asked, epochs
         self._validation_data, self._callbacks = validation_data, callbacks
-        self._block_bytes = block_bytes
+        self._block_bytes, self._verbose = block_bytes, verbose
 
     def run(self, comm: Any, mpi: Any) -> History:
         """Train, on every rank, or raise on every rank."""
@@ -74,6 +75,7 @@ class Fit:
         epochs = integer(self._epochs, "epochs", least=0)
         callbacks = checked_callbacks(self._callbacks)
         settings = self._settings(ranks, data)
+        verbose = flag(self._verbose, "verbose") and ranks.rank == 0
         with self._fits.alone():
             facts = {
                 "m": data.m if data.weights is None or data.weights.any() else 0,
@@ -83,14 +85,18 @@ class Fit:
             _compare([compared for _, compared in shards])
             steps, settings = self._agreed(ranks, settings, [facts["m"] for facts, _ in shards])
             ranks.allot(steps, model.params, _memory(ranks, ranks.row(model.params)))
+            progress = None
+            if verbose:
+                progress = Progress("epoch", epochs, sum(facts["m"] for facts, _ in shards))
             follow = _Following(
                 ranks, self._network, model, epochs, validation, callbacks,
-                any(facts["validated"] for facts, _ in shards), shards[0][0]["callbacks"],
+                any(facts["validated"] for facts, _ in shards), shards[0][0]["callbacks"], progress,
             )  # fmt: skip
             training = loop.epochs(model, data, settings, epochs)
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
-                follow(training)
+                with progress or nullcontext():
+                    follow(training)
             finally:
                 training.close()
         return follow.history, _digest(model)
@@ -203,12 +209,13 @@ class _Following:
     def __init__(
         self, ranks: Ranks, network: Any, model: Model, epochs: int, validation: Data | None,
         callbacks: tuple[Callable[[State], object], ...], validated: bool, seen: bool,
+        progress: Progress | None,
     ) -> None:  # fmt: skip
         self._ranks, self._network, self._model, self._epochs = ranks, network, model, epochs
         self._validation, self._validated = validation, validated
         self._callbacks, self._seen = callbacks if ranks.rank == 0 else (), seen
         self._left: dict[str, Array] | None = None
-        self.history = History()
+        self.history, self._progress = History(), progress
 
     def __call__(self, training: Iterator[loop.Epoch]) -> None:
         start, history = perf_counter(), self.history
@@ -217,6 +224,8 @@ class _Following:
             if self._validated:
                 history.validation_costs.append(self._validation_cost(epoch))
             history.times.append(perf_counter() - start)
+            if self._progress is not None:
+                self._progress.show(len(history.costs), last_costs(history))
             if self._seen and self._stops(epoch):
                 break
         if self._seen:

@@ -90,3 +90,9 @@ def checked_callbacks(callbacks: Any) -> tuple[Callable[[State], object], ...]:
         if not callable(callback):
             raise TypeError(f"callbacks must be callables, got {callback!r}")
     return taken
+
+
+def last_costs(history: History) -> dict[str, float]:
+    """Name the costs of the last epoch, as far as there are any."""
+    curves = {"cost": history.costs, "validation cost": history.validation_costs}
+    return {name: curve[-1] for name, curve in curves.items() if curve}

@@ -1,8 +1,10 @@
 """A fit's messages while it goes on: tasks for scikit-learn's callbacks, and its progress."""
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from fastdnn._fit import progress
+from fastdnn._sklearn.declared import Declared
 
 if TYPE_CHECKING:
 
@@ -72,40 +74,53 @@ class Tasks:
 
 
 class Progress:
-    """The output of `verbose`: nothing, lines, or a bar on the standard error.
+    """The output of `verbose`: nothing, lines on the standard output, or a bar.
 
     Parameters
     ----------
     verbose : bool, int or "bar"
     most : int
         Iterations that fill the bar.
+    m : int
+        Examples of an iteration.
+
+    Attributes
+    ----------
+    silent : bool
+        Whether nothing is said of single iterations.
     """
 
-    def __init__(self, verbose: bool | int | str, most: int) -> None:
-        self._bar = verbose == "bar"
-        self._lines = bool(verbose) and not self._bar
-        self._most = most
-        self.silent = not verbose
+    def __init__(self, verbose: bool | int | str, most: int, m: int) -> None:
+        self._bar = progress.Progress("iteration", most, m) if verbose == "bar" else None
+        self.silent = not verbose or self._bar is not None
 
     def __enter__(self) -> "Progress":
+        if self._bar is not None:
+            self._bar.__enter__()
         return self
 
     def iterated(self, n: int, loss: float) -> None:
         """Say that an iteration has ended."""
-        if not (self._lines or self._bar):
+        self.say(f"Iteration {n}, loss = {loss:.8f}")
+
+    def passed(self, records: Declared) -> None:
+        """Show an estimator's iterations up to now."""
+        if self._bar is None:
             return
-        line = f"Iteration {n}, loss = {loss:.8f}"
-        self.say(line)
-        if self._bar:
-            filled = min(30, 30 * n // self._most)
-            bar = "#" * filled + "-" * (30 - filled)
-            print(f"\r[{bar}] {line}", end="", file=sys.stderr, flush=True)
+        values = {"loss": records.loss_}
+        for name, curve in (
+            ("validation loss", records.validation_loss_curve_),
+            ("validation score", records.validation_scores_),
+        ):
+            if curve:
+                values[name] = curve[-1]
+        self._bar.show(records.n_iter_, values)
 
     def say(self, line: str) -> None:
-        """Print a line, and clear the bar before it."""
-        if self._lines:
+        """Print a line."""
+        if not self.silent:
             print(line)
 
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            print(file=sys.stderr)
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(*error)

@@ -76,6 +76,7 @@ def minimize(
         records.n_iter_ += 1
         progress.iterated(records.n_iter_, records.loss_)
         judge.judge(progress)
+        progress.passed(records)
         stop = tasks.end()
         tasks.begin()
         late = records.max_time is not None and perf_counter() - start >= records.max_time

@@ -237,7 +237,8 @@ class Perceptron(Gradients, Scores, CallbackSupportMixin):
         constant = partial(constant_of(cost, y, weights, batch), shuffled)
         model.rng = self._random_state
         reordered = order if self.shuffle else None
-        with Progress(self.verbose, self.max_iter) as progress:
+        most = 1 if tasks is None else self.max_iter
+        with Progress(self.verbose, most, m) as progress:
             # the loss's other terms depend on the order
             unseen = None
             if cost != "poisson":
@@ -277,7 +278,7 @@ class Perceptron(Gradients, Scores, CallbackSupportMixin):
         moments = model.training
         with (
             closing(epochs(model, data, settings)) as training,
-            Progress(self.verbose, self.max_iter) as progress,
+            Progress(self.verbose, self.max_iter, data.m) as progress,
         ):
 
             def loss_of(gradient: Array) -> float:

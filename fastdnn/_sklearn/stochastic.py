@@ -113,11 +113,13 @@ def iterate(
         records.loss_curve_ += losses
         if epoch.stretch is not None:
             judge.take(epoch.stretch)
+            progress.passed(records)
             if not epoch.stretch.over:
                 continue
         else:
             progress.iterated(records.n_iter_, losses[-1])
             judge.judge(progress)
+            progress.passed(records)
             rate.end_iteration(records, model.training)
             if tasks is not None and tasks.end():
                 break

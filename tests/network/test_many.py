@@ -280,7 +280,7 @@ BAD = {
     "callbacks": ({"callbacks": [print] * 3}, TypeError, "callbacks must be a sequence"),
     "no threads": ({"n_threads": 0}, ValueError, "n_threads must be at least 1"),
     "half a thread": ({"n_threads": 0.5}, TypeError, "n_threads must be an integer"),
-    "progress": ({"progress": "bar"}, TypeError, "progress must be True or False"),
+    "verbose": ({"verbose": "bar"}, TypeError, "verbose must be True or False"),
     "gram": ({"first_layer": ["auto", "auto", "gram"], "batch_size": 8}, ValueError,
              r"networks\[2\]: first_layer='gram' needs"),
     "weights": ({"sample_weight": np.r_[np.zeros(30), np.ones(31)], "rows": np.arange(9)},
@@ -388,10 +388,10 @@ def test_an_iterator_of_callbacks_is_for_all():
 def test_progress(capsys):
     X, Y, _ = problem("identity", m=M)
     rates = [SGD(1e-2), SGD(1e200), SGD(1e-2)]
-    fit_many(networks(output="identity"), X, Y, optimizer=rates, epochs=5, progress=True)
+    fit_many(networks(output="identity"), X, Y, optimizer=rates, epochs=5, verbose=True)
     out, err = capsys.readouterr()
     assert not out
-    assert err.splitlines()[-1].startswith("3 of 3 networks trained, 1 diverged, 0.")
+    assert err.splitlines()[-1].startswith("network 3 of 3, diverged 1, 0.")
     fit_many(networks(), *problem("sigmoid", m=M)[:2])
     assert capsys.readouterr() == ("", "")
 
