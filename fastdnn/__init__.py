@@ -23,6 +23,7 @@ except ImportError as error:
     raise
 from fastdnn import callbacks as callbacks
 from fastdnn import optimizers
+from fastdnn import plots as plots
 from fastdnn._fit.results import History, State
 from fastdnn.application import (
     L_layer_model,

@@ -2,8 +2,10 @@
 
 import importlib
 import math
+import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +86,8 @@ def plot_costs(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Not shown: a notebook shows it by itself, ``figure.savefig`` writes it. Where pyplot is in
-        use, other than in a notebook, a new one is pyplot's current figure too.
+        A notebook shows it, once; ``figure.savefig`` writes it. Where pyplot is in use, a new one
+        is pyplot's current figure too, which ``plt.show`` shows.
 
     Raises
     ------
@@ -96,13 +98,13 @@ def plot_costs(
     """
     values = real(costs, "costs").ravel()
     if ax is None:
-        ax = _new_axes(6.4, 4.8)
+        ax = new_axes(6.4, 4.8)
     ax.plot(np.arange(values.size), values, marker="." if values.size < 2 else None)
     ax.xaxis.set_major_locator(optional("matplotlib.ticker").MaxNLocator(integer=True))
     ax.set_xlabel("iterations (per hundreds)")
     ax.set_ylabel("cost")
     ax.set_title(f"Learning rate = {learning_rate}")
-    return _figure(ax)
+    return whole_figure(ax)
 
 
 def print_mislabeled_images(
@@ -130,8 +132,8 @@ def print_mislabeled_images(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Not shown: a notebook shows it by itself, ``figure.savefig`` writes it. Where pyplot is in
-        use, other than in a notebook, a new one is pyplot's current figure too.
+        A notebook shows it, once; ``figure.savefig`` writes it. Where pyplot is in use, a new one
+        is pyplot's current figure too, which ``plt.show`` shows.
 
     Raises
     ------
@@ -159,7 +161,7 @@ def print_mislabeled_images(
     cols = math.ceil(math.sqrt(max(wrong.size, 1)))
     rows = math.ceil(max(wrong.size, 1) / cols)
     if ax is None:
-        ax = _new_axes(max(_CELL * cols, 2 * _CELL), 1.2 * _CELL * rows)
+        ax = new_axes(max(_CELL * cols, 2 * _CELL), 1.2 * _CELL * rows)
     ax.set_axis_off()
     if not titles:
         ax.text(0.5, 0.5, "no image is mislabeled", ha="center", va="center", wrap=True)
@@ -170,7 +172,7 @@ def print_mislabeled_images(
         inset.imshow(images[:, i].reshape(side, side, 3), interpolation="nearest")
         inset.set_title(title, fontsize=8)
         inset.set_axis_off()
-    return _figure(ax)
+    return whole_figure(ax)
 
 
 # ----------------------------------------------------------------------------------------- helpers
@@ -221,23 +223,54 @@ def optional(module: str) -> Any:
         ) from error
 
 
-def _new_axes(width: float, height: float) -> "Axes":
+def new_axes(width: float, height: float) -> "Axes":
+    """Make the axes of a new figure, of so many inches."""
+    options = {"figsize": (width, height), "layout": "constrained"}
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None and "inline" not in pyplot.get_backend():
-        # pyplot's current figure, for plt.savefig; a notebook would show it twice
-        make = pyplot.figure
+    if _in_notebook(pyplot):
+        pyplot = optional("matplotlib.pyplot")
+        figure = pyplot.figure(FigureClass=_shown_once(), **options)
+    elif pyplot is not None:
+        # pyplot's current figure, for plt.savefig
+        figure = pyplot.figure(**options)
     else:
         # a figure made without pyplot belongs to no window system
-        make = optional("matplotlib.figure").Figure
-    figure = make(figsize=(width, height), layout="constrained")
+        figure = optional("matplotlib.figure").Figure(**options)
     axes: Axes = figure.add_subplot()
     return axes
 
 
-def _figure(ax: "Axes") -> "Figure":
+def whole_figure(ax: "Axes") -> "Figure":
+    """Find the figure that axes lie in, at whatever depth."""
     # the axes may lie in a subfigure, whose own figure is the whole one
     figure: Figure = ax.figure.figure
     return figure
+
+
+def _in_notebook(pyplot: Any) -> bool:
+    """Whether pyplot's figures are shown below the cell that makes them."""
+    if getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)() is None:
+        return False
+    # a kernel names the backend to a pyplot that is yet to be imported
+    return "inline" in (
+        os.environ.get("MPLBACKEND", "") if pyplot is None else pyplot.get_backend()
+    )
+
+
+@cache
+def _shown_once() -> Any:
+    """Make the class of a notebook's figures.
+
+    The notebook shows what a cell's last line returns, and then all of pyplot's figures.
+    """
+
+    class Figure(optional("matplotlib.figure").Figure):  # type: ignore[misc]
+        def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+            # it is being shown: no more by pyplot
+            optional("matplotlib.pyplot").close(self)
+            return {}
+
+    return Figure
 
 
 def _class_name(classes: Any, label: Any, name: str) -> str:

@@ -24,6 +24,7 @@ WINGS = {
     "functional": {"_arrays", "_core", "_course"},
     "parameters": {"_arrays", "_core", "_course"},
     "images": {"_arrays"},
+    "plots": {"_arrays", "_fit", "images"},
     "network": {"_arrays", "_course", "_fit", "optimizers", "parameters"},
     "many": {"_fit", "network", "optimizers"},
     "application": {
@@ -37,7 +38,7 @@ WINGS = {
     "c": {"_arrays", "_config", "_fit", "network"},
     "__init__": {
         *("_config", "_core", "_fit", "application", "callbacks", "course2", "files"),
-        *("functional", "images", "many", "network", "optimizers", "parameters"),
+        *("functional", "images", "many", "network", "plots", "optimizers", "parameters"),
     },
     "_demo": {"_arrays", "application", "images", "parameters"},
     "__main__": {"__init__", "_demo", "files"},

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-MODULES = ["_fit.progress", "callbacks", "many", "network"]
+MODULES = ["_fit.progress", "_fit.results", "callbacks", "many", "network", "plots"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -28,6 +28,41 @@ class History:
     times: list[float] = field(default_factory=list)
     error: FloatingPointError | None = None
 
+    def to_frame(self) -> Any:
+        """Make a table of pandas: a row an epoch, counted from 1.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            The columns "cost", "validation_cost" (where validation data was given) and "time".
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np, fastdnn
+        >>> X = np.random.default_rng(0).normal(size=(200, 4))
+        >>> net = fastdnn.Network([4, 8, 1], rng=0)
+        >>> history = net.fit(X, X.sum(axis=1) > 0, batch_size=32, epochs=20)
+        >>> history.to_frame().columns.tolist()
+        ['cost', 'time']
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError(f"to_frame needs pandas ({error}): pip install pandas") from error
+        columns = {"cost": self.costs}
+        if self.validation_costs:
+            columns["validation_cost"] = self.validation_costs
+        columns["time"] = self.times
+        # a callback sees a row that is yet to be finished
+        n = len(self.times)
+        index = pandas.RangeIndex(1, n + 1, name="epoch")
+        return pandas.DataFrame({name: curve[:n] for name, curve in columns.items()}, index)
+
 
 @dataclass
 class State:
