@@ -11,6 +11,7 @@ from fastdnn._arrays import in_range
 from fastdnn._course.generators import Rng, own_generator
 from fastdnn._fit.document import load_network, save_network
 from fastdnn._fit.fits import Fits
+from fastdnn._fit.html import network_html
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import ACTIVATIONS, COSTS, lists
 from fastdnn._fit.predictor import Predictor
@@ -127,6 +128,10 @@ class Network(Predictor):
     def __repr__(self) -> str:
         """Say the shape and what it computes."""
         return f"Network({self._model})"
+
+    def _repr_html_(self) -> str:
+        """Show it as a table of its layers, in a notebook."""
+        return network_html(self._model)
 
     # ----------------------------------------------------------------------------------------- fit
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastdnn._arrays import Array
+from fastdnn._fit.html import history_html
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The record of one fit, an entry an epoch.
 
@@ -27,6 +28,23 @@ class History:
     validation_costs: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     error: FloatingPointError | None = None
+
+    def __repr__(self) -> str:
+        """Say how many epochs it has, and the last one's costs."""
+        return f"History({self._summary()})"
+
+    def _repr_html_(self) -> str:
+        """Show the same, and the curves."""
+        return history_html(self._summary(), self.costs, self.validation_costs)
+
+    def _summary(self) -> str:
+        n = len(self.costs)
+        parts = [f"{n} epoch{'s' * (n != 1)}"]
+        parts += [f"{name} {cost:.4g}" for name, cost in last_costs(self).items()]
+        parts += [f"{seconds:.3g} s" for seconds in self.times[-1:]]
+        if self.error is not None:
+            parts.append("diverged")
+        return ", ".join(parts)
 
     def to_frame(self) -> Any:
         """Make a table of pandas: a row an epoch, counted from 1.
