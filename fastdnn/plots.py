@@ -136,9 +136,7 @@ class LossCurveDisplay:
             zip(self.losses, self.validation_losses, strict=True)
         ):
             name = None if self.names is None else self.names[i]
-            label = name
-            if validation is not None and name is None:
-                label = "training"
+            label = "training" if validation is not None and name is None else name
             line = _line(ax, loss, {"label": label, **kwargs})
             self.lines_.append(line)
             if validation is None:
@@ -196,12 +194,7 @@ class LossCurveDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator: Any,
-        *,
-        name: str | None = None,
-        ax: "Axes | None" = None,
-        **kwargs: Any,
+        cls, estimator: Any, *, name: str | None = None, ax: "Axes | None" = None, **kwargs: Any
     ) -> Self:
         """Draw the loss of fitted estimators: ``loss_curve_``, and ``validation_loss_curve_``.
 

@@ -30,6 +30,8 @@ def test_examples(path, capsys, tmp_path, monkeypatch):
     for package in ("sklearn", "h5py", "onnx", "onnxruntime", "skl2onnx"):
         if re.search(rf"^(from|import) {package}\b", text, re.MULTILINE):
             pytest.importorskip(package)
+    if "fastdnn.plots" in text:
+        pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)  # what they write
     if path.stem == "clusters":
         # which begins an MPI and a cluster, in a process of its own

@@ -142,11 +142,11 @@ class _Output(_Bar):
     def begin(self) -> None:
         from IPython.display import display
 
-        self._handle = display(self._rich.get_renderable(), display_id=True)
+        self._handle = display(self._rich, display_id=True)
 
     def draw(self, done: int, text: str) -> None:
         self._update(done, text)
-        self._handle.update(self._rich.get_renderable())
+        self._handle.update(self._rich)
 
     end = draw
 
