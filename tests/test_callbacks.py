@@ -135,8 +135,12 @@ def rates_of(net, X, Y, *callbacks, **options):
     return rates
 
 
-@pytest.mark.parametrize("first_layer", ["direct", "gram"])
-def test_a_callback_sets_the_learning_rate(first_layer):
+@pytest.mark.parametrize(
+    "options",
+    [{"first_layer": "direct"}, {"first_layer": "gram"}, {"batch_size": 5, "block_bytes": 400}],
+    ids=["direct", "gram", "blocks"],
+)
+def test_a_callback_sets_the_learning_rate(options):
     X, Y, _ = problem("sigmoid")
 
     def lower(state):
@@ -144,7 +148,6 @@ def test_a_callback_sets_the_learning_rate(first_layer):
             state.learning_rate = 0.01
 
     nets = [Network([5, 8, 3], rng=0) for _ in range(2)]
-    options = {"first_layer": first_layer}
     rates = rates_of(nets[0], X, Y, lower, optimizer=SGD(0.1), epochs=4, **options)
     assert rates == [0.1, 0.1, 0.01, 0.01]
     for rate in (0.1, 0.01):
