@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -58,7 +57,7 @@ class Fits:
             data = taken(model, X, Y, sample_weight, block_bytes)
         validation = validation_of(model, validation_data, block_bytes)
         epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
-        verbose = flag(verbose, "verbose")
+        shown = verbose is not False and flag(verbose, "verbose")
         if kept is None:
             if not np.isfinite(model.params).all():
                 raise ValueError("the network's parameters must be finite")
@@ -68,19 +67,21 @@ class Fits:
         alone = None
         if not (callbacks or isinstance(validation, Blocks)) and epochs > 1:
             alone = Alone(None if validation is None else Loss(validation))
-        progress = None
-        if verbose:
-            progress = Progress("epoch", epochs, data.m if kept is None else len(X))
-        with progress or nullcontext(), Exclusive(self.lock, message=BUSY):
+        with Exclusive(self.lock, message=BUSY):
             if kept is not None:
                 training = loop.again(kept, epochs, alone)
             else:
                 training = blockwise.epochs(model, data, settings, epochs, alone)
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
-                last = follow(
-                    training, network, model, history, epochs, validation, callbacks, progress
-                )
+                if not shown:
+                    last = follow(training, network, model, history, epochs, validation, callbacks)
+                else:
+                    with Progress("epoch", epochs, data.m if kept is None else len(X)) as progress:
+                        last = follow(
+                            training, network, model, history, epochs, validation, callbacks,
+                            progress,
+                        )  # fmt: skip
             finally:
                 training.close()
             if last is not None and last.keep():
