@@ -14,3 +14,19 @@ def run_apart(code, *arguments, timeout=120, **environment):
     )  # fmt: skip
     assert run.returncode == 0, f"{run.returncode} {run.stderr[-3000:]}"
     return run.stdout
+
+
+def run_with_children(code, **options):
+    """Run code amidst which a timer's signal forks: `children` has their ids, and all end well."""
+    before = """
+import os
+import signal
+children = []
+signal.signal(signal.SIGALRM, lambda *_: children.append(os.fork()))
+"""
+    after = """
+assert children
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    return run_apart(before + textwrap.dedent(code) + after, PYTHONWARNINGS="ignore", **options)
