@@ -186,6 +186,13 @@ def L_layer_model(
         If an argument is not of its type, or is masked.
     ValueError
         If an argument is empty, unknown or out of range, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(2, 200))  # one example a column
+    >>> parameters, costs = fastdnn.L_layer_model(X, X[0] > X[1], [2, 8, 1], 0.1, 1000)
+    >>> len(costs), bool(costs[-1] < costs[0] / 2)
+    (10, True)
     """
     scale, first_seed = _INITIALIZATIONS[known(initialization, "initialization", _INITIALIZATIONS)]
     output = output_of(output_activation)

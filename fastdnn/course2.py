@@ -179,9 +179,9 @@ def gradient_check(
     Returns
     -------
     difference : numpy.float64
-        With the gradients g and the differences d, all in one vector, |g - d| / (|g| + |d|). Right
-        gradients give 1e-9 or so, somewhat more where a unit of relu is within epsilon of 0; a
-        mistake gives 1e-3 and more.
+        With the gradients g and the differences d, all in one vector, ``|g - d| / (|g| + |d|)``.
+        Right gradients give 1e-9 or so, somewhat more where a unit of relu is within epsilon of 0;
+        a mistake gives 1e-3 and more.
 
     Raises
     ------
@@ -217,8 +217,16 @@ def predict(
 
     Parameters
     ----------
-    X, y, parameters, activation, output_activation
-        As for `fastdnn.predict`.
+    X : array_like, shape (n_x, m)
+        Input, one example a column.
+    y : array_like of m elements
+        Labels, as for `fastdnn.predict`.
+    parameters : dict
+        ``W1, b1, ..., WL, bL``.
+    activation : str, tuple of callable, or sequence of them
+        Of the hidden layers.
+    output_activation : {"sigmoid", "softmax", "identity", "linear"}
+        Of the output.
 
     Returns
     -------

@@ -27,6 +27,7 @@ from fastdnn._fit.names import COSTS, lists
 from fastdnn._sklearn.assembled import NAMES, complete
 from fastdnn._sklearn.chunks import begin_features, columns, labelled, plain, same, usual
 from fastdnn._sklearn.declared import keep, only_if, trains
+from fastdnn._sklearn.documented import documented
 from fastdnn._sklearn.exported import offer
 from fastdnn._sklearn.parts import in_memory
 from fastdnn._sklearn.perceptron import Perceptron
@@ -48,39 +49,23 @@ _ADDED: dict[str, list[Any]] = {
 }
 
 
+@documented
 @lists(activations=NAMES)
 class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: ignore[misc]
-    """scikit-learn's MLPClassifier with the same answers, many times as fast.
+    """A classifier with scikit-learn's parameters and answers, many times as fast.
 
     Every parameter, default, attribute and method of ``sklearn.neural_network.MLPClassifier`` is
-    there and means what it means there; below are only those that are new or mean more.
+    there and means what it means there.
 
     Parameters
     ----------
     activation : str or sequence of str
         One for all hidden layers, or one for each; scikit-learn's, and more:
         {activations}.
-    verbose : bool, int or "bar"
-        A line an iteration, or a bar, as `fastdnn.Network.fit` shows it.
-    warm_start : bool
-        As in scikit-learn, but the optimiser goes on too, exactly where it was.
     scoring : str, callable or None
         What early stopping looks at: any scorer of scikit-learn, or "loss", the mean loss of the
         validation data; by default the accuracy, as in scikit-learn. Where that data lacks a class,
         scorers of probabilities are told all classes. A score that is not finite is a ValueError.
-    dropout : float
-        Share of the hidden activations that a step sets to 0. Not with the solver "lbfgs".
-    weight_decay : float
-        Decoupled weight decay (AdamW); only with the solver "adam".
-    clip_norm : float, optional
-        The greatest norm that a batch's gradient keeps. Not used by "lbfgs".
-    max_time : float, optional
-        Seconds after which no other iteration begins.
-    n_threads : int, optional
-        Threads; by default as many as pay, of those that BLAS may use.
-    reproducible : bool, optional
-        Whether the same bits are demanded on every processor with AVX2, AVX-512 or NEON: a
-        ValueError where they cannot be had. By default what `fastdnn.config` says.
     class_weight : dict, list of dict, "balanced" or None
         Weights of the classes, which multiply those of the examples; for several labels a list of
         one dict each. In partial_fit a dict, which may name classes that a call lacks.
@@ -98,6 +83,16 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         follows later training. Its `predict` gives a column for each class in the order of
         `classes_`, or, of two classes and of labels, one for the second class or each label. It is
         not trained itself, but ``copy.copy(network_)`` is a network of its own.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = fastdnn.MLPClassifier(max_iter=300, tol=1e-3, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.9
+    True
+    >>> model.predict_proba(X[:2]).shape
+    (2, 3)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -168,6 +163,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         Returns
         -------
         self : MLPClassifier
+            The estimator itself.
 
         Raises
         ------
@@ -193,7 +189,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
 
         Parameters
         ----------
-        X, y, sample_weight :
+        X, y, sample_weight : array-like
             As for `fit`. An X that lies elsewhere than in memory, as of h5py, zarr or dask, is read
             in parts of up to 64 MiB, in an order that is drawn, if `shuffle` is true: as a call
             for each.
@@ -203,6 +199,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         Returns
         -------
         self : MLPClassifier
+            The estimator itself.
         """
         known, y = getattr(self, "classes_", None), in_memory(y)
         if not same(classes, known) and _check_partial_fit_first_call(self, classes):
@@ -252,10 +249,12 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
+            The examples.
 
         Returns
         -------
         y_prob : ndarray, shape (n_samples, n_classes)
+            A row for each example.
         """
         check_is_fitted(self)
         AL = self._forward_pass_fast(X)
@@ -267,10 +266,12 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
+            The examples.
 
         Returns
         -------
         log_y_prob : ndarray, shape (n_samples, n_classes)
+            A row for each example.
         """
         check_is_fitted(self)
         complete(self)
@@ -283,12 +284,13 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
         return cast(Array, log_expit(np.hstack([-Z, Z]) if Z.shape[1] == 1 else Z))
 
 
+@documented
 @lists(activations=NAMES, losses=LOSSES)
 class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ignore[misc]
-    """scikit-learn's MLPRegressor with the same answers, many times as fast.
+    """A regressor with scikit-learn's parameters and answers, many times as fast.
 
     Every parameter, default, attribute and method of ``sklearn.neural_network.MLPRegressor`` is
-    there and means what it means there; below are only those that are new or mean more.
+    there and means what it means there.
 
     Parameters
     ----------
@@ -299,27 +301,10 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
     activation : str or sequence of str
         One for all hidden layers, or one for each; scikit-learn's, and more:
         {activations}.
-    verbose : bool, int or "bar"
-        A line an iteration, or a bar, as `fastdnn.Network.fit` shows it.
-    warm_start : bool
-        As in scikit-learn, but the optimiser goes on too, exactly where it was.
     scoring : str, callable or None
         What early stopping looks at: any scorer of scikit-learn, or "loss", the mean loss of the
         validation data; by default the coefficient of determination, as in scikit-learn. A score
         that is not finite is a ValueError.
-    dropout : float
-        Share of the hidden activations that a step sets to 0. Not with the solver "lbfgs".
-    weight_decay : float
-        Decoupled weight decay (AdamW); only with the solver "adam".
-    clip_norm : float, optional
-        The greatest norm that a batch's gradient keeps. Not used by "lbfgs".
-    max_time : float, optional
-        Seconds after which no other iteration begins.
-    n_threads : int, optional
-        Threads; by default as many as pay, of those that BLAS may use.
-    reproducible : bool, optional
-        Whether the same bits are demanded on every processor with AVX2, AVX-512 or NEON: a
-        ValueError where they cannot be had. By default what `fastdnn.config` says.
     quantile : float
         The quantile that the loss "quantile" estimates.
     huber_delta : float
@@ -337,6 +322,13 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         The weights as a network, for single rows at full speed: always the same object, which
         follows later training. Its `predict` gives a column for each output. It is not trained
         itself, but ``copy.copy(network_)`` is a network of its own.
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 200)[:, np.newaxis]
+    >>> model = fastdnn.MLPRegressor(solver="lbfgs", loss="huber", random_state=0)
+    >>> model.fit(X, np.abs(X[:, 0])).score(X, np.abs(X[:, 0])) > 0.9
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -410,6 +402,7 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         Returns
         -------
         self : MLPRegressor
+            The estimator itself.
 
         Raises
         ------
@@ -435,7 +428,7 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
 
         Parameters
         ----------
-        X, y, sample_weight :
+        X, y, sample_weight : array-like
             As for `fit`. An X that lies elsewhere than in memory, as of h5py, zarr or dask, is read
             in parts of up to 64 MiB, in an order that is drawn, if `shuffle` is true: as a call
             for each.
@@ -443,6 +436,7 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
         Returns
         -------
         self : MLPRegressor
+            The estimator itself.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 

@@ -101,6 +101,15 @@ def load(path: Target, *, mmap: bool = False, allow_nonfinite: bool = False) -> 
         If it holds an estimator, but scikit-learn is missing.
     OSError
         If it cannot be read.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> fastdnn.save(fastdnn.initialize_parameters(3, 4, 1), file)
+    >>> _ = file.seek(0)
+    >>> list(fastdnn.load(file))
+    ['W1', 'b1', 'W2', 'b2']
     """
     file = document.opened(path, mmap, allow_nonfinite)
     try:

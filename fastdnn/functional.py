@@ -19,14 +19,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastdnn._arrays import (
-    Array,
-    computed,
-    depth,
-    entry,
-    layer_names,
-    output_arrays,
-)
+from fastdnn._arrays import Array, computed, depth, entry, layer_names, output_arrays
 from fastdnn._core import course
 from fastdnn._course.costs import NONE, cost_of, output_gradient, penalty
 from fastdnn._course.elementwise import relu as relu
@@ -87,6 +80,11 @@ def linear_forward(A: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> fastdnn.linear_forward([[1.0], [2.0]], W=[[3.0, 4.0]], b=[[5.0]])[0]
+    array([[16.]])
     """
     Z, cache = layer_forward(IDENTITY, A, W, b)
     return Z, cache[0]
@@ -140,6 +138,11 @@ def linear_activation_forward(
     ValueError
         If an argument is empty, the shapes do not fit, the activation is unknown, or keep_prob is
         out of range.
+
+    Examples
+    --------
+    >>> fastdnn.linear_activation_forward([[1.0, -1.0]], [[2.0]], 0.0, "relu")[0]
+    array([[2., 0.]])
     """
     if keep_prob is ALL and type(activation) is str and activation in CODES:
         return layer_forward(CODES[activation], A_prev, W, b)
@@ -191,6 +194,11 @@ def L_model_forward(
     ValueError
         If an array is missing or empty, the shapes do not fit, an activation is unknown, or
         keep_prob is out of range.
+
+    Examples
+    --------
+    >>> fastdnn.L_model_forward([[1.0]], {"W1": [[2.0]], "b1": [[-2.0]]})[0]
+    array([[0.5]])
     """
     L = depth(parameters, "parameters")
     acts: tuple[Any, ...]
@@ -255,6 +263,11 @@ def compute_cost(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty or out of range, the sizes do not match, or a name is unknown.
+
+    Examples
+    --------
+    >>> round(float(fastdnn.compute_cost([[0.5, 0.5]], [[1, 0]])), 4)
+    0.6931
     """
     if not (lambd is NONE and output_activation is OUTPUT and reduction is MEAN):
         return cost_of(AL, Y, parameters, lambd, output_activation, reduction)
@@ -284,9 +297,9 @@ def linear_backward(
     Returns
     -------
     dA_prev : ndarray, shape (n_prev, m)
-        W^T dZ, in the memory order of `A_prev`.
+        The product W^T dZ, in the memory order of `A_prev`.
     dW : ndarray, shape (n, n_prev)
-        dZ A_prev^T / m, in the memory order of `W`.
+        The product dZ A_prev^T / m, in the memory order of `W`.
     db : ndarray, shape (n, 1)
         The mean of dZ over the examples.
 
@@ -296,6 +309,11 @@ def linear_backward(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> fastdnn.linear_backward([[1.0]], ([[2.0]], [[3.0]], [[0.0]]))
+    (array([[3.]]), array([[2.]]), array([[1.]]))
     """
     if lambd is not NONE:
         lambd = penalty(lambd)
@@ -328,9 +346,9 @@ def linear_activation_backward(
     Returns
     -------
     dA_prev : ndarray, shape (n_prev, m)
-        W^T dZ with dZ = dA act'(Z), in the memory order of `A_prev`.
+        The product W^T dZ with dZ = dA act'(Z), in the memory order of `A_prev`.
     dW : ndarray, shape (n, n_prev)
-        dZ A_prev^T / m, in the memory order of `W`.
+        The product dZ A_prev^T / m, in the memory order of `W`.
     db : ndarray, shape (n, 1)
         The mean of dZ over the examples.
 
@@ -341,6 +359,12 @@ def linear_activation_backward(
     ValueError
         If an argument is empty, the shapes do not fit, the activation is unknown, a number is out
         of range, or the cache has a mask without a keep_prob below 1, or the reverse.
+
+    Examples
+    --------
+    >>> A, cache = fastdnn.linear_activation_forward([[2.0]], [[3.0]], 0.0, "relu")
+    >>> fastdnn.linear_activation_backward([[1.0]], cache, "relu")
+    (array([[3.]]), array([[2.]]), array([[1.]]))
     """
     if lambd is not NONE:
         lambd = penalty(lambd)
@@ -395,6 +419,12 @@ def L_model_backward(
     ValueError
         If an argument is empty or out of range, the shapes do not fit, an activation is unknown, or
         a cache has a mask without a keep_prob below 1, or the reverse.
+
+    Examples
+    --------
+    >>> AL, caches = fastdnn.L_model_forward([[2.0]], {"W1": [[0.0]], "b1": [[0.0]]})
+    >>> fastdnn.L_model_backward(AL, [[1]], caches)["dW1"]
+    array([[-1.]])
     """
     if (caches.__class__ is not list and not isinstance(caches, Sequence)) or len(caches) == 0:
         raise ValueError("caches must be the list of caches that L_model_forward returns")

@@ -248,6 +248,14 @@ class Network(Predictor):
         Ctrl-C ends the training after a batch; the parameters and moments are those of that moment.
         An epoch of which not every batch was taken is not counted in `epochs`. A network is pickled
         with its optimiser, so a learning rate that is a lambda keeps it from that.
+
+        Examples
+        --------
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> net = fastdnn.Network([2, 16, 1], rng=0)
+        >>> history = net.fit(X, X[:, 0] > X[:, 1], optimizer=fastdnn.Adam(1e-2), epochs=100)
+        >>> history.costs[-1] < history.costs[0] / 2
+        True
         """
         asked = (
             optimizer, batch_size, accumulate, shuffle, l2, dropout, input_dropout, clip_norm,
@@ -270,6 +278,7 @@ class Network(Predictor):
         Returns
         -------
         state : dict
+            Arrays and numbers by name, which a pickle can hold.
         """
         return whole(self._model, self._fits.running)
 
@@ -279,6 +288,7 @@ class Network(Predictor):
         Parameters
         ----------
         state : dict
+            What `state_dict` returned.
 
         Raises
         ------
@@ -330,6 +340,7 @@ class Network(Predictor):
         Returns
         -------
         net : Network
+            A network of its own, that goes on from there.
 
         Raises
         ------

@@ -35,6 +35,7 @@ def to_onnx(
     Parameters
     ----------
     model : Network, MLPClassifier or MLPRegressor
+        What is written; an estimator must be fitted.
     dtype : {float32, float64}, optional
         Element type of the input, of what is computed and of the probabilities; by default the
         model's own.

@@ -81,7 +81,13 @@ class SGD(Optimizer):
             raise TypeError(f"nesterov must be True or False, got {self.nesterov!r}")
 
     def settings(self) -> dict[str, Any]:
-        """Name the rule and its numbers."""
+        """Name the rule and its numbers.
+
+        Returns
+        -------
+        settings : dict
+            What `fit` is told.
+        """
         rule = ("nesterov" if self.nesterov else "momentum") if self.momentum else "sgd"
         return {"rule": rule, "beta1": self.momentum}
 
@@ -110,7 +116,13 @@ class RMSprop(Optimizer):
         _check(self, "epsilon")
 
     def settings(self) -> dict[str, Any]:
-        """Name the rule and its numbers."""
+        """Name the rule and its numbers.
+
+        Returns
+        -------
+        settings : dict
+            What `fit` is told.
+        """
         return {"rule": "rmsprop", "beta2": self.rho, "epsilon": self.epsilon}
 
 
@@ -140,7 +152,13 @@ class Adam(Optimizer):
         _check(self, "epsilon")
 
     def settings(self) -> dict[str, Any]:
-        """Name the rule and its numbers."""
+        """Name the rule and its numbers.
+
+        Returns
+        -------
+        settings : dict
+            What `fit` is told.
+        """
         numbers = {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon}
         return {"rule": "adam", **numbers}
 
@@ -168,7 +186,13 @@ class AdamW(Adam):
         _check(self, "weight_decay")
 
     def settings(self) -> dict[str, Any]:
-        """Name the rule and its numbers."""
+        """Name the rule and its numbers.
+
+        Returns
+        -------
+        settings : dict
+            What `fit` is told.
+        """
         return {**super().settings(), "weight_decay": self.weight_decay}
 
 
@@ -190,7 +214,13 @@ class NAdam(Adam):
     """
 
     def settings(self) -> dict[str, Any]:
-        """Name the rule and its numbers."""
+        """Name the rule and its numbers.
+
+        Returns
+        -------
+        settings : dict
+            What `fit` is told.
+        """
         return {**super().settings(), "rule": "nadam"}
 
 
@@ -202,7 +232,17 @@ OPTIMIZERS = (SGD, RMSprop, Adam, AdamW, NAdam)
 
 @dataclass(frozen=True)
 class StepDecay:
-    """learning_rate factor^k after k times ``every`` epochs."""
+    """The learning rate times factor^k after k times ``every`` epochs.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The first.
+    every : int
+        How many epochs each lasts.
+    factor : float
+        What one is multiplied by to give the next.
+    """
 
     learning_rate: float
     every: int
@@ -224,7 +264,17 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Cosine:
-    """From learning_rate in the first of ``epochs`` epochs to final in the last, by a cosine."""
+    """From learning_rate in the first of ``epochs`` epochs to final in the last, by a cosine.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The first.
+    epochs : int
+        How many epochs it takes; after them it stays.
+    final : float
+        The last.
+    """
 
     learning_rate: float
     epochs: int

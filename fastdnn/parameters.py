@@ -70,6 +70,11 @@ def initialize_parameters(
         If a size is no integer, or rng is of another type.
     ValueError
         If a size is below 1, scale is below 0, or scale or dtype is unknown.
+
+    Examples
+    --------
+    >>> {name: P.shape for name, P in fastdnn.initialize_parameters(3, 4, 1).items()}
+    {'W1': (4, 3), 'b1': (4, 1), 'W2': (1, 4), 'b2': (1, 1)}
     """
     layer_dims = (n_x, n_h, n_y)
     return _draw(layer_dims, ["n_x", "n_h", "n_y"], rng, 1, scale, dtype)
@@ -109,6 +114,12 @@ def initialize_parameters_deep(
     ValueError
         If there are fewer than two sizes, one is below 1, scale is below 0, or scale or
         dtype is unknown.
+
+    Examples
+    --------
+    >>> fastdnn.initialize_parameters_deep([2, 2, 1])["W1"]
+    array([[ 0.01788628,  0.0043651 ],
+           [ 0.00096497, -0.01863493]])
     """
     return _draw(_sizes(layer_dims, "layer_dims"), "layer_dims", rng, 3, scale, dtype)
 
@@ -235,6 +246,12 @@ def update_parameters(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an array is missing or empty, or the shapes do not fit.
+
+    Examples
+    --------
+    >>> parameters, grads = {"W1": [[1.0]], "b1": [[0.0]]}, {"dW1": [[2.0]], "db1": [[3.0]]}
+    >>> fastdnn.update_parameters(parameters, grads, learning_rate=0.1)
+    {'W1': array([[0.8]]), 'b1': array([[-0.3]])}
     """
     if parameters is not None and params is not None:
         raise TypeError("params and parameters are one argument: give one of them")

@@ -151,6 +151,7 @@ ROOMS = {
     },
     "_sklearn": {
         "declared": set(),
+        "documented": set(),
         "callbacks": {"declared"},
         "chunks": {"declared"},
         "losses": set(),

@@ -72,7 +72,7 @@ def gradient_check_n(
     Returns
     -------
     difference : numpy.float64
-        With the gradients g and the differences d, all in one vector, |g - d| / (|g| + |d|).
+        With the gradients g and the differences d, all in one vector, ``|g - d| / (|g| + |d|)``.
 
     Raises
     ------

@@ -67,6 +67,12 @@ class Predictor:
             If X is no array of real numbers, or is masked.
         ValueError
             If X is empty or has another number of columns than the network has inputs.
+
+        Examples
+        --------
+        >>> net = fastdnn.Network([4, 8, 3], output_activation="softmax", rng=0)
+        >>> net.predict(np.ones((2, 4))).sum(axis=1)
+        array([1., 1.])
         """
         if n_threads is None or (n_threads.__class__ is int and n_threads == 1):
             outputs = self._model.plan.outputs(X)
@@ -99,6 +105,7 @@ class Predictor:
         Returns
         -------
         cost : float
+            That of an example is a sum over the outputs.
 
         Raises
         ------
@@ -139,11 +146,11 @@ class Predictor:
     ) -> float:
         """Compare the gradient that `fit` uses with finite differences, in double precision.
 
-        Each parameter p is moved to both sides by 6e-6 max(1, |p|), in a copy: two passes each.
+        Each parameter p is moved to both sides by 6e-6 max(1, abs(p)), in a copy: two passes each.
 
         Parameters
         ----------
-        X, Y, sample_weight :
+        X, Y, sample_weight : array_like
             As for `cost`; a few examples will do.
         l2 : float
             As for `fit`.
@@ -151,9 +158,9 @@ class Predictor:
         Returns
         -------
         difference : float
-            The largest |g - d| / max(|g|, |d|, s) of a derivative g and a difference d, where s is
-            a hundredth of the largest |g|, |d| or the cost. Right gradients differ by 1e-6 or less,
-            unless a move crosses a kink, as of relu at 0 or of an absolute error.
+            The largest ``|g - d| / max(|g|, |d|, s)`` of a derivative g and a difference d, where s
+            is a hundredth of the largest ``|g|``, ``|d|`` or the cost. Right gradients differ by
+            1e-6 or less, unless a move crosses a kink, as of relu at 0 or of an absolute error.
 
         Raises
         ------

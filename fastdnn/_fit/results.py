@@ -12,7 +12,7 @@ from fastdnn._fit.html import history_html
 class History:
     """The record of one fit, an entry an epoch.
 
-    Attributes
+    Parameters
     ----------
     costs : list of float
         Mean cost of the training data, each batch's taken before its update, the L2 term included.
@@ -86,7 +86,7 @@ class History:
 class State:
     """The argument of a callback after an epoch.
 
-    Attributes
+    Parameters
     ----------
     network : Network
         The network, with the parameters after the epoch.

@@ -60,7 +60,7 @@ class Gradients(Weights):
         The gradient is that of the loss of all examples by all weights and biases, with `alpha` and
         the weights of examples and classes, without dropout; of several outputs of a regressor
         that of the sum of their losses, as scikit-learn's. Each parameter p is moved to both sides
-        by 6e-6 max(1, |p|), in a copy: two passes each.
+        by 6e-6 max(1, abs(p)), in a copy: two passes each.
 
         Parameters
         ----------
@@ -74,9 +74,9 @@ class Gradients(Weights):
         Returns
         -------
         difference : float
-            The largest |g - d| / max(|g|, |d|, s) of a derivative g and a difference d, where s is
-            a hundredth of the largest |g|, |d| or the loss. Right gradients differ by 1e-6 or less,
-            unless a move crosses a kink, as of relu at 0 or of an absolute error.
+            The largest ``|g - d| / max(|g|, |d|, s)`` of a derivative g and a difference d, where s
+            is a hundredth of the largest ``|g|``, ``|d|`` or the loss. Right gradients differ by
+            1e-6 or less, unless a move crosses a kink, as of relu at 0 or of an absolute error.
 
         Raises
         ------

@@ -25,13 +25,16 @@ class Scores:
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
+            The examples.
         y : array-like
             What is to be predicted.
         sample_weight : array-like, shape (n_samples,), optional
+            Weights of the examples.
 
         Returns
         -------
         score : float
+            At most 1.
         """
         return scored(isinstance(self, ClassifierMixin), y, self.predict(X), sample_weight)
 

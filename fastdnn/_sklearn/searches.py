@@ -64,13 +64,16 @@ class _InThreads:
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-        y : array-like
+            The examples.
+        y : array-like, optional
+            Their classes or targets.
         **params :
             For the estimator, the splitter and the scorers.
 
         Returns
         -------
         self
+            The search, with its results.
         """
         fit = super().fit  # type: ignore[misc]
         if not isinstance(_last(self.estimator), Perceptron):
@@ -84,7 +87,7 @@ class _InThreads:
 
 
 class GridSearchCV(_InThreads, sklearn.model_selection.GridSearchCV):  # type: ignore[misc]
-    """scikit-learn's GridSearchCV with the same results, its candidates trained in threads.
+    """A GridSearchCV with scikit-learn's results, its candidates trained in threads.
 
     Every parameter, attribute and method is that of ``sklearn.model_selection.GridSearchCV``, and
     so are the scores, to the bit. The estimators of this module, and pipelines that end in one, are
@@ -100,7 +103,7 @@ class GridSearchCV(_InThreads, sklearn.model_selection.GridSearchCV):  # type: i
 
 
 class RandomizedSearchCV(_InThreads, sklearn.model_selection.RandomizedSearchCV):  # type: ignore[misc]
-    """scikit-learn's RandomizedSearchCV with the same results, as `GridSearchCV` is.
+    """A RandomizedSearchCV with scikit-learn's results, as `GridSearchCV` is one.
 
     Parameters
     ----------

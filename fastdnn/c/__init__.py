@@ -58,6 +58,16 @@ def to_c(
         If the model is in the middle of an epoch of training.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> net = fastdnn.Network([4, 8, 1], rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fastdnn.to_c(net, f"{folder}/small.h", name="small")
+    ...     with open(f"{folder}/small.h") as file:
+    ...         "void small_predict(const double *x, double *y)" in file.read()
+    True
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"path must name a file, got {type(path).__name__}")

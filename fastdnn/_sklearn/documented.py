@@ -1,0 +1,88 @@
+"""What the parameters mean that both estimators have, added to their docstrings."""
+
+import re
+from inspect import signature
+from typing import TypeVar
+
+_Class = TypeVar("_Class", bound=type)
+_WIDTH = " " * 4
+# scikit-learn's, and then those that are new or mean more
+_SHARED = """\
+hidden_layer_sizes : array-like of int
+    Units of each hidden layer.
+solver : {"adam", "sgd", "lbfgs"}
+    Adam, gradient descent, or the quasi-Newton method L-BFGS on all examples at once.
+alpha : float
+    Strength of the L2 term, which is divided by the batch's weight.
+batch_size : int or "auto"
+    Examples of a step; "auto" is 200, or all if there are fewer. Not used by "lbfgs".
+learning_rate : {"constant", "invscaling", "adaptive"}
+    Schedule of the solver "sgd": constant, divided by ``t ** power_t``, or divided by 5 each time
+    that two iterations in turn have not gained `tol`.
+learning_rate_init : float
+    The first step size, of "sgd" and "adam".
+power_t : float
+    Exponent of the schedule "invscaling".
+max_iter : int
+    The most iterations: epochs, or those of "lbfgs".
+shuffle : bool
+    Draw a new order of the examples for each epoch.
+random_state : int, RandomState instance or None
+    What weights, orders and the validation's part are drawn from.
+tol : float
+    What the loss or the score must gain, or the fit ends after `n_iter_no_change` iterations.
+momentum : float
+    Momentum of "sgd", from 0 to 1.
+nesterovs_momentum : bool
+    Look ahead along the momentum.
+early_stopping : bool
+    Set examples apart and stop when their score no longer grows; the best weights are kept.
+validation_fraction : float
+    Share of the examples that early stopping sets apart.
+beta_1 : float
+    Adam's decay rate of the first moment.
+beta_2 : float
+    Adam's decay rate of the second moment.
+epsilon : float
+    Added to Adam's divisor, to keep it from 0.
+n_iter_no_change : int
+    Iterations without a gain of `tol` before the fit ends.
+max_fun : int
+    The most evaluations of the loss by "lbfgs".
+verbose : bool, int or "bar"
+    A line an iteration, or a bar, as `fastdnn.Network.fit` shows it.
+warm_start : bool
+    As in scikit-learn, but the optimiser goes on too, exactly where it was.
+dropout : float
+    Share of the hidden activations that a step sets to 0. Not with the solver "lbfgs".
+weight_decay : float
+    Decoupled weight decay (AdamW); only with the solver "adam".
+clip_norm : float, optional
+    The greatest norm that a batch's gradient keeps. Not used by "lbfgs".
+max_time : float, optional
+    Seconds after which no other iteration begins.
+n_threads : int, optional
+    Threads; by default as many as pay, of those that BLAS may use.
+reproducible : bool, optional
+    Whether the same bits are demanded on every processor with AVX2, AVX-512 or NEON: a
+    ValueError where they cannot be had. By default what `fastdnn.config` says.
+"""
+
+
+def documented(cls: _Class) -> _Class:
+    """Write every parameter into a class's docstring, in the order of its signature."""
+    before, heading, rest = (cls.__doc__ or "").partition(f"{_WIDTH}Parameters\n")
+    if heading:
+        rule, _, rest = rest.partition("\n")
+        own, attributes, after = rest.partition(f"\n{_WIDTH}Attributes\n")
+        texts = {**_entries(re.sub("^(?=.)", _WIDTH, _SHARED, flags=re.M)), **_entries(own)}
+        names = [name for name in signature(cls).parameters if name in texts]
+        written = "".join(texts[name] for name in names)
+        cls.__doc__ = f"{before}{heading}{rule}\n{written}{attributes}{after}"
+    return cls
+
+
+def _entries(text: str) -> dict[str, str]:
+    """Cut a section into its entries."""
+    found = re.findall(r"^ {4}\w+ : .*\n(?: {8}.*\n?)*", text, re.M)
+    return {entry.split()[0]: entry for entry in found}
