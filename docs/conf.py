@@ -116,8 +116,8 @@ nitpick_ignore = [
 
 
 def shared(app: Any, env: Any, node: Any, text: Any) -> Any:
-    """Find the page of a name that course2 has from fastdnn itself."""
-    if node.get("py:module") != "fastdnn.course2":
+    """Find the page of a name that a module has from fastdnn itself."""
+    if node.get("py:module") not in ("fastdnn.callbacks", "fastdnn.course2"):
         return None
     name, domain = f"fastdnn.{node['reftarget']}", env.get_domain("py")
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, text)

@@ -169,7 +169,9 @@ class LossCurveDisplay:
             Of one model, or of several, with their names.
         name : str, optional
             Of a single one.
-        ax, **kwargs
+        ax : matplotlib.axes.Axes, optional
+            As for `plot`.
+        **kwargs
             As for `plot`.
 
         Returns
@@ -205,7 +207,9 @@ class LossCurveDisplay:
             is drawn, of a search its best estimator.
         name : str, optional
             Of a single one.
-        ax, **kwargs
+        ax : matplotlib.axes.Axes, optional
+            As for `plot`.
+        **kwargs
             As for `plot`.
 
         Returns
@@ -360,7 +364,9 @@ class WeightsDisplay:
             As for `WeightsDisplay`.
         units : int or sequence of int, optional
             How many units, from the first on, or which ones; by default at most 100.
-        ax, **kwargs
+        ax : matplotlib.axes.Axes, optional
+            As for `plot`.
+        **kwargs
             As for `plot`.
 
         Returns

@@ -23,6 +23,7 @@ FIRST = [
     *("Network", "Network.fit", "Network.predict", "MLPClassifier", "MLPRegressor"),
     *("save", "load", "to_onnx", "to_c", "fit_many", "L_layer_model", *TEN),
 ]
+MODULES = ("callbacks", "course2", "plots")
 NEEDS = {"MLPClassifier": "sklearn", "MLPRegressor": "sklearn", "to_onnx": "onnx"}
 
 
@@ -32,7 +33,7 @@ def public():
     names = [
         f"fastdnn.{name}" for name in dir(fastdnn) if name in (*fastdnn.__all__, *NEEDS, "to_c")
     ]
-    for module in ("course2", "estimators"):
+    for module in ("callbacks", "course2", "estimators", "plots"):
         found = vars(import_module(f"fastdnn.{module}"))
         chosen = found.get("__all__", ["GridSearchCV", "RandomizedSearchCV"])
         names += [f"fastdnn.{module}.{name}" for name in chosen]
@@ -54,7 +55,7 @@ def ours(cls, name):
 def get(path):
     thing = fastdnn
     for name in path.split("."):
-        thing = import_module(f"fastdnn.{name}") if name == "course2" else getattr(thing, name)
+        thing = import_module(f"fastdnn.{name}") if name in MODULES else getattr(thing, name)
     return thing
 
 

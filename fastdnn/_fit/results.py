@@ -97,14 +97,12 @@ class State:
         later fits by the same optimiser; not where it is a schedule.
     history : History
         Of this fit; the last entries are this epoch's.
-    epochs : int
-        How many this fit is asked for.
     stopped : bool
         Whether a callback has stopped the training.
+    epochs : int
+        How many this fit is asked for.
     left : mapping of str to ndarray, optional
         The parameters that it is to be left with.
-    last : bool
-        Whether the fit ends with this epoch: it is stopped, or was asked for no more.
     """
 
     network: Any
@@ -117,7 +115,7 @@ class State:
 
     @property
     def last(self) -> bool:
-        """Whether the fit ends with this epoch."""
+        """Whether the fit ends with this epoch: it is stopped, or was asked for no more."""
         return self.stopped or len(self.history.costs) == self.epochs
 
     def stop(self, parameters: Mapping[str, Array] | None = None) -> None:
