@@ -13,6 +13,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import train_test_split
 
 import fastdnn
+from fastdnn.plots import LossCurveDisplay
 
 digits = load_digits()
 X, X_test, y, y_test = train_test_split(digits.data / 16, digits.target, random_state=0)
@@ -26,11 +27,7 @@ print(f"{np.mean(P.argmax(axis=1) == y_test):.1%} of the digits that it has not 
 
 # %%
 
-figure, ax = plt.subplots()
-ax.plot(history.costs, label="training")
-ax.plot(history.validation_costs, "--", label="held-out digits")
-ax.set(xlabel="epoch", ylabel="mean cost", yscale="log")
-ax.legend()
+LossCurveDisplay.from_history(history).ax_.set_yscale("log")
 
 # %%
 

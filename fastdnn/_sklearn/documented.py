@@ -18,7 +18,7 @@ batch_size : int or "auto"
     Examples of a step; "auto" is 200, or all if there are fewer. Not used by "lbfgs".
 learning_rate : {"constant", "invscaling", "adaptive"}
     Schedule of the solver "sgd": constant, divided by ``t ** power_t``, or divided by 5 each time
-    that two iterations in turn have not gained `tol`.
+    that the fit would end by `tol`, until it is 1e-6 or less.
 learning_rate_init : float
     The first step size, of "sgd" and "adam".
 power_t : float
