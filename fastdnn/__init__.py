@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from fastdnn._config import __version__, config, show_config
-except ImportError as error:
+except ImportError as _error:
     # the command's module is imported after this one, too late to make one line of the error
-    name = Path(sys.argv[0]).stem if getattr(sys, "argv", None) else ""
-    if name == "fastdnn" or (name == "-m" and "fastdnn" in sys.orig_argv):
-        raise SystemExit(f"fastdnn: error: {error}") from None
+    _name = Path(sys.argv[0]).stem if getattr(sys, "argv", None) else ""
+    if _name == "fastdnn" or (_name == "-m" and "fastdnn" in sys.orig_argv):
+        raise SystemExit(f"fastdnn: error: {_error}") from None
     raise
 from fastdnn import callbacks as callbacks
-from fastdnn import optimizers
+from fastdnn import optimizers as optimizers
 from fastdnn import plots as plots
 from fastdnn._fit.results import History, State
 from fastdnn.application import (
@@ -132,10 +132,12 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *found})
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(f"fastdnn.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # or a checker would take every name for right
+
+    def __getattr__(name: str) -> Any:
+        if name in _LATER:
+            return getattr(import_module(f"fastdnn.{_LATER[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _compiled() -> None:

@@ -4,17 +4,19 @@
 ``from sklearn.neural_network import ...``; needs scikit-learn, the extra ``sklearn``.
 """
 
+from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 try:
-    import sklearn.neural_network
-except ImportError as error:  # pragma: no cover
+    import sklearn  # noqa: F401
+except ImportError as _error:  # pragma: no cover
     raise ImportError(
         "fastdnn.estimators needs scikit-learn: pip install 'fastdnn[sklearn]'"
-    ) from error
+    ) from _error
 from scipy.special import log_expit, log_softmax
 from sklearn.metrics import get_scorer_names
 from sklearn.preprocessing import LabelBinarizer
@@ -24,9 +26,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastdnn._arrays import Array
 from fastdnn._fit.names import COSTS, lists
+from fastdnn._sklearn import theirs
 from fastdnn._sklearn.assembled import NAMES, complete
 from fastdnn._sklearn.chunks import begin_features, columns, labelled, plain, same, usual
-from fastdnn._sklearn.declared import keep, only_if, trains
+from fastdnn._sklearn.declared import Schedule, Solver, keep, only_if, trains
 from fastdnn._sklearn.documented import documented
 from fastdnn._sklearn.exported import offer
 from fastdnn._sklearn.parts import in_memory
@@ -51,7 +54,7 @@ _ADDED: dict[str, list[Any]] = {
 
 @documented
 @lists(activations=NAMES)
-class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: ignore[misc]
+class MLPClassifier(Perceptron, theirs.MLPClassifier):
     """A classifier with scikit-learn's parameters and answers, many times as fast.
 
     Every parameter, default, attribute and method of ``sklearn.neural_network.MLPClassifier`` is
@@ -95,28 +98,29 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
     (2, 3)
     """
 
+    classes_: Array
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **sklearn.neural_network.MLPClassifier._parameter_constraints,
+        **theirs.MLPClassifier._parameter_constraints,
         **_ADDED,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: str | Sequence[str] = "relu",
         *,
-        solver: str = "adam",
+        solver: Solver = "adam",
         alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: Schedule = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
-        verbose: Any = False,
+        verbose: bool | int | Literal["bar"] = False,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -286,7 +290,7 @@ class MLPClassifier(Perceptron, sklearn.neural_network.MLPClassifier):  # type: 
 
 @documented
 @lists(activations=NAMES, losses=LOSSES)
-class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ignore[misc]
+class MLPRegressor(Perceptron, theirs.MLPRegressor):
     """A regressor with scikit-learn's parameters and answers, many times as fast.
 
     Every parameter, default, attribute and method of ``sklearn.neural_network.MLPRegressor`` is
@@ -332,7 +336,7 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **sklearn.neural_network.MLPRegressor._parameter_constraints,
+        **theirs.MLPRegressor._parameter_constraints,
         **_ADDED,
         "loss": [StrOptions(set(LOSSES))],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
@@ -342,20 +346,20 @@ class MLPRegressor(Perceptron, sklearn.neural_network.MLPRegressor):  # type: ig
     def __init__(
         self,
         loss: str = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: str | Sequence[str] = "relu",
         *,
-        solver: str = "adam",
+        solver: Solver = "adam",
         alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: Schedule = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
-        verbose: Any = False,
+        verbose: bool | int | Literal["bar"] = False,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,

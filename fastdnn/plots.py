@@ -92,16 +92,16 @@ class LossCurveDisplay:
         names: Sequence[str] | None = None,
         loss_name: str = "loss",
     ) -> None:
-        self.losses = [_curve(loss, f"losses[{i}]") for i, loss in enumerate(losses)]
+        self.losses: list[Array] = [_curve(loss, f"losses[{i}]") for i, loss in enumerate(losses)]
         if not self.losses:
             raise ValueError("losses must hold the curve of one model or more")
         given = [None] * len(self.losses) if validation_losses is None else validation_losses
-        self.validation_losses = [
+        self.validation_losses: list[Array | None] = [
             None if loss is None or len(np.atleast_1d(loss)) == 0
             else _curve(loss, f"validation_losses[{i}]")
             for i, loss in enumerate(given)
         ]  # fmt: skip
-        self.names = None if names is None else [str(name) for name in names]
+        self.names: list[str] | None = None if names is None else [str(name) for name in names]
         self.loss_name = loss_name
         for name, of in (("validation_losses", self.validation_losses), ("names", self.names)):
             if of is not None and len(of) != len(self.losses):
@@ -287,10 +287,10 @@ class WeightsDisplay:
     images_: list[Any]
 
     def __init__(self, weights: ArrayLike, image_shape: Sequence[int] | None = None) -> None:
-        self.weights = real(weights, "weights")
+        self.weights: Array = real(weights, "weights")
         if self.weights.ndim != 2 or self.weights.size == 0:
             raise ValueError(f"weights must have shape (n_1, n_0), got {self.weights.shape}")
-        self.image_shape = _image_shape(self.weights.shape[1], image_shape)
+        self.image_shape: tuple[int, ...] = _image_shape(self.weights.shape[1], image_shape)
 
     def plot(self, ax: "Axes | None" = None, *, cmap: Any = "RdBu_r", **kwargs: Any) -> Self:
         """Draw the images, side by side and in rows.

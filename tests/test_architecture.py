@@ -152,6 +152,7 @@ ROOMS = {
     "_sklearn": {
         "declared": set(),
         "documented": set(),
+        "theirs": {"declared"},
         "callbacks": {"declared"},
         "chunks": {"declared"},
         "losses": set(),
@@ -177,7 +178,7 @@ ROOMS = {
             *("gradients", "lbfgs", "losses", "parts", "rates", "scores", "stochastic"),
             *("stopping",),
         },
-        "searches": {"perceptron"},
+        "searches": {"perceptron", "theirs"},
     },
     "c": {
         "literals": set(),

@@ -24,6 +24,11 @@ class Csr:
 
     __slots__ = ("data", "indices", "indptr", "shape")
 
+    indptr: Array
+    indices: Array
+    data: Array
+    shape: tuple[int, int]
+
     def __init__(self, indptr: Array, indices: Array, data: Array, shape: tuple[int, int]) -> None:
         self.indptr, self.indices, self.data, self.shape = indptr, indices, data, shape
         indptr.flags.writeable = indices.flags.writeable = False

@@ -133,8 +133,25 @@ class Model:
         Whose numbers these are, where another is trained.
     """
 
+    layer_dims: tuple[int, ...]
+    rows: tuple[Row, ...]
+    weights: tuple[Row, ...]
+    biases: tuple[Row, ...]
+    params: Array
+    coefs: tuple[Array, ...]
+    intercepts: tuple[Array, ...]
+    activations: tuple[str, ...]
+    output: str
+    cost: str
+    cost_parameter: float
+    meaning: tuple[tuple[str, ...], str, str, float]
+    training: Training
+    rng: Any
+    plan: Plan
+    work: int
+    whole: bool
+    reproducible: bool = False
     source: "Model | None"
-    reproducible = False
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from itertools import pairwise
 from numbers import Integral
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -167,7 +167,7 @@ def complete(estimator: Declared) -> None:
     n = chain(estimator)[0][-1].shape[1]
     if classifies and not hasattr(estimator, "_label_binarizer"):
         several = n > 1 and getattr(estimator, "out_activation_", "softmax") == "logistic"
-        classes = np.asarray(estimator.classes_)
+        classes = np.asarray(cast(Any, estimator).classes_)
         estimator._label_binarizer = LabelBinarizer().fit(
             np.eye(n, dtype=int) if several else classes
         )

@@ -1,13 +1,14 @@
 """The attributes of an estimator: its parameters, and those that a fit leaves.
 
 The other files of this wing are given an estimator, read and write these attributes, and call none
-of its methods. scikit-learn's decorators, which have no types, are declared here too.
+of its methods. scikit-learn's methods and decorators, which have no types, are declared here too.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils.metaestimators import available_if
 
@@ -15,24 +16,28 @@ from fastdnn._arrays import Array
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+# parameters that are one of a few names, as a checker reads them
+Solver = Literal["adam", "sgd", "lbfgs"]
+Schedule = Literal["constant", "invscaling", "adaptive"]
+
 
 class Declared:
     """The attributes of both estimators."""
 
     # parameters
-    hidden_layer_sizes: Any
+    hidden_layer_sizes: ArrayLike
     activation: str | Sequence[str]
-    solver: str
+    solver: Solver
     alpha: float
-    batch_size: int | str
-    learning_rate: str
+    batch_size: int | Literal["auto"]
+    learning_rate: Schedule
     learning_rate_init: float
     power_t: float
     max_iter: int
     shuffle: bool
     random_state: Any
     tol: float
-    verbose: bool | int | str
+    verbose: bool | int | Literal["bar"]
     warm_start: bool
     momentum: float
     nesterovs_momentum: bool
@@ -52,13 +57,14 @@ class Declared:
     reproducible: bool | None
     loss: str
 
-    # left by a fit; a classifier's last
+    # left by a fit
     coefs_: list[Array]
     intercepts_: list[Array]
     n_layers_: int
     n_outputs_: int
     out_activation_: str
     n_features_in_: int
+    feature_names_in_: Array
     n_iter_: int
     t_: int
     loss_: float
@@ -67,7 +73,6 @@ class Declared:
     validation_loss_curve_: list[float] | None
     validation_scores_: list[float] | None
     best_validation_score_: float | None
-    classes_: Array
 
     # kept for the next call; two names are scikit-learn's
     _label_binarizer: Any
@@ -83,12 +88,25 @@ class Declared:
 
 if TYPE_CHECKING:
 
-    class Theirs:
-        """The methods of scikit-learn's class that a perceptron calls."""
+    class Estimator:
+        """The methods of all scikit-learn's estimators; the last from 1.9 on."""
 
         def __getstate__(self) -> dict[str, Any]: ...
-        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
         def __setstate__(self, state: dict[str, Any]) -> None: ...
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+        def set_params(self, **params: Any) -> Self: ...
+        def get_metadata_routing(self) -> Any: ...
+        def set_callbacks(self, *callbacks: Any) -> Self: ...
+
+    class Theirs(Estimator):
+        """The methods of scikit-learn's perceptrons, those too that ours call."""
+
+        def predict(self, X: Any) -> Array: ...
+        def set_fit_request(
+            self, *, sample_weight: bool | str | None = ..., X_val: bool | str | None = ...,
+            y_val: bool | str | None = ..., sample_weight_val: bool | str | None = ...,
+        ) -> Self: ...  # fmt: skip
+        def set_score_request(self, *, sample_weight: bool | str | None = ...) -> Self: ...
         def _validate_input(
             self, X: Any, y: Any, incremental: bool, reset: bool
         ) -> tuple[Any, Array]: ...

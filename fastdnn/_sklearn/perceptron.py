@@ -75,6 +75,8 @@ _SCORING = ("_score", "_predict", "_forward_pass_fast", "_computed", "_examples"
 class Perceptron(Gradients, Scores, CallbackSupportMixin):
     """A mixin that comes before scikit-learn's class and replaces what it computes."""
 
+    n_outputs_: int
+    loss_: float
     _seeded: np.random.RandomState
     # estimators that were pickled by version 0.1.0 have none of their own
     reproducible: bool | None = None

@@ -2,13 +2,13 @@
 
 from typing import Any, Self
 
-import sklearn.model_selection
 from joblib import parallel_backend
 from joblib._parallel_backends import AutoBatchingMixin, ThreadingBackend
 from sklearn.pipeline import Pipeline
 
 from fastdnn._core.workers import Stop
 from fastdnn._fit.threads import at_once
+from fastdnn._sklearn import theirs
 from fastdnn._sklearn.perceptron import Perceptron
 
 _MODULE = "fastdnn.estimators"
@@ -86,7 +86,7 @@ class _InThreads:
         return self
 
 
-class GridSearchCV(_InThreads, sklearn.model_selection.GridSearchCV):  # type: ignore[misc]
+class GridSearchCV(_InThreads, theirs.GridSearchCV):
     """A GridSearchCV with scikit-learn's results, its candidates trained in threads.
 
     Every parameter, attribute and method is that of ``sklearn.model_selection.GridSearchCV``, and
@@ -102,7 +102,7 @@ class GridSearchCV(_InThreads, sklearn.model_selection.GridSearchCV):  # type: i
     __module__ = _MODULE
 
 
-class RandomizedSearchCV(_InThreads, sklearn.model_selection.RandomizedSearchCV):  # type: ignore[misc]
+class RandomizedSearchCV(_InThreads, theirs.RandomizedSearchCV):
     """A RandomizedSearchCV with scikit-learn's results, as `GridSearchCV` is one.
 
     Parameters

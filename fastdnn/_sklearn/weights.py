@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastdnn._arrays import Array
 from fastdnn._fit.model import Model
 from fastdnn._sklearn.assembled import (
     NAMES,
@@ -28,6 +29,9 @@ _LEFT_OUT = ("_model", "_network", "_owner", "_seeded", "_stop")
 class Weights(Declared, Theirs):
     """A part of a perceptron: one model, of which the weights are views until some are assigned."""
 
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    n_layers_: int
     _model: Model
     _network: Shared
     # a pickled training, until there is a model for it

@@ -282,7 +282,9 @@ _TYPES = {
 }
 # of the results, in units in the last place: the largest over dense grids, with the instruction and
 # without it, rounded up
-ERRORS = {"exp": 1.5, "expm1": 1.5, "log1p": 1.5, "sigmoid": 2, "tanh": 3, "normal": 5}
+ERRORS: dict[str, float] = {
+    "exp": 1.5, "expm1": 1.5, "log1p": 1.5, "sigmoid": 2, "tanh": 3, "normal": 5,
+}  # fmt: skip
 
 
 def functions(names: Iterable[str], real: str) -> tuple[str, list[str]]:

@@ -1,0 +1,6 @@
+"""scikit-learn's classes that ours extend; theirs.pyi beside this file gives them types."""
+
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+__all__ = ["GridSearchCV", "MLPClassifier", "MLPRegressor", "RandomizedSearchCV"]
