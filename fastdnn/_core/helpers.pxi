@@ -99,7 +99,8 @@ cdef bint is_there(Helper *helper) noexcept:
             return False
         PyThread_acquire_lock(helper.woken, 1)
     write(&helper.state, AWAKE)
-    if PyThread_start_new_thread(help_out, helper) == -1:
+    # Cython's declaration has a sign, C's has none
+    if <unsigned long> PyThread_start_new_thread(help_out, helper) == <unsigned long> -1:
         write(&helper.state, ABSENT)
         return False
     return True

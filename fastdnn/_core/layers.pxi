@@ -40,16 +40,14 @@ cdef inline void bias_relu(
 cdef inline floating sum_(Py_ssize_t size, const floating *x) noexcept nogil:
     cdef:
         floating total[16]
-        Py_ssize_t i = 0, k
+        Py_ssize_t i, k, whole = size // 16 * 16
     for k in range(16):
         total[k] = 0
-    while i + 16 <= size:
+    for i in range(0, whole, 16):
         for k in range(16):
             total[k] += x[i + k]
-        i += 16
-    while i < size:
+    for i in range(whole, size):
         total[0] += x[i]
-        i += 1
     for k in range(8):
         total[k] += total[k + 8]
     for k in range(4):

@@ -30,7 +30,7 @@ cdef extern from *:
     static inline void fastdnn_set_modes(uint64_t modes) { (void) modes; }
     #endif
 
-    static inline uint64_t fastdnn_flush(void) {
+    static CYTHON_UNUSED inline uint64_t fastdnn_flush(void) {
         const uint64_t found = fastdnn_modes();
         fastdnn_set_modes(found | FASTDNN_SUBNORMALS_AS_ZERO);
         return found;

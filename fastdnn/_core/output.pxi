@@ -168,7 +168,8 @@ cdef double relu_and_output(
         else:
             fastdnn_double_output(h, n, b, W, W_last, b_L, Z + i * n, z)
         total += output_delta(
-            cost, h, 1, parameter, scale, NULL if w == NULL else w + i, T + i, z)
+            cost, h, 1, parameter, scale, <const floating *> NULL if w == NULL else w + i, T + i,
+            z)
         if floating is float:
             fastdnn_float_deltas(h, n, z, W, Z + i * n, sums_W, sums_b)
         else:

@@ -91,7 +91,7 @@ cdef class Pairs:
         self.count = 0
 
     def __len__(self):
-        """Count the pairs."""
+        # Cython would write a docstring that nothing reads
         return self.count
 
     def remember(self, double step, double slope, double there, d, g, g_before):
