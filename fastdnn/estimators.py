@@ -6,9 +6,8 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 try:
@@ -17,18 +16,17 @@ except ImportError as _error:  # pragma: no cover
     raise ImportError(
         "fastdnn.estimators needs scikit-learn: pip install 'fastdnn[sklearn]'"
     ) from _error
-from scipy.special import log_expit, log_softmax
 from sklearn.metrics import get_scorer_names
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastdnn._arrays import Array
 from fastdnn._fit.names import COSTS, lists
 from fastdnn._sklearn import theirs
-from fastdnn._sklearn.assembled import NAMES, complete
-from fastdnn._sklearn.chunks import begin_features, columns, labelled, plain, same, usual
+from fastdnn._sklearn.assembled import NAMES
+from fastdnn._sklearn.chunks import begin_features, plain, same, usual
+from fastdnn._sklearn.classes import Classes
 from fastdnn._sklearn.declared import Schedule, Solver, keep, only_if, trains
 from fastdnn._sklearn.documented import documented
 from fastdnn._sklearn.exported import offer
@@ -54,7 +52,7 @@ _ADDED: dict[str, list[Any]] = {
 
 @documented
 @lists(activations=NAMES)
-class MLPClassifier(Perceptron, theirs.MLPClassifier):
+class MLPClassifier(Classes, theirs.MLPClassifier):
     """A classifier with scikit-learn's parameters and answers, many times as fast.
 
     Every parameter, default, attribute and method of ``sklearn.neural_network.MLPClassifier`` is
@@ -98,7 +96,6 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
     (2, 3)
     """
 
-    classes_: Array
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **theirs.MLPClassifier._parameter_constraints,
         **_ADDED,
@@ -211,81 +208,6 @@ class MLPClassifier(Perceptron, theirs.MLPClassifier):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer.fit(y if several else classes)
         return self._fit(X, y, sample_weight, incremental=True)
-
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        if incremental and not reset and not self.warm_start and hasattr(self, "classes_"):
-            X_, y_ = X, y
-            if not plain(self, X, y):
-                X_, y_ = validate_data(
-                    self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
-                    dtype=(np.float64, np.float32), reset=False,
-                )  # fmt: skip
-            of_classes = columns(y_, self.classes_, self._label_binarizer)
-            if of_classes is not None:
-                return X_, of_classes
-        begins = not (self.warm_start and hasattr(self, "classes_"))
-        if reset and not incremental and begins and usual(X, y):
-            made = labelled(y)
-            if made is not None:
-                begin_features(self, X)
-                self._label_binarizer, of_classes = made
-                self.classes_ = self._label_binarizer.classes_
-                return X, of_classes
-        X_, y_ = super()._validate_input(X, y, incremental, reset)
-        return X_, y_
-
-    def _predict(self, X: Any, check_input: bool = True) -> Array:
-        AL = self._forward_pass_fast(X, check_input=check_input)
-        # which may have been assigned without the others
-        binarizer, n = self._label_binarizer, AL.shape[1]
-        kind, classes = binarizer.y_type_, binarizer.classes_
-        if (binarizer.neg_label, binarizer.pos_label) == (0, 1):
-            if kind == "multiclass" and n == len(classes):
-                return cast(Array, classes[AL.argmax(axis=1)])
-            if kind == "binary" and n == 1 and len(classes) == 2:
-                return cast(Array, classes[(AL[:, 0] > 0.5).astype(np.intp)])
-        # of two classes with an output each, say, or with a threshold of the user's
-        return cast(Array, binarizer.inverse_transform(AL[:, 0] if n == 1 else AL))
-
-    def predict_proba(self, X: Any) -> Array:
-        """Compute the probabilities of the classes, in the order of `classes_`.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_samples, n_features)
-            The examples.
-
-        Returns
-        -------
-        y_prob : ndarray, shape (n_samples, n_classes)
-            A row for each example.
-        """
-        check_is_fitted(self)
-        AL = self._forward_pass_fast(X)
-        return AL if AL.shape[1] > 1 else np.concatenate((1 - AL, AL), axis=1)
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """Compute the logarithms of the probabilities, also of those too small for a number.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_samples, n_features)
-            The examples.
-
-        Returns
-        -------
-        log_y_prob : ndarray, shape (n_samples, n_classes)
-            A row for each example.
-        """
-        check_is_fitted(self)
-        complete(self)
-        own = type(self).predict_proba is not MLPClassifier.predict_proba
-        if own or self.out_activation_ not in ("logistic", "softmax"):
-            return super().predict_log_proba(X)
-        Z = self._logits(X)
-        if self.out_activation_ == "softmax":
-            return cast(Array, log_softmax(Z, axis=1))
-        return cast(Array, log_expit(np.hstack([-Z, Z]) if Z.shape[1] == 1 else Z))
 
 
 @documented

@@ -1,7 +1,10 @@
 # Targets as a door takes them from an array of another type, and class indices.
 
+from cpython.buffer cimport Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
+
+from fastdnn._core.memory cimport look
 
 
 cdef inline bint are_indices(Py_ssize_t size, const int64_t *labels, Py_ssize_t n_L) noexcept:
@@ -11,6 +14,23 @@ cdef inline bint are_indices(Py_ssize_t size, const int64_t *labels, Py_ssize_t 
     for i in range(size):
         most = max(most, <uint64_t> labels[i])
     return most < <uint64_t> n_L
+
+
+cdef inline char look_at_targets(
+    object Y, Py_ssize_t m, Py_ssize_t cols, void **at,
+) except? -1:
+    # the element type of an array of targets (m, cols) that lie row after row, and where; else 0
+    cdef:
+        Py_buffer buffer
+        char kind = look(Y, &buffer)
+        bint fits
+    if kind == 0:
+        return 0
+    fits = (kind in b"fdq?" and PyBuffer_IsContiguous(&buffer, b'C') and buffer.shape[0] == m
+            and (buffer.ndim == 2 and buffer.shape[1] == cols or buffer.ndim == 1 == cols))
+    at[0] = buffer.buf
+    PyBuffer_Release(&buffer)
+    return kind if fits else 0
 
 
 ctypedef fused number:

@@ -1,6 +1,5 @@
 # The doors to whole training runs: they hand out the workspace and release the GIL.
 
-from cpython.buffer cimport Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.pythread cimport PyThread_get_thread_ident
 from cython cimport auto_pickle, final
@@ -17,7 +16,6 @@ import numpy
 
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport RELU
-from fastdnn._core.memory cimport look
 from fastdnn._core.optimizers cimport NONE, SGD, Optimizer
 from fastdnn._core.plan cimport Plan, address, is_like, read
 from fastdnn._core.ranks cimport attach, begin, end
@@ -26,7 +24,7 @@ from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
     BLOCK, FIRST, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Slot,
 )
-from fastdnn._core.taken cimport are_indices, take_targets
+from fastdnn._core.taken cimport are_indices, look_at_targets, take_targets
 from fastdnn._core.turns cimport FIRST_ALONE
 from fastdnn._core.workers cimport borrow, flag_of, give_back
 from fastdnn._core.workspace cimport ALIGNMENT, assign, go_on, is_trained
@@ -317,31 +315,22 @@ cdef class Trainer:
         # Read targets of the plan's type in place; convert other numbers, and copy class indices.
         cdef:
             Job *job = &self.job
-            Py_buffer buffer
             Py_ssize_t m = job.m, n_L = self.plan.layers[self.plan.net.L - 1].n
             Py_ssize_t cols = 1 if job.Y.labels != NULL else n_L
             Py_ssize_t size = m * cols
-            char kind
-            bint fits
+            void *at = NULL
             void *out
-        if type(Y) is not ndarray:
-            return False
-        kind = look(Y, &buffer)
+            char kind = look_at_targets(Y, m, cols, &at) if type(Y) is ndarray else 0
         if kind == 0:
-            return False
-        fits = (kind in b"fdq?" and PyBuffer_IsContiguous(&buffer, b'C') and buffer.shape[0] == m
-                and (buffer.ndim == 2 and buffer.shape[1] == cols or buffer.ndim == 1 == cols))
-        PyBuffer_Release(&buffer)
-        if not fits:
             return False
         if job.Y.labels != NULL:
             # copied before they are judged: nobody else can change the copy
-            memcpy(<void *> job.Y.labels, buffer.buf, size * sizeof(int64_t) if kind == b'q' else 0)
+            memcpy(<void *> job.Y.labels, at, size * sizeof(int64_t) if kind == b'q' else 0)
             return kind == b'q' and are_indices(size, job.Y.labels, n_L)
         if kind == self.type:
-            if is_trained(job, buffer.buf, size - 1, 0, 4 if kind == b'f' else 8):
+            if is_trained(job, at, size - 1, 0, 4 if kind == b'f' else 8):
                 return False
-            out = buffer.buf
+            out = at
             self.targets = Y, None, None
         else:
             if self.own_targets is None:
@@ -350,8 +339,8 @@ cdef class Trainer:
             self.targets = self.own_targets, None, None
         job.Y.T = out
         if self.type == b'f':
-            return take_targets(size, kind, buffer.buf, least, most, <float *> out)
-        return take_targets(size, kind, buffer.buf, least, most, <double *> out)
+            return take_targets(size, kind, at, least, most, <float *> out)
+        return take_targets(size, kind, at, least, most, <double *> out)
 
     def release(self):
         """Let go of the examples: there is no epoch before `retake` has taken others."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn import config_context
@@ -25,9 +25,82 @@ from fastdnn._sklearn.assembled import (
 )
 from fastdnn._sklearn.declared import Declared
 from fastdnn._sklearn.rates import Rate, number, rule_of
+from fastdnn._sklearn.weights import Weights
+from fastdnn.network import Network
 
 # attributes for the next call that do not end in an underscore
 _KEPT = ("_label_binarizer", "_no_improvement_count", "_random_state")
+
+
+class Conversions(Weights):
+    """A part of a perceptron: conversions."""
+
+    @classmethod
+    def from_sklearn(cls, model: Any) -> Self:
+        """Take over a fitted model of scikit-learn.
+
+        Parameters
+        ----------
+        model : sklearn.neural_network.MLPClassifier or MLPRegressor
+            Of the class of this one's name.
+
+        Returns
+        -------
+        estimator : MLPClassifier or MLPRegressor
+            A copy with the same answers. `partial_fit` goes on where the model's ended.
+
+        Raises
+        ------
+        TypeError
+            If it is no such model.
+        """
+        if isinstance(model, cls):
+            return deepcopy(model)
+        made = cls(**_parameters_of(model, cls._theirs()))
+        _take_fit(made, model)
+        made._bind()
+        return made
+
+    def to_sklearn(self) -> Any:
+        """Make a fitted model of scikit-learn, for whatever reads those.
+
+        Returns
+        -------
+        model : sklearn.neural_network.MLPClassifier or MLPRegressor
+            A copy with the same answers; it is pickled and used without fastdnn. Parameters that
+            only matter while training and that scikit-learn lacks, are left out; in place of a
+            regressor's loss that it lacks stands "squared_error".
+
+        Raises
+        ------
+        ValueError
+            If it predicts by what scikit-learn lacks: another activation, or several.
+        """
+        training = self._model.training if "_model" in vars(self) else Training()
+        return _to_sklearn(self, self._theirs(), training)
+
+    @classmethod
+    def _theirs(cls) -> Any:
+        """Find scikit-learn's class that this one extends."""
+        return next(c for c in cls.__mro__ if c.__module__.startswith("sklearn.neural_network."))
+
+    @property
+    def network_(self) -> Network:
+        """The weights as a `Network`, for single rows at full speed; it follows later training."""
+        return self._shared()
+
+    def course_parameters(self) -> dict[str, Array]:
+        """Copy the weights as the course's dictionary.
+
+        Returns
+        -------
+        parameters : dict
+            ``W1``, ``b1``, ..., of shapes (n, n_prev) and (n, 1).
+        """
+        return _course_parameters(self)
+
+
+# ------------------------------------------------------------------------------------ scikit-learn
 
 
 def _fitted(estimator: Any) -> dict[str, Any]:
@@ -41,10 +114,7 @@ def _fitted(estimator: Any) -> dict[str, Any]:
     )
 
 
-# ----------------------------------------------------------------------------------- scikit-learn
-
-
-def parameters_of(model: Any, theirs: Any) -> dict[str, Any]:
+def _parameters_of(model: Any, theirs: Any) -> dict[str, Any]:
     """Copy the parameters of a fitted object of scikit-learn's class."""
     if not isinstance(model, theirs):
         raise TypeError(
@@ -55,7 +125,7 @@ def parameters_of(model: Any, theirs: Any) -> dict[str, Any]:
     return {name: deepcopy(getattr(model, name)) for name in theirs._get_param_names()}
 
 
-def take_fit(ours: Declared, model: Any) -> None:
+def _take_fit(ours: Declared, model: Any) -> None:
     """Copy the other attributes, without those that are derived."""
     vars(ours).update(_fitted(model))
     if "_optimizer" in vars(model):
@@ -63,7 +133,7 @@ def take_fit(ours: Declared, model: Any) -> None:
     _ask_alike(model, ours)
 
 
-def to_sklearn(ours: Declared, theirs: Any, training: Training) -> Any:
+def _to_sklearn(ours: Declared, theirs: Any, training: Training) -> Any:
     """Make a fitted estimator of scikit-learn's class from one of ours."""
     check_is_fitted(ours)
     complete(ours)
@@ -166,7 +236,7 @@ def _dims(model: Any) -> tuple[int, ...]:
 # ----------------------------------------------------------------------------------------- ours
 
 
-def course_parameters(estimator: Declared) -> dict[str, Array]:
+def _course_parameters(estimator: Declared) -> dict[str, Array]:
     """Copy the weights as the course's dictionary."""
     check_is_fitted(estimator)
     return {

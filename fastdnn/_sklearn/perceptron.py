@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable
 from contextlib import closing
-from copy import deepcopy
 from functools import lru_cache, partial
 from numbers import Integral
 from typing import Any, Self
@@ -49,13 +48,7 @@ from fastdnn._sklearn.checked import (
     validation_data,
 )
 from fastdnn._sklearn.chunks import plain_examples
-from fastdnn._sklearn.converted import (
-    course_parameters,
-    from_theirs,
-    parameters_of,
-    take_fit,
-    to_sklearn,
-)
+from fastdnn._sklearn.converted import Conversions, from_theirs
 from fastdnn._sklearn.gradients import Gradients
 from fastdnn._sklearn.lbfgs import descended, keeps_float32, minimize
 from fastdnn._sklearn.losses import constant_of, constants, examples, scale
@@ -64,7 +57,6 @@ from fastdnn._sklearn.rates import Rate, take_up
 from fastdnn._sklearn.scores import Scores, scored
 from fastdnn._sklearn.stochastic import alone, iterate, settings_of
 from fastdnn._sklearn.stopping import Judge, Validation, places, scorer_of, set_apart
-from fastdnn.network import Network
 
 # types whose equal values are alike
 _PLAIN = {bool, float, int, str, type(None), np.float64}
@@ -72,7 +64,7 @@ _PLAIN = {bool, float, int, str, type(None), np.float64}
 _SCORING = ("_score", "_predict", "_forward_pass_fast", "_computed", "_examples", "_seen")
 
 
-class Perceptron(Gradients, Scores, CallbackSupportMixin):
+class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
     """A mixin that comes before scikit-learn's class and replaces what it computes."""
 
     n_outputs_: int
@@ -402,72 +394,6 @@ class Perceptron(Gradients, Scores, CallbackSupportMixin):
         n_threads = helpers(self.n_threads, m, work)
         model.plan.predict(X, AL, n_threads, piece(model.work))
         return AL
-
-    # -------------------------------------------------------------------------------- conversions
-
-    @classmethod
-    def from_sklearn(cls, model: Any) -> Self:
-        """Take over a fitted model of scikit-learn.
-
-        Parameters
-        ----------
-        model : sklearn.neural_network.MLPClassifier or MLPRegressor
-            Of the class of this one's name.
-
-        Returns
-        -------
-        estimator : MLPClassifier or MLPRegressor
-            A copy with the same answers. `partial_fit` goes on where the model's ended.
-
-        Raises
-        ------
-        TypeError
-            If it is no such model.
-        """
-        if isinstance(model, cls):
-            return deepcopy(model)
-        ours = cls(**parameters_of(model, cls._theirs()))
-        take_fit(ours, model)
-        ours._bind()
-        return ours
-
-    def to_sklearn(self) -> Any:
-        """Make a fitted model of scikit-learn, for whatever reads those.
-
-        Returns
-        -------
-        model : sklearn.neural_network.MLPClassifier or MLPRegressor
-            A copy with the same answers; it is pickled and used without fastdnn. Parameters that
-            only matter while training and that scikit-learn lacks, are left out; in place of a
-            regressor's loss that it lacks stands "squared_error".
-
-        Raises
-        ------
-        ValueError
-            If it predicts by what scikit-learn lacks: another activation, or several.
-        """
-        training = self._model.training if "_model" in vars(self) else Training()
-        return to_sklearn(self, self._theirs(), training)
-
-    @classmethod
-    def _theirs(cls) -> Any:
-        """Find scikit-learn's class that this one extends."""
-        return next(c for c in cls.__mro__ if c.__module__.startswith("sklearn.neural_network."))
-
-    @property
-    def network_(self) -> Network:
-        """The weights as a `Network`, for single rows at full speed; it follows later training."""
-        return self._shared()
-
-    def course_parameters(self) -> dict[str, Array]:
-        """Copy the weights as the course's dictionary.
-
-        Returns
-        -------
-        parameters : dict
-            ``W1``, ``b1``, ..., of shapes (n, n_prev) and (n, 1).
-        """
-        return course_parameters(self)
 
 
 @lru_cache(maxsize=64)
