@@ -70,7 +70,7 @@ def two_layer_model(
         Steps, each over all examples.
     print_cost : bool
         Print the cost at each 100th iteration and at the last.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
         A seed or what to draw the weights from, by default the seed 1, for the course's digits. The
         weights have a standard deviation of 0.01.
 
@@ -139,7 +139,7 @@ def L_layer_model(
         one step.
     print_cost : bool
         Print the cost at each 100th iteration and at the last.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
         A seed or what to draw the weights from, by default the seed 1 of "lecun" and the seed 3 of
         the others, for the course's digits.
     optimizer : {"gd", "momentum", "adam"}

@@ -172,7 +172,7 @@ def gradient_check(
         Of the hidden layers, as in `L_model_forward`.
     output_activation : {"sigmoid", "softmax", "identity", "linear"}
         Of the output, and so the cost, as in `compute_cost`.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
         What draws the masks, as in `L_model_forward`; `grads` need the masks of their own forward
         pass, so the same seed.
 

@@ -117,7 +117,7 @@ def linear_activation_forward(
     keep_prob : float
         Dropout: the probability of an output to be kept, and then divided by it; above 0, at most
         1.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
         What draws the mask, ``rng.rand(n, m) < keep_prob``: a seed, as for ``numpy.random.seed``,
         which gives the same mask at each call, or a generator, which goes on. By default a
         generator of this module's own. NumPy's global generator is left alone.
@@ -177,7 +177,7 @@ def L_model_forward(
         The activation of all hidden layers or one for each, as in `linear_activation_forward`.
     output_activation : {"sigmoid", "softmax", "identity", "linear"}
         The activation of the output; "linear" is another name of "identity".
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
         What draws the masks, as in `linear_activation_forward`.
 
     Returns

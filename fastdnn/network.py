@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastdnn._arrays import in_range
-from fastdnn._course.generators import Rng, own_generator
+from fastdnn._course.generators import Rng, first_generator, own_generator
 from fastdnn._fit.document import load_network, save_network
 from fastdnn._fit.fits import Fits
 from fastdnn._fit.html import network_html
@@ -48,9 +48,10 @@ class Network(Predictor):
     init : float, "he" or "lecun"
         Standard deviation of the first weights: a number, sqrt(2 / n_prev) or 1 / sqrt(n_prev). The
         biases are 0.
-    rng : int, numpy.random.Generator or numpy.random.RandomState, optional
-        What the weights, the shuffles and dropout are drawn from: a seed, or a generator, of which
-        a copy is kept.
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
+        What the weights, the shuffles and dropout are drawn from, as `numpy.random.default_rng`
+        takes it. A seed gives the same network each time. A generator goes on: it draws the weights
+        and a seed, of which the network makes a generator of its own for all that follows.
     huber_delta : float
         Where huber goes over from the square to the absolute error.
     quantile : float
@@ -102,13 +103,14 @@ class Network(Predictor):
         quantile: float = 0.5,
         reproducible: bool | None = None,
     ) -> None:
-        generator = own_generator(rng)
+        first = first_generator(rng)
         if init not in ("he", "lecun"):
             init = in_range(init, "init")
-        drawn = initialize_parameters_deep(layer_dims, rng=generator, scale=init, dtype=dtype)
+        drawn = initialize_parameters_deep(layer_dims, rng=first, scale=init, dtype=dtype)
         numbers = {"huber_delta": huber_delta, "quantile": quantile}
-        model = Model.asked(drawn, activation, output_activation, cost, numbers, generator)
+        model = Model.asked(drawn, activation, output_activation, cost, numbers, first)
         model.demand(reproducible)
+        model.rng = own_generator(first, rng)
         self._own(model)
 
     @classmethod

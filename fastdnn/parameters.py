@@ -51,9 +51,10 @@ def initialize_parameters(
     ----------
     n_x, n_h, n_y : int
         Input features, hidden units, output units.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
-        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 1, for the
-        course's digits. NumPy's global generator is never touched.
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
+        An integer, as for ``numpy.random.seed``, or what to draw from, as
+        `numpy.random.default_rng` takes it. By default the integer 1, for the course's digits.
+        NumPy's global generator is never touched.
     scale : float, "lecun" or "he"
         Standard deviation of the weights: a number, 1 / sqrt(n_prev) or sqrt(2 / n_prev).
     dtype : {float64, float32}
@@ -93,9 +94,10 @@ def initialize_parameters_deep(
     ----------
     layer_dims : sequence of int
         Units of each layer, the input's features first.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
-        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 3, for the
-        course's digits. NumPy's global generator is never touched.
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
+        An integer, as for ``numpy.random.seed``, or what to draw from, as
+        `numpy.random.default_rng` takes it. By default the integer 3, for the course's digits.
+        NumPy's global generator is never touched.
     scale : float, "lecun" or "he"
         Standard deviation of the weights: a number, 1 / sqrt(n_prev) or sqrt(2 / n_prev).
     dtype : {float64, float32}
@@ -160,9 +162,10 @@ def initialize_parameters_random(
     ----------
     layers_dims : sequence of int
         Units of each layer, the input's features first.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
-        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 3, for the
-        course's digits. NumPy's global generator is never touched.
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
+        An integer, as for ``numpy.random.seed``, or what to draw from, as
+        `numpy.random.default_rng` takes it. By default the integer 3, for the course's digits.
+        NumPy's global generator is never touched.
     dtype : {float64, float32}
         Element type. The digits are drawn in float64 and then rounded.
 
@@ -191,9 +194,10 @@ def initialize_parameters_he(
     ----------
     layers_dims : sequence of int
         Units of each layer, the input's features first.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
-        A seed, as for ``numpy.random.seed``, or what to draw from. By default the seed 3, for the
-        course's digits. NumPy's global generator is never touched.
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
+        An integer, as for ``numpy.random.seed``, or what to draw from, as
+        `numpy.random.default_rng` takes it. By default the integer 3, for the course's digits.
+        NumPy's global generator is never touched.
     dtype : {float64, float32}
         Element type. The digits are drawn in float64 and then rounded.
 

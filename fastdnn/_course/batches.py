@@ -23,7 +23,7 @@ def random_mini_batches(
     seed : int
         The order of the examples is that of the course after ``np.random.seed(seed)``. NumPy's
         global generator is not touched.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
         A seed or what to draw the order from, instead of `seed`.
 
     Returns

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -37,9 +36,7 @@ def drawing(rng: Rng, *, alone: bool = True) -> Draw:
     """
     if rng is None:
         return course.new_mask
-    random = generator(rng, 0)
-    if not alone and random is not rng:
-        random = deepcopy(random)
+    random = generator(rng, 0, alone=alone)
     uniform: Any = random.random_sample if hasattr(random, "random_sample") else random.random
 
     def draw(n: int, m: int, keep: float) -> Array:

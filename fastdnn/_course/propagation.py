@@ -98,7 +98,7 @@ def forward_propagation_with_dropout(
         ``W1, b1, ..., WL, bL``.
     keep_prob : float
         Probability that the output of a hidden unit is kept; what is kept is divided by it.
-    rng : int, numpy.random.RandomState or numpy.random.Generator, optional
+    rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
         A seed or what to draw the masks from, one layer after the other: ``rng.rand(n_l, m) <
         keep_prob``. By default the seed 1 at every call, as in the course, so that equal calls have
         equal masks. NumPy's global generator is left alone; ``rng=np.random.mtrand._rand`` goes on

@@ -230,8 +230,9 @@ ODD_NUMBERS = (0, -1, 1e400, -0.0, float("nan"), 10**400, "0.1", b"1", None, 1j,
                [], np.array(0.5), np.array([0.5]), np.array([[0.5]]), np.float32(0.5), {},
                np.longdouble(0.5), np.ma.masked, object(), np.float16(0.5), 2**70)  # fmt: skip
 ODD_RNGS = (-1, 2**32, 2**64, 1.5, "1", True, None, np.int64(1), np.random.RandomState(1),
-            np.random.default_rng(1), np.random.PCG64(1), (1,), np.random)  # fmt: skip
-GENERATORS = (np.random.RandomState, np.random.Generator, np.random.PCG64)
+            np.random.default_rng(1), np.random.PCG64(1), (1,), [-1], [1.5], "12", np.array([1, 2]),
+            np.random.SeedSequence(1), np.random)  # fmt: skip
+GENERATORS = (np.random.RandomState, np.random.Generator, np.random.BitGenerator)
 ODD_TYPES = ("f4", "float64", ">f8", "i4", "f2", "longdouble", complex, None, "x", object(), float,
              np.float32, bool, np.dtype("f8").newbyteorder("<"), [("x", "f8")])  # fmt: skip
 

@@ -73,7 +73,7 @@ def test_options_of_one_layer():
     fastdnn.L_model_forward(X, FLAT, [], activation=[])
 
 
-@pytest.mark.parametrize("rng", ["bad", 1.5, True, [1]])
+@pytest.mark.parametrize("rng", ["bad", 1.5, True, [1.5]])
 def test_rng(rng):
     with pytest.raises(TypeError, match="rng"):
         fastdnn.L_model_forward(X, DEEP, rng=rng)

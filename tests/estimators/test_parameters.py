@@ -30,6 +30,25 @@ def test_lazily_at_the_top():
 
 
 @pytest.mark.parametrize("cls", ["MLPClassifier", "MLPRegressor"])
+def test_random_state_is_theirs(cls):
+    X, y = data("binary" if cls == "MLPClassifier" else "number")
+    options = {"hidden_layer_sizes": (5,), "max_iter": 2, "batch_size": 20}
+    models = []
+    for side in (ours, theirs):
+        random = np.random.RandomState(3)
+        for _ in range(2):
+            model = getattr(side, cls)(**options, random_state=random)
+            models.append(quietly(model.fit, X, y).coefs_[0])
+        models.append(random.rand())
+        for seed in (np.random.default_rng(3), np.random.SeedSequence(3), [3], -1):
+            with pytest.raises(ValueError, match="random_state"):
+                getattr(side, cls)(**options, random_state=seed).fit(X, y)
+    for mine, other in zip(models[:3], models[3:], strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-7)
+    assert not np.array_equal(models[0], models[1])
+
+
+@pytest.mark.parametrize("cls", ["MLPClassifier", "MLPRegressor"])
 def test_parameters_and_defaults_are_theirs(cls):
     mine = getattr(ours, cls)().get_params()
     for name, value in getattr(theirs, cls)().get_params().items():

@@ -4,6 +4,7 @@ Tests start it, and judge the answers. With a second argument there is no room i
 processes share.
 """
 
+import copy
 import errno
 import json
 import os
@@ -252,7 +253,13 @@ def one_rank():
 
 def resumed():
     """Compare 2 epochs and 2 more with 4, where orders and dropout are drawn."""
-    one, other = network(), network()
+    rng = np.random.default_rng(0)
+    return max(_resumed(rng), _resumed(rng), _resumed(0))
+
+
+def _resumed(rng):
+    one = network(rng=rng)
+    other = copy.deepcopy(one)
     X, Y, _ = examples(50, seed=RANK)
     asked = {"batch_size": 16, "dropout": 0.3, "input_dropout": 0.1, "comm": COMM}
     one.fit(X, Y, epochs=4, **asked)
@@ -411,6 +418,8 @@ def refused():
     drawn = network(rng=int(last))
     for name, value in network().parameters.items():
         drawn.parameters[name][:] = value
+    rng = np.random.default_rng(0)
+    rng.random(int(last))
     bad = X.copy()
     bad[3, 0] = np.nan if last else 0
     return {
@@ -421,6 +430,7 @@ def refused():
         "trained": fit(trained),
         "generator": fit(drawn),
         "no seed": fit(network(rng=None)),
+        "drawn from": fit(network(rng=rng)),
         "batch_size": fit(batch_size=8 + last),
         "no batch_size": fit(batch_size=None if last else 8),
         "l2": fit(l2=0.1 * last),

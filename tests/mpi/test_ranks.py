@@ -173,6 +173,7 @@ def test_divergence_is_undone_on_every_rank(n, answers):
         ("trained", "the count of earlier epochs or steps must be the same"),
         ("generator", "the network's generator (its rng) must be the same"),
         ("no seed", "the network's parameters (its rng) must be the same"),
+        ("drawn from", "the network's parameters (its rng) must be the same"),
         ("batch_size", "batch_size must be the same on every rank, but rank 0 has 8, and rank"),
         ("no batch_size", "batch_size must be the same"),
         ("l2", "l2 must be the same"),

@@ -119,7 +119,7 @@ def test_class_indices_are_judged(Y):
         ({"init": -1}, ValueError, "init must be at least 0"),
         ({"activation": None}, TypeError, "activation must be a name or"),
         ({"cost": np.zeros(2)}, ValueError, "cost must be one of cross_entropy"),
-        ({"rng": True}, TypeError, "rng must be an integer, a numpy.random.Generator"),
+        ({"rng": True}, TypeError, "rng must be an integer or a list"),
         ({"rng": "seed"}, TypeError, "rng"),
         ({"rng": -1}, ValueError, "rng"),
         ({"huber_delta": 0}, ValueError, "huber_delta"),
