@@ -32,6 +32,7 @@ from fastdnn._sklearn.documented import documented
 from fastdnn._sklearn.exported import offer
 from fastdnn._sklearn.parts import in_memory
 from fastdnn._sklearn.perceptron import Perceptron
+from fastdnn._sklearn.preprocessor import TabularPreprocessor as TabularPreprocessor
 from fastdnn._sklearn.searches import GridSearchCV as GridSearchCV
 from fastdnn._sklearn.searches import RandomizedSearchCV as RandomizedSearchCV
 

@@ -180,6 +180,8 @@ ROOMS = {
         },
         "classes": {"assembled", "chunks", "perceptron"},
         "searches": {"perceptron", "theirs"},
+        "tables": set(),
+        "preprocessor": {"declared", "tables", "theirs"},
     },
     "c": {
         "literals": set(),

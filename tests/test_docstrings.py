@@ -22,9 +22,13 @@ TEN = [
 FIRST = [
     *("Network", "Network.fit", "Network.predict", "MLPClassifier", "MLPRegressor"),
     *("save", "load", "to_onnx", "to_c", "fit_many", "L_layer_model", *TEN),
+    "estimators.TabularPreprocessor",
 ]
-MODULES = ("callbacks", "course2", "plots")
+MODULES = ("callbacks", "course2", "estimators", "plots")
+# what is in that module and not at the top
+ESTIMATORS = ("GridSearchCV", "RandomizedSearchCV", "TabularPreprocessor")
 NEEDS = {"MLPClassifier": "sklearn", "MLPRegressor": "sklearn", "to_onnx": "onnx"}
+NEEDS |= {"estimators.TabularPreprocessor": "sklearn"}
 
 
 def public():
@@ -35,7 +39,7 @@ def public():
     ]
     for module in ("callbacks", "course2", "estimators", "plots"):
         found = vars(import_module(f"fastdnn.{module}"))
-        chosen = found.get("__all__", ["GridSearchCV", "RandomizedSearchCV"])
+        chosen = found.get("__all__", ESTIMATORS)
         names += [f"fastdnn.{module}.{name}" for name in chosen]
     for name in names:
         thing = get(name.removeprefix("fastdnn."))

@@ -2,12 +2,38 @@
 # for right. Here is what scikit-learn documents of them, and what ours call beside.
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from fastdnn._arrays import Array
 from fastdnn._sklearn.declared import Estimator, Theirs
 
-__all__ = ["GridSearchCV", "MLPClassifier", "MLPRegressor", "RandomizedSearchCV"]
+__all__ = [
+    "BaseEstimator",
+    "ClassifierMixin",
+    "GridSearchCV",
+    "MLPClassifier",
+    "MLPRegressor",
+    "RandomizedSearchCV",
+    "RegressorMixin",
+    "TransformerMixin",
+]
+
+class BaseEstimator(Estimator):
+    def __sklearn_tags__(self) -> Any: ...
+
+class TransformerMixin:
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any: ...
+    def set_output(
+        self, *, transform: Literal["default", "pandas", "polars"] | None = None
+    ) -> Self: ...
+
+class ClassifierMixin:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float: ...
+    def set_score_request(self, *, sample_weight: bool | str | None = ...) -> Self: ...
+
+class RegressorMixin:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float: ...
+    def set_score_request(self, *, sample_weight: bool | str | None = ...) -> Self: ...
 
 class MLPClassifier(Theirs):
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
