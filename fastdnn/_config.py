@@ -48,6 +48,16 @@ def config(*, reproducible: bool | None = None) -> dict[str, bool]:
         If a value is not of its type.
     ValueError
         If this processor, or the level that ``FASTDNN_SIMD`` forces, has no fused multiply-adds.
+
+    See Also
+    --------
+    show_config : Prints what is in use.
+    Network : Its `reproducible` demands it of one network.
+
+    Examples
+    --------
+    >>> fastdnn.config(reproducible=False)
+    {'reproducible': False}
     """
     if reproducible is not None:
         levels.demand(reproducible)
@@ -59,6 +69,15 @@ def show_config() -> None:
 
     The environment variable ``FASTDNN_SIMD`` (``base``, ``v3`` or ``v4``), read at import, forces
     the instruction set of the elementwise loops.
+
+    See Also
+    --------
+    config : Sets what holds for the whole process.
+
+    Examples
+    --------
+    >>> fastdnn.show_config()  # doctest: +ELLIPSIS
+    fastdnn: ...
     """
     blas = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
     threads = _blas_threads()

@@ -87,6 +87,18 @@ def two_layer_model(
         If an argument is not of its type, or is masked.
     ValueError
         If an argument is empty or out of range, or the shapes do not fit.
+
+    See Also
+    --------
+    L_layer_model : Any depth, and the next course's options.
+    Network : One example a row.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(2, 200))  # one example a column
+    >>> parameters, costs = fastdnn.two_layer_model(X, X[0] > X[1], (2, 8, 1), 0.5, 1000)
+    >>> len(costs), bool(costs[-1] < costs[0] / 2)
+    (10, True)
     """
     sizes, data = _judged(X, Y, layers_dims, 3, "sigmoid")
     settings = _settings(data.m, sizes, learning_rate, num_iterations)
@@ -187,6 +199,12 @@ def L_layer_model(
     ValueError
         If an argument is empty, unknown or out of range, or the shapes do not fit.
 
+    See Also
+    --------
+    predict : Predicts with the parameters.
+    plot_costs : Draws the costs.
+    Network : One example a row.
+
     Examples
     --------
     >>> X = np.random.default_rng(0).normal(size=(2, 200))  # one example a column
@@ -235,7 +253,7 @@ def predict(
 
     Returns
     -------
-    p : ndarray, shape (1, m)
+    ndarray, shape (1, m)
         Of one output unit in float64: 1 where it is above 0.5, else 0. Of several in int64: the
         class of the largest.
 
@@ -246,6 +264,18 @@ def predict(
     ValueError
         If an array is missing or empty, the shapes do not fit, an activation is unknown, or a label
         is of no class.
+
+    See Also
+    --------
+    L_model_forward : The probabilities.
+    L_layer_model : Trains the parameters.
+    print_mislabeled_images : Draws what is wrong.
+
+    Examples
+    --------
+    >>> fastdnn.predict([[1.0, 3.0]], [0, 1], {"W1": [[1.0]], "b1": [[-2.0]]})
+    Accuracy: 1.0
+    array([[0., 1.]])
     """
     AL, _ = L_model_forward(
         X, parameters, activation=activation, output_activation=output_activation

@@ -178,7 +178,7 @@ def gradient_check(
 
     Returns
     -------
-    difference : numpy.float64
+    numpy.float64
         With the gradients g and the differences d, all in one vector, ``|g - d| / (|g| + |d|)``.
         Right gradients give 1e-9 or so, somewhat more where a unit of relu is within epsilon of 0;
         a mistake gives 1e-3 and more.
@@ -190,6 +190,17 @@ def gradient_check(
     ValueError
         If an argument is empty, unknown or out of range, an array is missing, or the shapes do not
         fit.
+
+    See Also
+    --------
+    fastdnn.course2.gradient_check_n : With the course's signature and message.
+    Network.check_grad : Of a network's training.
+
+    Examples
+    --------
+    >>> parameters = fastdnn.initialize_parameters_he([3, 4, 1])
+    >>> bool(fastdnn.gradient_check(parameters, np.eye(3), [0, 1, 1]) < 1e-7)
+    True
     """
     own, X = in_double(parameters, X)
     acts = acts_of(len(own) // 2, activation, output_activation, keep_prob)
@@ -230,13 +241,24 @@ def predict(
 
     Returns
     -------
-    p : ndarray of int, shape (1, m)
+    ndarray of int, shape (1, m)
         Of one output unit 1 where it is above 0.5, else 0; of several the class of the largest.
 
     Raises
     ------
     TypeError, ValueError
         As `fastdnn.predict`.
+
+    See Also
+    --------
+    fastdnn.predict : The first course's, which returns floats.
+    predict_dec : Without labels, for a decision boundary.
+
+    Examples
+    --------
+    >>> fastdnn.course2.predict([[1.0, 3.0]], [0, 1], {"W1": [[1.0]], "b1": [[-2.0]]})
+    Accuracy: 1.0
+    array([[0, 1]])
     """
     p = predict_numbers(
         X, y, parameters, activation=activation, output_activation=output_activation

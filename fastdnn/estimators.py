@@ -86,6 +86,13 @@ class MLPClassifier(Classes, theirs.MLPClassifier):
         `classes_`, or, of two classes and of labels, one for the second class or each label. It is
         not trained itself, but ``copy.copy(network_)`` is a network of its own.
 
+    See Also
+    --------
+    MLPRegressor : For numbers.
+    GridSearchCV : Searches parameters, in threads.
+    fastdnn.Network : A network in its own words.
+    sklearn.neural_network.MLPClassifier : What it extends.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -164,7 +171,7 @@ class MLPClassifier(Classes, theirs.MLPClassifier):
 
         Returns
         -------
-        self : MLPClassifier
+        MLPClassifier
             The estimator itself.
 
         Raises
@@ -200,7 +207,7 @@ class MLPClassifier(Classes, theirs.MLPClassifier):
 
         Returns
         -------
-        self : MLPClassifier
+        MLPClassifier
             The estimator itself.
         """
         known, y = getattr(self, "classes_", None), in_memory(y)
@@ -249,6 +256,13 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
         The weights as a network, for single rows at full speed: always the same object, which
         follows later training. Its `predict` gives a column for each output. It is not trained
         itself, but ``copy.copy(network_)`` is a network of its own.
+
+    See Also
+    --------
+    MLPClassifier : For classes.
+    GridSearchCV : Searches parameters, in threads.
+    fastdnn.Network : A network in its own words.
+    sklearn.neural_network.MLPRegressor : What it extends.
 
     Examples
     --------
@@ -328,7 +342,7 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
 
         Returns
         -------
-        self : MLPRegressor
+        MLPRegressor
             The estimator itself.
 
         Raises
@@ -362,7 +376,7 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
 
         Returns
         -------
-        self : MLPRegressor
+        MLPRegressor
             The estimator itself.
         """
         return self._fit(X, y, sample_weight, incremental=True)

@@ -49,6 +49,11 @@ def save(
     OSError
         If the file cannot be written.
 
+    See Also
+    --------
+    load : Reads the file.
+    to_onnx, to_c : For other programs.
+
     Examples
     --------
     >>> import io, fastdnn
@@ -88,7 +93,7 @@ def load(path: Target, *, mmap: bool = False, allow_nonfinite: bool = False) -> 
 
     Returns
     -------
-    model : Network, MLPClassifier, MLPRegressor or dict
+    Network, MLPClassifier, MLPRegressor or dict
         As it was saved.
 
     Raises
@@ -101,6 +106,10 @@ def load(path: Target, *, mmap: bool = False, allow_nonfinite: bool = False) -> 
         If it holds an estimator, but scikit-learn is missing.
     OSError
         If it cannot be read.
+
+    See Also
+    --------
+    save : Writes such a file.
 
     Examples
     --------
@@ -134,7 +143,7 @@ def summary(path: Target) -> str:
 
     Returns
     -------
-    text : str
+    str
 
     Raises
     ------

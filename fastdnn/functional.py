@@ -81,6 +81,11 @@ def linear_forward(A: ArrayLike, W: ArrayLike, b: ArrayLike) -> tuple[Array, Lin
     ValueError
         If an argument is empty, or the shapes do not fit.
 
+    See Also
+    --------
+    linear_backward : The gradients.
+    linear_activation_forward : The same with an activation.
+
     Examples
     --------
     >>> fastdnn.linear_forward([[1.0], [2.0]], W=[[3.0, 4.0]], b=[[5.0]])[0]
@@ -139,6 +144,11 @@ def linear_activation_forward(
         If an argument is empty, the shapes do not fit, the activation is unknown, or keep_prob is
         out of range.
 
+    See Also
+    --------
+    linear_activation_backward : The gradients.
+    L_model_forward : All layers.
+
     Examples
     --------
     >>> fastdnn.linear_activation_forward([[1.0, -1.0]], [[2.0]], 0.0, "relu")[0]
@@ -194,6 +204,11 @@ def L_model_forward(
     ValueError
         If an array is missing or empty, the shapes do not fit, an activation is unknown, or
         keep_prob is out of range.
+
+    See Also
+    --------
+    L_model_backward : The gradients.
+    L_layer_model : The whole training.
 
     Examples
     --------
@@ -254,7 +269,7 @@ def compute_cost(
 
     Returns
     -------
-    cost : ndarray, shape ()
+    ndarray, shape ()
         A sum over the output units, a mean over the m examples.
 
     Raises
@@ -263,6 +278,11 @@ def compute_cost(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty or out of range, the sizes do not match, or a name is unknown.
+
+    See Also
+    --------
+    L_model_backward : The gradients of the cost.
+    fastdnn.course2.compute_cost : Leaves out what is NaN.
 
     Examples
     --------
@@ -309,6 +329,10 @@ def linear_backward(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty, or the shapes do not fit.
+
+    See Also
+    --------
+    linear_forward : Makes the cache.
 
     Examples
     --------
@@ -360,6 +384,10 @@ def linear_activation_backward(
         If an argument is empty, the shapes do not fit, the activation is unknown, a number is out
         of range, or the cache has a mask without a keep_prob below 1, or the reverse.
 
+    See Also
+    --------
+    linear_activation_forward : Makes the cache.
+
     Examples
     --------
     >>> A, cache = fastdnn.linear_activation_forward([[2.0]], [[3.0]], 0.0, "relu")
@@ -407,7 +435,7 @@ def L_model_backward(
 
     Returns
     -------
-    grads : dict of ndarray
+    dict of ndarray
         ``dA0 .. dA(L-1)``, ``dW1 .. dWL`` and ``db1 .. dbL``. Each has the memory order of the
         array in the caches that it belongs to. Where outputs are dropped, ``dA`` is that of the
         layer's output before: its mask and division are done.
@@ -419,6 +447,11 @@ def L_model_backward(
     ValueError
         If an argument is empty or out of range, the shapes do not fit, an activation is unknown, or
         a cache has a mask without a keep_prob below 1, or the reverse.
+
+    See Also
+    --------
+    L_model_forward : Makes the caches.
+    update_parameters : Takes a step by the gradients.
 
     Examples
     --------

@@ -55,6 +55,23 @@ def load_data(directory: str | Path = "datasets") -> tuple[Array, Array, Array, 
         If a file is missing (`FileNotFoundError`) or is no HDF5 file.
     ValueError
         If a file lacks a dataset, or one has not the shape or element type that it should.
+
+    See Also
+    --------
+    L_layer_model : Trains on such images, one a column, from 0 to 1.
+
+    Examples
+    --------
+    >>> import h5py, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part in ("train", "test"):
+    ...         with h5py.File(f"{folder}/{part}_catvnoncat.h5", "w") as file:
+    ...             file[f"{part}_set_x"] = np.zeros((2, 64, 64, 3), np.uint8)
+    ...             file[f"{part}_set_y"] = [0, 1]
+    ...             file["list_classes"] = [b"non-cat", b"cat"]
+    ...     train_x_orig, train_y, *_, classes = fastdnn.load_data(folder)
+    >>> train_x_orig.shape, train_y
+    ((2, 64, 64, 3), array([[0, 1]]))
     """
     train_x_orig, train_y, _ = _load(Path(directory), "train")
     test_x_orig, test_y, classes = _load(Path(directory), "test")
@@ -85,7 +102,7 @@ def plot_costs(
 
     Returns
     -------
-    figure : matplotlib.figure.Figure
+    matplotlib.figure.Figure
         A notebook shows it, once; ``figure.savefig`` writes it. Where pyplot is in use, a new one
         is pyplot's current figure too, which ``plt.show`` shows.
 
@@ -95,6 +112,16 @@ def plot_costs(
         If matplotlib is not installed.
     TypeError
         If costs is no array of real numbers.
+
+    See Also
+    --------
+    fastdnn.plots.LossCurveDisplay : Of a Network, or of several.
+
+    Examples
+    --------
+    >>> figure = fastdnn.plot_costs([0.69, 0.41, 0.2], learning_rate=0.01)
+    >>> figure.axes[0].get_title()
+    'Learning rate = 0.01'
     """
     values = real(costs, "costs").ravel()
     if ax is None:
@@ -131,7 +158,7 @@ def print_mislabeled_images(
 
     Returns
     -------
-    figure : matplotlib.figure.Figure
+    matplotlib.figure.Figure
         A notebook shows it, once; ``figure.savefig`` writes it. Where pyplot is in use, a new one
         is pyplot's current figure too, which ``plt.show`` shows.
 
@@ -143,6 +170,18 @@ def print_mislabeled_images(
         If X, y or p is no array of real numbers, or is masked.
     ValueError
         If the shapes do not fit, or a label or prediction has no name in classes.
+
+    See Also
+    --------
+    predict : Makes the predictions.
+    fastdnn.plots.WeightsDisplay : The weights as images.
+
+    Examples
+    --------
+    >>> X = np.zeros((3 * 4 * 4, 2))  # two black images of 4 by 4
+    >>> figure = fastdnn.print_mislabeled_images(["non-cat", "cat"], X, y=[0, 1], p=[0, 0])
+    >>> figure.axes[0].child_axes[0].get_title().split()
+    ['Prediction:', 'non-cat', 'Class:', 'cat']
     """
     images = real(X, "X")
     if images.ndim != 2:

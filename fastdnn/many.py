@@ -76,7 +76,7 @@ def fit_many(
 
     Returns
     -------
-    histories : list of History
+    list of History
         In the order of the networks. The `error` of one that diverged is what `Network.fit` would
         have raised; its parameters are those of before that epoch, and the others go on.
 
@@ -88,6 +88,11 @@ def fit_many(
         before the first network is trained.
     RuntimeError
         If a network is being trained at the moment, or is an estimator's.
+
+    See Also
+    --------
+    Network.fit : Trains one.
+    fastdnn.estimators.GridSearchCV : Searches parameters of the estimators.
 
     Notes
     -----

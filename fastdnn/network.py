@@ -79,6 +79,14 @@ class Network(Predictor):
     ValueError
         If there are fewer than two sizes, one is below 1, or a name is unknown.
 
+    See Also
+    --------
+    fit_many : Trains several at once.
+    save, load : Model files.
+    to_onnx, to_c : For other programs.
+    fastdnn.estimators.MLPClassifier : In scikit-learn's words.
+    L_layer_model : In the course's.
+
     Examples
     --------
     >>> import numpy as np, fastdnn
@@ -227,7 +235,7 @@ class Network(Predictor):
 
         Returns
         -------
-        history : History
+        History
             Costs, validation costs and times of the epochs of this call.
 
         Raises
@@ -244,6 +252,12 @@ class Network(Predictor):
         Exception
             Whatever the reading of a block raises. The parameters are those of the block before, as
             they are if a block is not finite or of another shape than was said.
+
+        See Also
+        --------
+        Network.predict : Predicts.
+        fit_many : Trains several networks at once.
+        fastdnn.callbacks.EarlyStopping : A callback.
 
         Notes
         -----
@@ -279,8 +293,22 @@ class Network(Predictor):
 
         Returns
         -------
-        state : dict
+        dict
             Arrays and numbers by name, which a pickle can hold.
+
+        See Also
+        --------
+        Network.load_state_dict : Takes it over.
+        Network.save : Writes a file.
+
+        Examples
+        --------
+        >>> X = np.random.default_rng(0).normal(size=(100, 2))
+        >>> net, other = fastdnn.Network([2, 8, 1], rng=0), fastdnn.Network([2, 8, 1], rng=1)
+        >>> _ = net.fit(X, X[:, 0] > 0, epochs=5)
+        >>> other.load_state_dict(net.state_dict())
+        >>> net.fit(X, X[:, 0] > 0).costs == other.fit(X, X[:, 0] > 0).costs
+        True
         """
         return whole(self._model, self._fits.running)
 
@@ -299,6 +327,17 @@ class Network(Predictor):
         ValueError
             If it is of a network of other sizes or another element type, lacks an entry, or has one
             that is not what it must be.
+
+        See Also
+        --------
+        Network.state_dict : Gives the state.
+
+        Examples
+        --------
+        >>> net, other = fastdnn.Network([2, 8, 1], rng=0), fastdnn.Network([2, 8, 1], rng=1)
+        >>> other.load_state_dict(net.state_dict())
+        >>> np.array_equal(net.predict([[1.0, 2.0]]), other.predict([[1.0, 2.0]]))
+        True
         """
         kept = checked(self._model, state)
         with self._fits.alone():
@@ -322,6 +361,20 @@ class Network(Predictor):
         ------
         TypeError, ValueError, RuntimeError, OSError
             As `fastdnn.save`.
+
+        See Also
+        --------
+        Network.load : Reads it.
+        fastdnn.save : Of estimators and the course's parameters too.
+
+        Examples
+        --------
+        >>> import io
+        >>> net, file = fastdnn.Network([2, 8, 1], rng=0), io.BytesIO()
+        >>> net.save(file)
+        >>> _ = file.seek(0)
+        >>> fastdnn.Network.load(file)
+        Network([2, 8, 1], relu, sigmoid, cross_entropy, float64, 0 epochs)
         """
         running = self._fits.running
         save_network(self, path, self._model, running, training_state, allow_nonfinite)
@@ -341,13 +394,27 @@ class Network(Predictor):
 
         Returns
         -------
-        net : Network
+        Network
             A network of its own, that goes on from there.
 
         Raises
         ------
         ModelFileError, OSError
             As `fastdnn.load`; also if the file holds something else.
+
+        See Also
+        --------
+        Network.save : Writes it.
+        fastdnn.load : Reads a file of any kind.
+
+        Examples
+        --------
+        >>> import io
+        >>> net, file = fastdnn.Network([2, 8, 1], rng=0), io.BytesIO()
+        >>> net.save(file)
+        >>> _ = file.seek(0)
+        >>> fastdnn.Network.load(file)
+        Network([2, 8, 1], relu, sigmoid, cross_entropy, float64, 0 epochs)
         """
         return Network._of(load_network(path, mmap, allow_nonfinite))
 

@@ -47,7 +47,7 @@ def to_onnx(
 
     Returns
     -------
-    model : onnx.ModelProto
+    onnx.ModelProto
         Of opset 15, checked by `onnx.checker`. ``onnx.save(model, path)`` writes it.
 
     Raises
@@ -63,6 +63,11 @@ def to_onnx(
         option or type.
     RuntimeError
         In the middle of an epoch; a callback may write the network.
+
+    See Also
+    --------
+    to_c : A header of C.
+    save : A file that fastdnn reads again.
 
     Examples
     --------

@@ -60,6 +60,10 @@ class Optimizer:
 class SGD(Optimizer):
     """Gradient descent.
 
+    With g the gradient of a parameter p, ``v = momentum v + g`` and ``p -= learning_rate v``, or
+    with Nesterov's look ahead ``p -= learning_rate (g + momentum v)``, as Sutskever, Martens, Dahl
+    and Hinton (2013) have it.
+
     Parameters
     ----------
     learning_rate : float or callable
@@ -68,6 +72,18 @@ class SGD(Optimizer):
         Decay rate of the sum of past gradients, at least 0 and below 1.
     nesterov : bool
         Look ahead along the momentum.
+
+    See Also
+    --------
+    Adam : A step size for each parameter.
+    StepDecay, Cosine, OneCycle : Schedules of the learning rate.
+
+    Examples
+    --------
+    >>> net = fastdnn.Network([3, 8, 1], rng=0)
+    >>> costs = net.fit(np.eye(3), [0, 1, 1], optimizer=fastdnn.SGD(0.5), epochs=100).costs
+    >>> costs[-1] < costs[0] / 2
+    True
     """
 
     learning_rate: LearningRate = 0.01
@@ -85,7 +101,7 @@ class SGD(Optimizer):
 
         Returns
         -------
-        settings : dict
+        dict
             What `fit` is told.
         """
         rule = ("nesterov" if self.nesterov else "momentum") if self.momentum else "sgd"
@@ -96,6 +112,9 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """Gradient descent by the root of the mean square of past gradients.
 
+    With g the gradient of a parameter p, ``v = rho v + (1 - rho) g^2`` and
+    ``p -= learning_rate g / (sqrt(v) + epsilon)``, from Tieleman and Hinton (2012).
+
     Parameters
     ----------
     learning_rate : float or callable
@@ -104,6 +123,17 @@ class RMSprop(Optimizer):
         Decay rate of the mean of squares, at least 0 and below 1.
     epsilon : float
         Added to the divisor, to keep it from 0.
+
+    See Also
+    --------
+    Adam : With a mean of the gradients too.
+
+    Examples
+    --------
+    >>> net = fastdnn.Network([3, 8, 1], rng=0)
+    >>> costs = net.fit(np.eye(3), [0, 1, 1], optimizer=fastdnn.RMSprop(1e-2), epochs=100).costs
+    >>> costs[-1] < costs[0] / 2
+    True
     """
 
     learning_rate: LearningRate = 0.001
@@ -120,7 +150,7 @@ class RMSprop(Optimizer):
 
         Returns
         -------
-        settings : dict
+        dict
             What `fit` is told.
         """
         return {"rule": "rmsprop", "beta2": self.rho, "epsilon": self.epsilon}
@@ -130,6 +160,11 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """Gradient descent by the moments of past gradients.
 
+    With g the gradient of a parameter p in step t, ``m = beta1 m + (1 - beta1) g``,
+    ``v = beta2 v + (1 - beta2) g^2`` and
+    ``p -= learning_rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)``, from Kingma and
+    Ba (2015).
+
     Parameters
     ----------
     learning_rate : float or callable
@@ -138,6 +173,19 @@ class Adam(Optimizer):
         Decay rates of the first and second moment, at least 0 and below 1.
     epsilon : float
         Added to the divisor, to keep it from 0.
+
+    See Also
+    --------
+    AdamW : With a weight decay.
+    NAdam : With Nesterov's look ahead.
+    SGD : One step size for all parameters.
+
+    Examples
+    --------
+    >>> net = fastdnn.Network([3, 8, 1], rng=0)
+    >>> costs = net.fit(np.eye(3), [0, 1, 1], optimizer=fastdnn.Adam(1e-2), epochs=100).costs
+    >>> costs[-1] < costs[0] / 2
+    True
     """
 
     learning_rate: LearningRate = 0.001
@@ -156,7 +204,7 @@ class Adam(Optimizer):
 
         Returns
         -------
-        settings : dict
+        dict
             What `fit` is told.
         """
         numbers = {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon}
@@ -166,6 +214,9 @@ class Adam(Optimizer):
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with a weight decay that is not part of the gradient.
+
+    Before a step of `Adam`, ``p -= learning_rate weight_decay p``, from Loshchilov and Hutter
+    (2019).
 
     Parameters
     ----------
@@ -177,6 +228,17 @@ class AdamW(Adam):
         Added to the divisor, to keep it from 0.
     weight_decay : float
         Share of every parameter, biases too, that a step of learning rate 1 takes off.
+
+    See Also
+    --------
+    Adam : Without it; the `l2` of `Network.fit` is part of the gradient.
+
+    Examples
+    --------
+    >>> net = fastdnn.Network([3, 8, 1], rng=0)
+    >>> costs = net.fit(np.eye(3), [0, 1, 1], optimizer=fastdnn.AdamW(1e-2), epochs=100).costs
+    >>> costs[-1] < costs[0] / 2
+    True
     """
 
     weight_decay: float = 0.01
@@ -190,7 +252,7 @@ class AdamW(Adam):
 
         Returns
         -------
-        settings : dict
+        dict
             What `fit` is told.
         """
         return {**super().settings(), "weight_decay": self.weight_decay}
@@ -200,8 +262,10 @@ class AdamW(Adam):
 class NAdam(Adam):
     """Adam that looks ahead along the first moment, as Nesterov's momentum does.
 
-    With one decay rate of the first moment for all steps, as in Optax: the schedule of that rate
-    that Dozat proposes too, and PyTorch and Keras follow, is left out.
+    A step of `Adam` with ``beta1 m / (1 - beta1^(t + 1)) + (1 - beta1) g / (1 - beta1^t)`` in place
+    of its corrected first moment, from Dozat (2016). The decay rate of the first moment is one for
+    all steps, as in Optax: the schedule of that rate that Dozat proposes too, and PyTorch and Keras
+    follow, is left out.
 
     Parameters
     ----------
@@ -211,6 +275,17 @@ class NAdam(Adam):
         Decay rates of the first and second moment, at least 0 and below 1.
     epsilon : float
         Added to the divisor, to keep it from 0.
+
+    See Also
+    --------
+    Adam : Without it.
+
+    Examples
+    --------
+    >>> net = fastdnn.Network([3, 8, 1], rng=0)
+    >>> costs = net.fit(np.eye(3), [0, 1, 1], optimizer=fastdnn.NAdam(1e-2), epochs=100).costs
+    >>> costs[-1] < costs[0] / 2
+    True
     """
 
     def settings(self) -> dict[str, Any]:
@@ -218,7 +293,7 @@ class NAdam(Adam):
 
         Returns
         -------
-        settings : dict
+        dict
             What `fit` is told.
         """
         return {**super().settings(), "rule": "nadam"}
@@ -234,6 +309,9 @@ OPTIMIZERS = (SGD, RMSprop, Adam, AdamW, NAdam)
 class StepDecay:
     """The learning rate times factor^k after k times ``every`` epochs.
 
+    It is given to an optimiser in place of a number, and called with the epoch, 0, 1, ... over all
+    fits of a network.
+
     Parameters
     ----------
     learning_rate : float
@@ -242,6 +320,18 @@ class StepDecay:
         How many epochs each lasts.
     factor : float
         What one is multiplied by to give the next.
+
+    See Also
+    --------
+    Cosine, OneCycle : Other schedules.
+    fastdnn.callbacks.LearningRateOnPlateau : Lowers the rate when the cost no longer falls.
+
+    Examples
+    --------
+    >>> schedule = fastdnn.StepDecay(0.1, every=10)
+    >>> [round(schedule(epoch), 6) for epoch in (0, 9, 10, 20)]
+    [0.1, 0.1, 0.01, 0.001]
+    >>> optimizer = fastdnn.Adam(schedule)
     """
 
     learning_rate: float
@@ -266,6 +356,9 @@ class StepDecay:
 class Cosine:
     """From learning_rate in the first of ``epochs`` epochs to final in the last, by a cosine.
 
+    ``final + (learning_rate - final) (1 + cos(pi epoch / (epochs - 1))) / 2``, from Loshchilov and
+    Hutter (2017), without restarts.
+
     Parameters
     ----------
     learning_rate : float
@@ -274,6 +367,17 @@ class Cosine:
         How many epochs it takes; after them it stays.
     final : float
         The last.
+
+    See Also
+    --------
+    StepDecay, OneCycle : Other schedules.
+
+    Examples
+    --------
+    >>> schedule = fastdnn.Cosine(0.1, epochs=11)
+    >>> [round(schedule(epoch), 6) for epoch in (0, 5, 10)]
+    [0.1, 0.05, 0.0]
+    >>> optimizer = fastdnn.SGD(schedule, momentum=0.9)
     """
 
     learning_rate: float
@@ -295,6 +399,8 @@ class Cosine:
 class OneCycle:
     """Up to learning_rate along half a cosine, and down to nearly 0 along another.
 
+    The rates of Smith and Topin (2018), with cosines in place of lines.
+
     Parameters
     ----------
     learning_rate : float
@@ -305,6 +411,17 @@ class OneCycle:
         Share of it that goes up.
     start, final : float
         The first and the last learning rate, as shares of the highest.
+
+    See Also
+    --------
+    StepDecay, Cosine : Other schedules.
+
+    Examples
+    --------
+    >>> schedule = fastdnn.OneCycle(0.1, epochs=11)
+    >>> [round(schedule(epoch), 6) for epoch in (0, 3, 10)]
+    [0.004, 0.1, 0.0]
+    >>> optimizer = fastdnn.AdamW(schedule)
     """
 
     learning_rate: float

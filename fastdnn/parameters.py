@@ -62,7 +62,7 @@ def initialize_parameters(
 
     Returns
     -------
-    parameters : dict of ndarray
+    dict of ndarray
         ``W1 (n_h, n_x)``, ``b1 (n_h, 1)``, ``W2 (n_y, n_h)``, ``b2 (n_y, 1)``; the biases are 0.
 
     Raises
@@ -71,6 +71,10 @@ def initialize_parameters(
         If a size is no integer, or rng is of another type.
     ValueError
         If a size is below 1, scale is below 0, or scale or dtype is unknown.
+
+    See Also
+    --------
+    initialize_parameters_deep : For any depth.
 
     Examples
     --------
@@ -105,7 +109,7 @@ def initialize_parameters_deep(
 
     Returns
     -------
-    parameters : dict of ndarray
+    dict of ndarray
         ``Wl (layer_dims[l], layer_dims[l-1])`` and ``bl (layer_dims[l], 1)`` for l = 1 .. L; the
         biases are 0.
 
@@ -116,6 +120,11 @@ def initialize_parameters_deep(
     ValueError
         If there are fewer than two sizes, one is below 1, scale is below 0, or scale or
         dtype is unknown.
+
+    See Also
+    --------
+    initialize_parameters_he : With the scale of relu.
+    update_parameters : Takes a step.
 
     Examples
     --------
@@ -140,7 +149,7 @@ def initialize_parameters_zeros(
 
     Returns
     -------
-    parameters : dict of ndarray
+    dict of ndarray
         ``Wl (layers_dims[l], layers_dims[l-1])`` and ``bl (layers_dims[l], 1)`` for l = 1 .. L.
 
     Raises
@@ -149,6 +158,15 @@ def initialize_parameters_zeros(
         If a size is no integer.
     ValueError
         If there are fewer than two sizes, one is below 1, or dtype is unknown.
+
+    See Also
+    --------
+    fastdnn.initialize_parameters_he : With the scale of relu.
+
+    Examples
+    --------
+    >>> fastdnn.course2.initialize_parameters_zeros([2, 1])
+    {'W1': array([[0., 0.]]), 'b1': array([[0.]])}
     """
     return _draw(_sizes(layers_dims, "layers_dims"), "layers_dims", None, 3, 1.0, dtype, np.zeros)
 
@@ -171,7 +189,7 @@ def initialize_parameters_random(
 
     Returns
     -------
-    parameters : dict of ndarray
+    dict of ndarray
         ``Wl (layers_dims[l], layers_dims[l-1])`` and ``bl (layers_dims[l], 1)`` for l = 1 .. L; the
         biases are 0.
 
@@ -181,6 +199,15 @@ def initialize_parameters_random(
         If a size is no integer, or rng is of another type.
     ValueError
         If there are fewer than two sizes, one is below 1, or dtype is unknown.
+
+    See Also
+    --------
+    fastdnn.initialize_parameters_he : With the scale of relu.
+
+    Examples
+    --------
+    >>> fastdnn.course2.initialize_parameters_random([2, 1])
+    {'W1': array([[17.88628473,  4.36509851]]), 'b1': array([[0.]])}
     """
     return _draw(_sizes(layers_dims, "layers_dims"), "layers_dims", rng, 3, 10.0, dtype)
 
@@ -203,7 +230,7 @@ def initialize_parameters_he(
 
     Returns
     -------
-    parameters : dict of ndarray
+    dict of ndarray
         ``Wl (layers_dims[l], layers_dims[l-1])`` and ``bl (layers_dims[l], 1)`` for l = 1 .. L; the
         biases are 0.
 
@@ -213,6 +240,15 @@ def initialize_parameters_he(
         If a size is no integer, or rng is of another type.
     ValueError
         If there are fewer than two sizes, one is below 1, or dtype is unknown.
+
+    See Also
+    --------
+    initialize_parameters_deep : With any scale.
+
+    Examples
+    --------
+    >>> fastdnn.initialize_parameters_he([2, 1])
+    {'W1': array([[1.78862847, 0.43650985]]), 'b1': array([[0.]])}
     """
     return _draw(_sizes(layers_dims, "layers_dims"), "layers_dims", rng, 3, "he", dtype)
 
@@ -241,7 +277,7 @@ def update_parameters(
 
     Returns
     -------
-    parameters : dict
+    dict
         A new dict of new arrays.
 
     Raises
@@ -250,6 +286,11 @@ def update_parameters(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an array is missing or empty, or the shapes do not fit.
+
+    See Also
+    --------
+    update_parameters_with_momentum : A step with momentum.
+    update_parameters_with_adam : A step of Adam.
 
     Examples
     --------
@@ -302,7 +343,7 @@ def update_parameters_with_gd(
 
     Returns
     -------
-    parameters : dict
+    dict
         A new dict of new arrays.
 
     Raises
@@ -311,6 +352,16 @@ def update_parameters_with_gd(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an array is missing or empty, or the shapes do not fit.
+
+    See Also
+    --------
+    fastdnn.update_parameters : The same, under the first course's name.
+
+    Examples
+    --------
+    >>> parameters, grads = {"W1": [[1.0]], "b1": [[0.0]]}, {"dW1": [[2.0]], "db1": [[3.0]]}
+    >>> fastdnn.course2.update_parameters_with_gd(parameters, grads, learning_rate=0.1)
+    {'W1': array([[0.8]]), 'b1': array([[-0.3]])}
     """
     depth(parameters, "parameters")
     return update_parameters(None, grads, learning_rate, parameters=parameters)

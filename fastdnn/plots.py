@@ -121,7 +121,7 @@ class LossCurveDisplay:
 
         Returns
         -------
-        display : LossCurveDisplay
+        LossCurveDisplay
             This one.
 
         Raises
@@ -176,7 +176,7 @@ class LossCurveDisplay:
 
         Returns
         -------
-        display : LossCurveDisplay
+        LossCurveDisplay
             As it was drawn.
 
         Raises
@@ -214,7 +214,7 @@ class LossCurveDisplay:
 
         Returns
         -------
-        display : LossCurveDisplay
+        LossCurveDisplay
             As it was drawn.
 
         Raises
@@ -306,7 +306,7 @@ class WeightsDisplay:
 
         Returns
         -------
-        display : WeightsDisplay
+        WeightsDisplay
             This one.
 
         Raises
@@ -371,7 +371,7 @@ class WeightsDisplay:
 
         Returns
         -------
-        display : WeightsDisplay
+        WeightsDisplay
             As it was drawn.
 
         Raises

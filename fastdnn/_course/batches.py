@@ -28,7 +28,7 @@ def random_mini_batches(
 
     Returns
     -------
-    mini_batches : list of tuple
+    list of tuple
         ``(X_batch, Y_batch)``: parts of a shuffled copy, of the element types of `X` and `Y`.
 
     Raises
@@ -39,6 +39,16 @@ def random_mini_batches(
     ValueError
         If X or Y is empty, their numbers of examples differ, mini_batch_size is below 1 or the
         seed is out of its range.
+
+    See Also
+    --------
+    L_layer_model : Trains by such batches.
+
+    Examples
+    --------
+    >>> X, Y = np.ones((3, 150)), np.ones((1, 150))
+    >>> [X_batch.shape for X_batch, Y_batch in fastdnn.random_mini_batches(X, Y)]
+    [(3, 64), (3, 64), (3, 22)]
     """
     examples = real(X, "X")
     if examples.ndim != 2:
@@ -64,7 +74,7 @@ def convert_to_one_hot(Y: ArrayLike, C: int) -> Array:
 
     Returns
     -------
-    one_hot : ndarray, shape (C, m)
+    ndarray, shape (C, m)
         In float64, one example a row of the memory.
 
     Raises
@@ -73,6 +83,17 @@ def convert_to_one_hot(Y: ArrayLike, C: int) -> Array:
         If Y is no array of real numbers or is masked, or C is no integer.
     ValueError
         If Y is empty, a class is none of 0 to C - 1, or C is below 1.
+
+    See Also
+    --------
+    compute_cost : Takes such labels for softmax.
+
+    Examples
+    --------
+    >>> fastdnn.convert_to_one_hot([0, 2, 1], C=3)
+    array([[1., 0., 0.],
+           [0., 0., 1.],
+           [0., 1., 0.]])
     """
     C = integer(C, "C")
     labels = real(Y, "Y").reshape(-1)

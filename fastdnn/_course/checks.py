@@ -71,7 +71,7 @@ def gradient_check_n(
 
     Returns
     -------
-    difference : numpy.float64
+    numpy.float64
         With the gradients g and the differences d, all in one vector, ``|g - d| / (|g| + |d|)``.
 
     Raises
@@ -81,6 +81,18 @@ def gradient_check_n(
     ValueError
         If an argument is empty, unknown or out of range, an array is missing, or the shapes do not
         fit.
+
+    See Also
+    --------
+    fastdnn.gradient_check : The same without gradients of one's own, and with dropout.
+
+    Examples
+    --------
+    >>> X, Y, parameters = np.eye(3), [0, 1, 1], fastdnn.initialize_parameters_he([3, 4, 1])
+    >>> AL, caches = fastdnn.L_model_forward(X, parameters)
+    >>> gradients = fastdnn.L_model_backward(AL, Y, caches)
+    >>> bool(fastdnn.course2.gradient_check_n(parameters, gradients, X, Y, epsilon=1e-5) < 1e-7)
+    True
     """
     own, X = in_double(parameters, X)
     acts = acts_of(len(own) // 2, activation, output_activation, ALL)

@@ -148,7 +148,7 @@ def compute_cost(
 
     Returns
     -------
-    cost : numpy.float64
+    numpy.float64
         A number of NumPy, in float32 if `a3` and `Y` are.
 
     Raises
@@ -157,6 +157,17 @@ def compute_cost(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty or out of range, the sizes do not match, or a name is unknown.
+
+    See Also
+    --------
+    fastdnn.compute_cost : The first course's, which skips nothing.
+    backward_propagation : The gradients of the cost.
+
+    Examples
+    --------
+    >>> AL, Y = [[0.5, 1.0]], [[1, 1]]
+    >>> round(float(fastdnn.course2.compute_cost(AL, Y)), 4)
+    0.3466
     """
     cost = cost_of(a3, Y, parameters, lambd, output_activation, reduction, skips=True)
     number: np.floating[Any] = cost.dtype.type(cost)
@@ -175,7 +186,7 @@ def compute_loss(a3: ArrayLike, Y: ArrayLike) -> np.floating[Any]:
 
     Returns
     -------
-    loss : numpy.float64
+    numpy.float64
         The mean over the examples.
 
     Raises
@@ -184,6 +195,15 @@ def compute_loss(a3: ArrayLike, Y: ArrayLike) -> np.floating[Any]:
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty, or the sizes do not match.
+
+    See Also
+    --------
+    compute_cost : The same with options.
+
+    Examples
+    --------
+    >>> round(float(fastdnn.course2.compute_loss([[0.5, 0.5]], [[1, 0]])), 4)
+    0.6931
     """
     return compute_cost(a3, Y)
 
@@ -206,7 +226,7 @@ def compute_cost_with_regularization(
 
     Returns
     -------
-    cost : numpy.float64
+    numpy.float64
         A number of NumPy, in float32 if `A3` and `Y` are.
 
     Raises
@@ -215,5 +235,16 @@ def compute_cost_with_regularization(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty or out of range, an array is missing, or the sizes do not match.
+
+    See Also
+    --------
+    backward_propagation_with_regularization : The gradients of the cost.
+
+    Examples
+    --------
+    >>> AL, Y, parameters = [[0.5, 0.5]], [[1, 0]], {"W1": [[2.0]], "b1": [[0.0]]}
+    >>> cost = fastdnn.course2.compute_cost_with_regularization(AL, Y, parameters, lambd=0.1)
+    >>> round(float(cost), 4)
+    0.7931
     """
     return compute_cost(A3, Y, parameters, lambd)

@@ -28,6 +28,16 @@ def sigmoid(Z: ArrayLike) -> tuple[Array, Array]:
     ------
     TypeError, ValueError
         If Z is no array of real numbers, is masked or is empty.
+
+    See Also
+    --------
+    sigmoid_backward : The gradient.
+    linear_activation_forward : A layer with any activation.
+
+    Examples
+    --------
+    >>> fastdnn.sigmoid([0.0, -1000.0])[0]
+    array([0.5, 0. ])
     """
     return _activate(SIGMOID, Z)
 
@@ -51,6 +61,16 @@ def relu(Z: ArrayLike) -> tuple[Array, Array]:
     ------
     TypeError, ValueError
         If Z is no array of real numbers, is masked or is empty.
+
+    See Also
+    --------
+    relu_backward : The gradient.
+    linear_activation_forward : A layer with any activation.
+
+    Examples
+    --------
+    >>> fastdnn.relu([-1.0, 2.0])[0]
+    array([0., 2.])
     """
     return _activate(RELU, Z)
 
@@ -67,13 +87,24 @@ def sigmoid_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
 
     Returns
     -------
-    dZ : ndarray
+    ndarray
         Of the shape of `Z`.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is no array of real numbers, is masked or empty, or the shapes differ.
+
+    See Also
+    --------
+    sigmoid : Makes the cache.
+    linear_activation_backward : The gradients of a layer.
+
+    Examples
+    --------
+    >>> A, cache = fastdnn.sigmoid([0.0])
+    >>> fastdnn.sigmoid_backward([1.0], cache)
+    array([0.25])
     """
     return _activate_backward(SIGMOID, dA, cache)
 
@@ -90,13 +121,23 @@ def relu_backward(dA: ArrayLike, cache: ArrayLike) -> Array:
 
     Returns
     -------
-    dZ : ndarray
+    ndarray
         Of the shape of `Z`.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is no array of real numbers, is masked or empty, or the shapes differ.
+
+    See Also
+    --------
+    relu : Makes the cache.
+    linear_activation_backward : The gradients of a layer.
+
+    Examples
+    --------
+    >>> fastdnn.relu_backward([3.0, 4.0], [-1.0, 2.0])
+    array([0., 4.])
     """
     return _activate_backward(RELU, dA, cache)
 

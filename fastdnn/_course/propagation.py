@@ -75,6 +75,17 @@ def forward_propagation(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an array is missing or empty, or the shapes do not fit.
+
+    See Also
+    --------
+    backward_propagation : The gradients.
+    fastdnn.L_model_forward : With caches a layer, and other activations.
+
+    Examples
+    --------
+    >>> parameters = {"W1": [[1.0]], "b1": [[-1.0]]}
+    >>> fastdnn.course2.forward_propagation([[1.0]], parameters)[0]
+    array([[0.5]])
     """
     A: Any = X
     L = depth(parameters, "parameters")
@@ -118,6 +129,19 @@ def forward_propagation_with_dropout(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an array is missing or empty, the shapes do not fit, or keep_prob is out of range.
+
+    See Also
+    --------
+    backward_propagation_with_dropout : The gradients.
+
+    Examples
+    --------
+    >>> parameters = fastdnn.initialize_parameters_he([2, 3, 1])
+    >>> AL, cache = fastdnn.course2.forward_propagation_with_dropout(np.eye(2), parameters, 0.5)
+    >>> cache[1]  # the mask of the first layer
+    array([[ True, False],
+           [ True,  True],
+           [ True,  True]])
     """
     keep = kept_share(keep_prob)
     draw = drawing(1 if rng is None else rng)
@@ -149,7 +173,7 @@ def predict_dec(parameters: Mapping[str, Any], X: ArrayLike) -> Array:
 
     Returns
     -------
-    predictions : ndarray of bool, shape (n_L, m)
+    ndarray of bool, shape (n_L, m)
         Whether the output is above 0.5.
 
     Raises
@@ -158,6 +182,15 @@ def predict_dec(parameters: Mapping[str, Any], X: ArrayLike) -> Array:
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an array is missing or empty, or the shapes do not fit.
+
+    See Also
+    --------
+    predict : With labels, and the share that is right.
+
+    Examples
+    --------
+    >>> fastdnn.course2.predict_dec({"W1": [[1.0]], "b1": [[-2.0]]}, [[1.0, 3.0]])
+    array([[False,  True]])
     """
     AL, _ = forward_propagation(X, parameters)
     predictions: Array = AL > 0.5
@@ -181,7 +214,7 @@ def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Sequence[Any]) -> di
 
     Returns
     -------
-    gradients : dict of ndarray
+    dict of ndarray
         ``dZL, dWL, dbL, dA(L-1), dZ(L-1), ..., dZ1, dW1, db1``, without dA0. As in the course dZ
         and dA are m times the derivatives of the cost, with ``dZL = AL - Y``; dW and db are the
         derivatives.
@@ -192,6 +225,18 @@ def backward_propagation(X: ArrayLike, Y: ArrayLike, cache: Sequence[Any]) -> di
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty, the shapes do not fit, or the cache holds masks.
+
+    See Also
+    --------
+    forward_propagation : Makes the cache.
+    update_parameters_with_gd : Takes a step by the gradients.
+
+    Examples
+    --------
+    >>> parameters = {"W1": [[1.0]], "b1": [[-1.0]]}
+    >>> AL, cache = fastdnn.course2.forward_propagation([[1.0]], parameters)
+    >>> fastdnn.course2.backward_propagation([[1.0]], [[1]], cache)
+    {'dZ1': array([[-0.5]]), 'dW1': array([[-0.5]]), 'db1': array([[-0.5]])}
     """
     return _gradients(X, Y, cache, 0.0, None)
 
@@ -214,7 +259,7 @@ def backward_propagation_with_regularization(
 
     Returns
     -------
-    gradients : dict of ndarray
+    dict of ndarray
         What `backward_propagation` returns.
 
     Raises
@@ -223,6 +268,19 @@ def backward_propagation_with_regularization(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty or out of range, the shapes do not fit, or the cache holds masks.
+
+    See Also
+    --------
+    forward_propagation : Makes the cache.
+    compute_cost_with_regularization : The cost.
+
+    Examples
+    --------
+    >>> parameters = {"W1": [[1.0]], "b1": [[-1.0]]}
+    >>> AL, cache = fastdnn.course2.forward_propagation([[1.0]], parameters)
+    >>> backward = fastdnn.course2.backward_propagation_with_regularization
+    >>> backward([[1.0]], [[1]], cache, lambd=0.1)["dW1"]
+    array([[-0.4]])
     """
     return _gradients(X, Y, cache, penalty(lambd), None)
 
@@ -245,7 +303,7 @@ def backward_propagation_with_dropout(
 
     Returns
     -------
-    gradients : dict of ndarray
+    dict of ndarray
         What `backward_propagation` returns; dA is that after its mask and division.
 
     Raises
@@ -254,6 +312,18 @@ def backward_propagation_with_dropout(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an argument is empty or out of range, the shapes do not fit, or the cache holds no masks.
+
+    See Also
+    --------
+    forward_propagation_with_dropout : Makes the cache.
+
+    Examples
+    --------
+    >>> X, parameters = np.eye(2), fastdnn.initialize_parameters_he([2, 3, 1])
+    >>> AL, cache = fastdnn.course2.forward_propagation_with_dropout(X, parameters, 0.5)
+    >>> gradients = fastdnn.course2.backward_propagation_with_dropout(X, [0, 1], cache, 0.5)
+    >>> gradients["dW1"].shape
+    (3, 2)
     """
     return _gradients(X, Y, cache, 0.0, kept_share(keep_prob))
 

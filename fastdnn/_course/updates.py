@@ -46,7 +46,7 @@ def initialize_velocity(parameters: Mapping[str, Any]) -> Arrays:
 
     Returns
     -------
-    v : dict of ndarray
+    dict of ndarray
         Zeros under ``dW1, db1, ..., dWL, dbL``, each of the shape, element type and memory order of
         its parameter.
 
@@ -56,6 +56,15 @@ def initialize_velocity(parameters: Mapping[str, Any]) -> Arrays:
         If a parameter is no array of real numbers, or is masked.
     ValueError
         If a parameter is missing or empty.
+
+    See Also
+    --------
+    update_parameters_with_momentum : Takes a step by them.
+
+    Examples
+    --------
+    >>> fastdnn.initialize_velocity({"W1": [[1.0]], "b1": [[0.0]]})
+    {'dW1': array([[0.]]), 'db1': array([[0.]])}
     """
     return _zeros(parameters)
 
@@ -87,8 +96,10 @@ def update_parameters_with_momentum(
 
     Returns
     -------
-    parameters, v : dict
-        New dicts of new arrays: nothing is written to what was given.
+    parameters : dict
+        A new dict of new arrays: nothing is written to what was given.
+    v : dict
+        The moments of the next step, new ones too.
 
     Raises
     ------
@@ -96,6 +107,18 @@ def update_parameters_with_momentum(
         If an argument is no array of real numbers, or is masked.
     ValueError
         If an array is missing or empty, the shapes do not fit, or beta is out of its range.
+
+    See Also
+    --------
+    initialize_velocity : Makes the first moments.
+    update_parameters_with_adam : A step of Adam.
+
+    Examples
+    --------
+    >>> parameters, grads = {"W1": [[1.0]], "b1": [[0.0]]}, {"dW1": [[2.0]], "db1": [[3.0]]}
+    >>> v = fastdnn.initialize_velocity(parameters)
+    >>> fastdnn.update_parameters_with_momentum(parameters, grads, v, 0.9, learning_rate=0.1)[0]
+    {'W1': array([[0.98]]), 'b1': array([[-0.03]])}
     """
     beta = in_range(beta, "beta", below=1)
     learning_rate = number(learning_rate, "learning_rate")
@@ -122,9 +145,11 @@ def initialize_adam(parameters: Mapping[str, Any]) -> tuple[Arrays, Arrays]:
 
     Returns
     -------
-    v, s : dict of ndarray
+    v : dict of ndarray
         Zeros under ``dW1, db1, ..., dWL, dbL``, each of the shape, element type and memory order of
         its parameter.
+    s : dict of ndarray
+        The same for the second moment.
 
     Raises
     ------
@@ -132,6 +157,16 @@ def initialize_adam(parameters: Mapping[str, Any]) -> tuple[Arrays, Arrays]:
         If a parameter is no array of real numbers, or is masked.
     ValueError
         If a parameter is missing or empty.
+
+    See Also
+    --------
+    update_parameters_with_adam : Takes a step by them.
+
+    Examples
+    --------
+    >>> v, s = fastdnn.initialize_adam({"W1": [[1.0]], "b1": [[0.0]]})
+    >>> v
+    {'dW1': array([[0.]]), 'db1': array([[0.]])}
     """
     return _zeros(parameters), _zeros(parameters)
 
@@ -213,6 +248,18 @@ def update_parameters_with_adam(
     ValueError
         If an array is missing or empty, the shapes do not fit, t is below 1, or a number is out of
         its range.
+
+    See Also
+    --------
+    initialize_adam : Makes the first moments.
+    update_parameters_with_momentum : A step with momentum.
+
+    Examples
+    --------
+    >>> parameters, grads = {"W1": [[1.0]], "b1": [[0.0]]}, {"dW1": [[2.0]], "db1": [[3.0]]}
+    >>> v, s = fastdnn.initialize_adam(parameters)
+    >>> fastdnn.update_parameters_with_adam(parameters, grads, v, s, t=1, learning_rate=0.1)[0]
+    {'W1': array([[0.9]]), 'b1': array([[-0.1]])}
     """
     t = integer(t, "t")
     beta1, beta2 = in_range(beta1, "beta1", below=1), in_range(beta2, "beta2", below=1)
@@ -244,7 +291,7 @@ def update_lr(learning_rate0: float, epoch_num: float, decay_rate: float) -> flo
 
     Returns
     -------
-    learning_rate : float
+    float
         The rate of this epoch.
 
     Raises
@@ -253,6 +300,15 @@ def update_lr(learning_rate0: float, epoch_num: float, decay_rate: float) -> flo
         If an argument is no number.
     ValueError
         If epoch_num or decay_rate is below 0.
+
+    See Also
+    --------
+    schedule_lr_decay : Lowers it only from time to time.
+
+    Examples
+    --------
+    >>> fastdnn.update_lr(0.5, epoch_num=3, decay_rate=1)
+    0.125
     """
     learning_rate0 = number(learning_rate0, "learning_rate0")
     epoch_num = in_range(epoch_num, "epoch_num")
@@ -279,7 +335,7 @@ def schedule_lr_decay(
 
     Returns
     -------
-    learning_rate : float
+    float
         The rate of this epoch.
 
     Raises
@@ -288,6 +344,16 @@ def schedule_lr_decay(
         If an argument is no number.
     ValueError
         If epoch_num or decay_rate is below 0, or time_interval is not above 0.
+
+    See Also
+    --------
+    update_lr : Lowers it with every epoch.
+    L_layer_model : Trains by such a schedule, its `decay`.
+
+    Examples
+    --------
+    >>> fastdnn.schedule_lr_decay(0.5, 999, 1), fastdnn.schedule_lr_decay(0.5, 1000, 1)
+    (0.5, 0.25)
     """
     intervals = floor(
         in_range(epoch_num, "epoch_num") / in_range(time_interval, "time_interval", above=0)

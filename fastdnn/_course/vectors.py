@@ -31,6 +31,17 @@ def dictionary_to_vector(parameters: Mapping[str, Any]) -> tuple[Array, list[str
         If a parameter is no array of real numbers, or is masked.
     ValueError
         If a parameter is missing or empty.
+
+    See Also
+    --------
+    vector_to_dictionary : The way back.
+    gradients_to_vector : The gradients in the same order.
+
+    Examples
+    --------
+    >>> theta, keys = fastdnn.course2.dictionary_to_vector({"W1": [[1.0, 2.0]], "b1": [[3.0]]})
+    >>> theta.T, keys
+    (array([[1., 2., 3.]]), ['W1', 'W1', 'b1'])
     """
     names = [key for row in all_names(parameters, "parameters") for key in row[:2]]
     arrays = [real(entry(parameters, key, "parameters"), key) for key in names]
@@ -48,7 +59,7 @@ def gradients_to_vector(gradients: Mapping[str, Any]) -> Array:
 
     Returns
     -------
-    theta : ndarray, shape (n, 1)
+    ndarray, shape (n, 1)
         A copy of every gradient, in the order of `dictionary_to_vector`.
 
     Raises
@@ -57,6 +68,15 @@ def gradients_to_vector(gradients: Mapping[str, Any]) -> Array:
         If a gradient is no array of real numbers, or is masked.
     ValueError
         If a gradient is missing or empty.
+
+    See Also
+    --------
+    dictionary_to_vector : The parameters in the same order.
+
+    Examples
+    --------
+    >>> fastdnn.course2.gradients_to_vector({"dW1": [[1.0, 2.0]], "db1": [[3.0]]}).T
+    array([[1., 2., 3.]])
     """
     if not isinstance(gradients, Mapping):
         raise TypeError(
@@ -81,7 +101,7 @@ def vector_to_dictionary(
 
     Returns
     -------
-    parameters : dict of ndarray
+    dict of ndarray
         ``Wl (layer_dims[l], layer_dims[l-1])`` and ``bl (layer_dims[l], 1)``, views of `theta`
         where its memory allows it.
 
@@ -91,6 +111,15 @@ def vector_to_dictionary(
         If theta is no array of real numbers or is masked, or a size is no integer.
     ValueError
         If theta has another number of elements than the network, or a size is below 1.
+
+    See Also
+    --------
+    dictionary_to_vector : The way back.
+
+    Examples
+    --------
+    >>> fastdnn.course2.vector_to_dictionary([1.0, 2.0, 3.0], layer_dims=[2, 1])
+    {'W1': array([[1., 2.]]), 'b1': array([[3.]])}
     """
     vector = real(theta, "theta").reshape(-1)
     if not isinstance(layer_dims, Iterable):

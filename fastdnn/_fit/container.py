@@ -39,7 +39,21 @@ _STEP[[*b"]}"]] = -1
 
 
 class ModelFileError(ValueError):
-    """A file that is no model, or not a whole one; the message names what is wrong, and where."""
+    """A file that is no model, or not a whole one; the message names what is wrong, and where.
+
+    See Also
+    --------
+    load : Raises it.
+
+    Examples
+    --------
+    >>> import io
+    >>> try:
+    ...     fastdnn.load(io.BytesIO(b"no model"))
+    ... except fastdnn.ModelFileError:
+    ...     print("another file, please")
+    another file, please
+    """
 
 
 class Entry(NamedTuple):

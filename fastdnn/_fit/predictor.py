@@ -58,7 +58,7 @@ class Predictor:
 
         Returns
         -------
-        AL : ndarray, shape (m, n_L)
+        ndarray, shape (m, n_L)
             Probabilities, means or values, in the network's element type.
 
         Raises
@@ -67,6 +67,11 @@ class Predictor:
             If X is no array of real numbers, or is masked.
         ValueError
             If X is empty or has another number of columns than the network has inputs.
+
+        See Also
+        --------
+        Network.fit : Trains.
+        Network.gradient : The derivatives of what this returns.
 
         Examples
         --------
@@ -104,13 +109,23 @@ class Predictor:
 
         Returns
         -------
-        cost : float
+        float
             That of an example is a sum over the outputs.
 
         Raises
         ------
         TypeError, ValueError
             As `fit`.
+
+        See Also
+        --------
+        Network.fit : Records such costs, of validation data.
+
+        Examples
+        --------
+        >>> net = fastdnn.Network([2, 1], init=0.0, rng=0)
+        >>> round(net.cost([[1.0, 2.0]], [1]), 4)
+        0.6931
         """
         return cost(self._model, X, Y, sample_weight, n_threads)
 
@@ -130,7 +145,7 @@ class Predictor:
 
         Returns
         -------
-        dX : ndarray, shape (m, n_0), or (m, n_L, n_0) if no output is named, also where n_L is 1
+        ndarray, shape (m, n_0), or (m, n_L, n_0) if no output is named, also where n_L is 1
             In the network's element type, dense whatever X is; at a kink, as of relu at 0, the
             derivative to the left.
 
@@ -138,6 +153,17 @@ class Predictor:
         ------
         TypeError, ValueError
             As `predict`; also if X is not finite, or there is no such output.
+
+        See Also
+        --------
+        Network.predict : What is derived.
+        Network.check_grad : The cost's gradient, by the parameters.
+
+        Examples
+        --------
+        >>> net = fastdnn.Network([2, 1], output_activation="identity", rng=0)
+        >>> bool(np.all(net.gradient([[1.0, 2.0]], output=0) == net.parameters["W1"]))
+        True
         """
         return gradient(self._model, X, output, n_threads)
 
@@ -157,7 +183,7 @@ class Predictor:
 
         Returns
         -------
-        difference : float
+        float
             The largest ``|g - d| / max(|g|, |d|, s)`` of a derivative g and a difference d, where s
             is a hundredth of the largest ``|g|``, ``|d|`` or the cost. Right gradients differ by
             1e-6 or less, unless a move crosses a kink, as of relu at 0 or of an absolute error.
@@ -166,5 +192,17 @@ class Predictor:
         ------
         TypeError, ValueError
             As `fit`.
+
+        See Also
+        --------
+        fastdnn.gradient_check : Of the course's functions.
+        Network.gradient : By the input.
+
+        Examples
+        --------
+        >>> X = np.random.default_rng(0).normal(size=(20, 2))
+        >>> net = fastdnn.Network([2, 8, 1], activation="tanh", rng=0)
+        >>> net.check_grad(X, X[:, 0] > 0) < 1e-6
+        True
         """
         return check_grad(self._model, X, Y, sample_weight, l2)

@@ -22,6 +22,18 @@ class History:
         Seconds since the fit began.
     error : FloatingPointError or None
         Of a training by `fit_many` that diverged, which `Network.fit` would have raised.
+
+    See Also
+    --------
+    Network.fit, fit_many : Return it.
+    fastdnn.plots.LossCurveDisplay : Draws it.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> history = fastdnn.Network([2, 8, 1], rng=0).fit(X, X[:, 0] > 0, epochs=5)
+    >>> len(history.costs), history.validation_costs
+    (5, [])
     """
 
     costs: list[float] = field(default_factory=list)
@@ -51,13 +63,17 @@ class History:
 
         Returns
         -------
-        frame : pandas.DataFrame
+        pandas.DataFrame
             The columns "cost", "validation_cost" (where validation data was given) and "time".
 
         Raises
         ------
         ImportError
             If pandas is not installed.
+
+        See Also
+        --------
+        fastdnn.plots.LossCurveDisplay : Draws the costs.
 
         Examples
         --------
@@ -103,6 +119,22 @@ class State:
         How many this fit is asked for.
     left : mapping of str to ndarray, optional
         The parameters that it is to be left with.
+
+    See Also
+    --------
+    Network.fit : Calls its callbacks with it.
+    fastdnn.callbacks.EarlyStopping : Such a callback.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> def enough(state):
+    ...     if state.history.costs[-1] < 0.5:
+    ...         state.stop()
+    >>> net = fastdnn.Network([2, 8, 1], rng=0)
+    >>> history = net.fit(X, X[:, 0] > 0, epochs=1000, callbacks=[enough])
+    >>> len(history.costs) < 1000
+    True
     """
 
     network: Any

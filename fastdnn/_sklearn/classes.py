@@ -62,7 +62,7 @@ class Classes(Perceptron):
 
         Returns
         -------
-        y_prob : ndarray, shape (n_samples, n_classes)
+        ndarray, shape (n_samples, n_classes)
             A row for each example.
         """
         check_is_fitted(self)
@@ -79,7 +79,7 @@ class Classes(Perceptron):
 
         Returns
         -------
-        log_y_prob : ndarray, shape (n_samples, n_classes)
+        ndarray, shape (n_samples, n_classes)
             A row for each example.
         """
         check_is_fitted(self)

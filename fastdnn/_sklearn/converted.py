@@ -46,7 +46,7 @@ class Conversions(Weights):
 
         Returns
         -------
-        estimator : MLPClassifier or MLPRegressor
+        MLPClassifier or MLPRegressor
             A copy with the same answers. `partial_fit` goes on where the model's ended.
 
         Raises
@@ -66,7 +66,7 @@ class Conversions(Weights):
 
         Returns
         -------
-        model : sklearn.neural_network.MLPClassifier or MLPRegressor
+        sklearn.neural_network.MLPClassifier or MLPRegressor
             A copy with the same answers; it is pickled and used without fastdnn. Parameters that
             only matter while training and that scikit-learn lacks, are left out; in place of a
             regressor's loss that it lacks stands "squared_error".
@@ -94,7 +94,7 @@ class Conversions(Weights):
 
         Returns
         -------
-        parameters : dict
+        dict
             ``W1``, ``b1``, ..., of shapes (n, n_prev) and (n, 1).
         """
         return _course_parameters(self)

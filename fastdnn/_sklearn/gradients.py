@@ -35,7 +35,7 @@ class Gradients(Weights):
 
         Returns
         -------
-        gradient : ndarray, shape (n_samples, n_features)
+        ndarray, shape (n_samples, n_features)
             Without an output (n_samples, n_outputs, n_features), also where there is one output.
             In the type of `predict_proba` or `predict`; at a kink, as of relu at 0, the derivative
             to the left.
@@ -73,7 +73,7 @@ class Gradients(Weights):
 
         Returns
         -------
-        difference : float
+        float
             The largest ``|g - d| / max(|g|, |d|, s)`` of a derivative g and a difference d, where s
             is a hundredth of the largest ``|g|``, ``|d|`` or the loss. Right gradients differ by
             1e-6 or less, unless a move crosses a kink, as of relu at 0 or of an absolute error.

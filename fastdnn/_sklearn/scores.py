@@ -33,7 +33,7 @@ class Scores:
 
         Returns
         -------
-        score : float
+        float
             At most 1.
         """
         return scored(isinstance(self, ClassifierMixin), y, self.predict(X), sample_weight)

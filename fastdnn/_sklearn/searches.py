@@ -97,6 +97,20 @@ class GridSearchCV(_InThreads, theirs.GridSearchCV):
     ----------
     n_jobs : int or None
         How many threads; None for one more than there are processors, of those that BLAS may use.
+
+    See Also
+    --------
+    RandomizedSearchCV : Draws the candidates.
+    fastdnn.fit_many : Trains several networks at once.
+
+    Examples
+    --------
+    >>> from fastdnn.estimators import GridSearchCV, MLPClassifier
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> model = MLPClassifier((4,), tol=1, random_state=0)
+    >>> search = GridSearchCV(model, {"activation": ["relu", "tanh"]}, cv=2).fit(X, X[:, 0] > 0)
+    >>> len(search.cv_results_["mean_test_score"])
+    2
     """
 
     __module__ = _MODULE
@@ -109,6 +123,20 @@ class RandomizedSearchCV(_InThreads, theirs.RandomizedSearchCV):
     ----------
     n_jobs : int or None
         How many threads; None for one more than there are processors, of those that BLAS may use.
+
+    See Also
+    --------
+    GridSearchCV : Tries every candidate.
+
+    Examples
+    --------
+    >>> from fastdnn.estimators import MLPClassifier, RandomizedSearchCV
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> model = MLPClassifier((4,), tol=1, random_state=0)
+    >>> grid = {"activation": ["relu", "tanh"], "alpha": [1e-4, 1e-2]}
+    >>> search = RandomizedSearchCV(model, grid, n_iter=3, cv=2, random_state=0).fit(X, X[:, 0] > 0)
+    >>> len(search.cv_results_["mean_test_score"])
+    3
     """
 
     __module__ = _MODULE

@@ -59,6 +59,11 @@ def to_c(
     OSError
         If the file cannot be written.
 
+    See Also
+    --------
+    to_onnx : For onnxruntime and others.
+    save : A file that fastdnn reads again.
+
     Examples
     --------
     >>> import tempfile
