@@ -39,7 +39,11 @@ html_theme = "pydata_sphinx_theme"
 html_title = "fastdnn"
 html_extra_path = ["llms.txt"]
 html_show_sourcelink = False
-html_sidebars = {"changelog": [], "contributing": []}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+# a list of pages only where a page has others below or beside it
+_ALONE = ("index", "course", "estimators", "network", "changelog", "contributing")
+html_sidebars: dict[str, list[str]] = {name: [] for name in _ALONE}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
@@ -52,6 +56,7 @@ html_theme_options = {
 
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say them
+toc_object_entries_show_parents = "hide"
 autodoc_default_options = {"member-order": "bysource"}
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False

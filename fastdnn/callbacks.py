@@ -68,6 +68,8 @@ class _Watching:
 class EarlyStopping(_Watching):
     """Stop the training when epochs in a row have brought no improvement.
 
+    What improves is the validation cost, or another number of one's own.
+
     Parameters
     ----------
     patience : int
@@ -137,6 +139,8 @@ class EarlyStopping(_Watching):
 @dataclass
 class Checkpoint(_Watching):
     """Write the network to a file while it is trained.
+
+    Whatever ends the program, the file is a whole one, from which `fit` can go on.
 
     Parameters
     ----------

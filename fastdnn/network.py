@@ -28,6 +28,9 @@ _DEFAULT = Adam()
 class Network(Predictor):
     """A network of dense layers.
 
+    One example is one row. `fit` trains it by whole epochs of compiled code, and called again goes
+    on exactly where it was.
+
     Parameters
     ----------
     layer_dims : sequence of int

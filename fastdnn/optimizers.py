@@ -60,9 +60,10 @@ class Optimizer:
 class SGD(Optimizer):
     """Gradient descent.
 
-    With g the gradient of a parameter p, ``v = momentum v + g`` and ``p -= learning_rate v``, or
-    with Nesterov's look ahead ``p -= learning_rate (g + momentum v)``, as Sutskever, Martens, Dahl
-    and Hinton (2013) have it.
+    With g the gradient of a parameter p, as Sutskever, Martens, Dahl and Hinton (2013) have it::
+
+        v = momentum v + g       p -= learning_rate v
+        with nesterov            p -= learning_rate (g + momentum v)
 
     Parameters
     ----------
@@ -112,8 +113,9 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """Gradient descent by the root of the mean square of past gradients.
 
-    With g the gradient of a parameter p, ``v = rho v + (1 - rho) g^2`` and
-    ``p -= learning_rate g / (sqrt(v) + epsilon)``, from Tieleman and Hinton (2012).
+    With g the gradient of a parameter p, from Tieleman and Hinton (2012)::
+
+        v = rho v + (1 - rho) g^2        p -= learning_rate g / (sqrt(v) + epsilon)
 
     Parameters
     ----------
@@ -160,10 +162,11 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """Gradient descent by the moments of past gradients.
 
-    With g the gradient of a parameter p in step t, ``m = beta1 m + (1 - beta1) g``,
-    ``v = beta2 v + (1 - beta2) g^2`` and
-    ``p -= learning_rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)``, from Kingma and
-    Ba (2015).
+    With g the gradient of a parameter p in step t, from Kingma and Ba (2015)::
+
+        m = beta1 m + (1 - beta1) g      v = beta2 v + (1 - beta2) g^2
+        m' = m / (1 - beta1^t)           v' = v / (1 - beta2^t)
+        p -= learning_rate m' / (sqrt(v') + epsilon)
 
     Parameters
     ----------
@@ -215,8 +218,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with a weight decay that is not part of the gradient.
 
-    Before a step of `Adam`, ``p -= learning_rate weight_decay p``, from Loshchilov and Hutter
-    (2019).
+    Before a step of `Adam`, from Loshchilov and Hutter (2019)::
+
+        p -= learning_rate weight_decay p
 
     Parameters
     ----------
@@ -262,10 +266,12 @@ class AdamW(Adam):
 class NAdam(Adam):
     """Adam that looks ahead along the first moment, as Nesterov's momentum does.
 
-    A step of `Adam` with ``beta1 m / (1 - beta1^(t + 1)) + (1 - beta1) g / (1 - beta1^t)`` in place
-    of its corrected first moment, from Dozat (2016). The decay rate of the first moment is one for
-    all steps, as in Optax: the schedule of that rate that Dozat proposes too, and PyTorch and Keras
-    follow, is left out.
+    A step of `Adam`, from Dozat (2016), with another corrected first moment::
+
+        m' = beta1 m / (1 - beta1^(t + 1)) + (1 - beta1) g / (1 - beta1^t)
+
+    The decay rate is one for all steps, as in Optax: the schedule of it that Dozat proposes too,
+    and PyTorch and Keras follow, is left out.
 
     Parameters
     ----------
@@ -356,8 +362,9 @@ class StepDecay:
 class Cosine:
     """From learning_rate in the first of ``epochs`` epochs to final in the last, by a cosine.
 
-    ``final + (learning_rate - final) (1 + cos(pi epoch / (epochs - 1))) / 2``, from Loshchilov and
-    Hutter (2017), without restarts.
+    That of Loshchilov and Hutter (2017), without restarts::
+
+        final + (learning_rate - final) (1 + cos(pi epoch / (epochs - 1))) / 2
 
     Parameters
     ----------

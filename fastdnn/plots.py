@@ -28,6 +28,8 @@ _CELL = 0.8  # inches for a unit's image
 class LossCurveDisplay:
     """How the loss falls while a model is trained, or several are, each in a colour of its own.
 
+    The class methods make it of a history or of a fitted estimator, and draw it.
+
     Parameters
     ----------
     losses : sequence of array_like

@@ -1,11 +1,14 @@
 """The documents' examples run and learn something, and their links lead somewhere."""
 
+import inspect
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from processes import run_apart
+
+import fastdnn
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,6 +67,21 @@ def test_links(path):
 def test_lines_are_short(path):
     for line in path.read_text(encoding="utf-8").splitlines():
         assert len(line) <= 120 or line.startswith("|"), line
+
+
+def test_pictures_are_what_their_script_draws(tmp_path):
+    run_apart((ROOT / "docs" / "pictures.py").read_text(encoding="utf-8"), str(tmp_path))
+    drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    kept = (ROOT / "docs" / "pictures").iterdir()
+    assert drawn == {path.name: path.read_text(encoding="utf-8") for path in kept}
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_the_page_of_the_estimators_names_every_parameter(name):
+    pytest.importorskip("sklearn")
+    text = (ROOT / "docs" / "estimators.md").read_text(encoding="utf-8")
+    parameters = inspect.signature(getattr(fastdnn, name)).parameters
+    assert [p for p in parameters if f"`{p}`" not in text] == []
 
 
 def test_graduate():

@@ -39,7 +39,9 @@ _STEP[[*b"]}"]] = -1
 
 
 class ModelFileError(ValueError):
-    """A file that is no model, or not a whole one; the message names what is wrong, and where.
+    """A file that is no model, or not a whole one.
+
+    The message names what is wrong, and where.
 
     See Also
     --------

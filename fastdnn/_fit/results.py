@@ -12,6 +12,8 @@ from fastdnn._fit.html import history_html
 class History:
     """The record of one fit, an entry an epoch.
 
+    A notebook shows it as a small curve. Callbacks see the epochs until theirs.
+
     Parameters
     ----------
     costs : list of float
@@ -101,6 +103,8 @@ class History:
 @dataclass
 class State:
     """The argument of a callback after an epoch.
+
+    A callback may read it, stop the fit, set the learning rate, and write to the parameters.
 
     Parameters
     ----------
