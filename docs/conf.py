@@ -41,9 +41,9 @@ html_extra_path = ["llms.txt"]
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-# a list of pages only where a page has others below or beside it
-_ALONE = ("index", "course", "estimators", "network", "changelog", "contributing")
-html_sidebars: dict[str, list[str]] = {name: [] for name in _ALONE}
+# a list of pages only where a page has several others beside it
+_ALONE = ("index", "course", "estimators", "network", "speed", "benchmarks", "changelog")
+html_sidebars: dict[str, list[str]] = {name: [] for name in (*_ALONE, "contributing")}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
