@@ -50,6 +50,11 @@ class TabularPreprocessor(theirs.TransformerMixin, theirs.BaseEstimator):
     feature_names_in_ : ndarray of str
         Their names, if the table has some.
 
+    See Also
+    --------
+    MLPClassifier, MLPRegressor : What its output may be given to, in a pipeline.
+    sklearn.preprocessing.RobustScaler : Medians and quartiles without the clip.
+
     Notes
     -----
     What is categories comes first in the output, then what is numbers, each in the table's order.
@@ -96,7 +101,7 @@ class TabularPreprocessor(theirs.TransformerMixin, theirs.BaseEstimator):
 
         Returns
         -------
-        self : TabularPreprocessor
+        TabularPreprocessor
             The transformer itself.
 
         Raises
@@ -128,7 +133,7 @@ class TabularPreprocessor(theirs.TransformerMixin, theirs.BaseEstimator):
 
         Returns
         -------
-        X_out : ndarray of shape (n_samples, n_columns), or a DataFrame after `set_output`
+        ndarray of shape (n_samples, n_columns), or a DataFrame after ``set_output``
             The inputs of a network.
         """
         check_is_fitted(self, "center_")
@@ -146,7 +151,7 @@ class TabularPreprocessor(theirs.TransformerMixin, theirs.BaseEstimator):
 
         Returns
         -------
-        names : ndarray of str
+        ndarray of str
             A name for each column. That of two categories is called by the first.
         """
         check_is_fitted(self, "center_")
