@@ -65,7 +65,7 @@ ROOMS = {
             *("activations", "blas", "board", "clock", "costs", "elementary", "modes"),
             *("optimizers", "slices", "source", "spec", "turns"),
         },
-        "workers": {"board", "modes"},
+        "workers": {"board", "modes", "turns"},
         "pool": set(),
         "course": {
             *("activations", "elementary", "levels", "memory", "pool", "spec", "workers"),

@@ -66,7 +66,8 @@ cdef enum:
     HELPERS = 63   # of a process at most
     PLACE = 20     # bits of a unit's number
     UNITS = 1 << PLACE
-    PENALTY = 20   # times what helpers have cost is the work that callers then do alone
+    MILD = 4       # times what helpers have cost is the work that callers then do alone, at first
+    PENALTY = 20   # and at most
     LOOKS = 3000   # for work or for others' units, one soon after the other, before a thread sleeps
 
 
@@ -87,6 +88,13 @@ cdef struct Helper:
     int64_t unused[13]
 
 
+cdef struct Account:
+    # of what helpers cost, one for all callers
+    int64_t owed   # nanoseconds for which callers work alone before helpers are asked
+    int64_t lost   # that helpers have not gained since they have cost them
+    int64_t times  # that the next cost is owed; 0 for as few as at first
+
+
 cdef struct Board:
     # The work: the end of the units that are not yet claimed, the first of them, whether they are
     # claimed from both ends, and the number of the stage. A helper that was away claims none of
@@ -103,7 +111,7 @@ cdef struct Board:
     int64_t taken            # whether somebody has borrowed the board
     int64_t session          # which time it is
     int64_t n_helpers
-    int64_t *owed            # nanoseconds for which callers work alone before helpers are asked
+    Account *account
     Helper *helpers[HELPERS]
 
 
@@ -186,16 +194,30 @@ cdef inline int64_t finish(Board *board) noexcept nogil:
     return clock() - begin
 
 
-cdef inline void charge(int64_t *owed, int64_t cost) noexcept nogil:
-    # of what helpers have cost, in nanoseconds: so that all such costs together are a small part
-    write(owed, max(read(owed), PENALTY * cost))
+cdef inline void charge(Account *account, int64_t cost) noexcept nogil:
+    # Helpers have cost so many nanoseconds. What happens once on an idle machine is soon forgotten;
+    # on a busy one each cost is owed twice as often as the one before, until all of them together
+    # are a small part.
+    cdef int64_t times = max(read(&account.times), <int64_t> MILD)
+    write(&account.owed, max(read(&account.owed), times * cost))
+    write(&account.lost, cost)
+    write(&account.times, min(2 * times, <int64_t> PENALTY))
 
 
-cdef inline void repay(int64_t *owed, int64_t worked) noexcept nogil:
+cdef inline void gain(Account *account, int64_t gained) noexcept nogil:
+    # so many nanoseconds, or lost them
+    cdef int64_t lost = read(&account.lost)
+    if lost > 0:
+        write(&account.lost, lost - gained)
+        if lost <= gained:
+            write(&account.times, 0)
+
+
+cdef inline void repay(Account *account, int64_t worked) noexcept nogil:
     # a caller has worked alone for so many nanoseconds
-    cdef int64_t left = read(owed)
+    cdef int64_t left = read(&account.owed)
     if left > 0:
-        write(owed, left - worked)
+        write(&account.owed, left - worked)
 
 
 cdef inline void withdraw(Board *board) noexcept nogil:

@@ -76,7 +76,7 @@ cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
             began = clock()
         job.total += counts / part.weight * step(job, part, tag, &finite)
         if timed:
-            next_turn(&job.turns, job.board.owed, clock() - began)
+            next_turn(&job.turns, job.board.account, clock() - began)
     if job.guarded and job.going != LEAVE and not (finite and is_finite(job, tag)):
         restore(job)
         job.steps = job.before

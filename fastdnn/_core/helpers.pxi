@@ -11,7 +11,7 @@ cdef enum:
 cdef:
     Helper helpers[HELPERS]
     Board boards[BOARDS]
-    int64_t owed = 0  # nanoseconds for which callers work alone before helpers are asked
+    Account costs     # of all helpers
 
 
 cdef inline int64_t binding(const Board *board, int64_t worker) noexcept nogil:
@@ -51,7 +51,7 @@ cdef bint takes_its_processor(const Board *board) noexcept nogil:
     cdef int64_t there = read(&board.processor)
     if there < 0 or processor() != there:
         return False
-    charge(&owed, CROWDED)
+    charge(&costs, CROWDED)
     return True
 
 
@@ -70,7 +70,7 @@ cdef Board *borrow(Py_ssize_t n_helpers) noexcept:
     # the units that its parent's call has left must not be claimed in a forked child
     write(&board.left, read(&board.left) >> 2 * PLACE << 2 * PLACE)
     board.session += 1
-    board.owed = &owed
+    board.account = &costs
     board.n_helpers = 0
     for i in range(HELPERS):
         if board.n_helpers == n_helpers:
@@ -124,5 +124,5 @@ cdef void forget_helpers() noexcept:
         helpers[i].bound, helpers[i].state, helpers[i].woken = 0, ABSENT, NULL
 
 
-cdef int64_t *account() noexcept nogil:
-    return &owed
+cdef Account *account() noexcept nogil:
+    return &costs

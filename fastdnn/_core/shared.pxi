@@ -101,7 +101,7 @@ cdef int share_rows(
     shared.grain = levels.verbs.grain
     if n_threads > 1:
         begin = clock()
-        if turns.helped and look_at(account()) > 0:
+        if turns.helped and look_at(&account().owed) > 0:
             work_alone(turns)
         helped = turns.helped and (<double> m * net.size >= WAKING or begin - last_call < SOON)
     pieces = divide_rows(&shared, n_threads if helped else 1)

@@ -3,11 +3,12 @@
 # No bit depends on who makes a unit, so a clock may decide. A few pieces of work that are alike,
 # batches of a fit or calls for predictions, are made by the caller alone, then with helpers for as
 # long as these gain, and now and then a few alone again. Where helpers cost more than they have
-# given, the caller works alone for twenty times as long as they have cost.
+# given, the caller works alone for four times as long as they have cost, and for up to twenty times
+# where that happens again before they have given as much.
 
 from libc.stdint cimport int64_t
 
-from fastdnn._core.board cimport charge, read, repay
+from fastdnn._core.board cimport Account, charge, gain, read, repay
 
 
 cdef enum:
@@ -34,21 +35,22 @@ cdef inline void work_alone(Turns *turns) noexcept nogil:
     turns.helped, turns.left, turns.least = False, AGAIN_ALONE, 0
 
 
-cdef inline void next_turn(Turns *turns, int64_t *owed, int64_t took) noexcept nogil:
+cdef inline void next_turn(Turns *turns, Account *account, int64_t took) noexcept nogil:
     # after a piece of work that has taken so many nanoseconds
-    cdef bint owes = read(owed) > 0
+    cdef bint owes = read(&account.owed) > 0
     turns.left -= 1
     if turns.helped:
         if turns.alone > 0:
             turns.balance = min(turns.balance + turns.alone - took, <int64_t> CREDIT)
+            gain(account, turns.alone - took)
         if turns.balance < -(turns.alone // 2 + SLIP):
-            charge(owed, -turns.balance)
+            charge(account, -turns.balance)
             turns.balance = 0
         elif turns.left > 0:
             return
         work_alone(turns)
         return
-    repay(owed, took)
+    repay(account, took)
     turns.least = min(turns.least, took) if turns.least > 0 else took
     if (turns.left > 0 and took < LONG) or owes:
         return

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t
 
-from fastdnn._core.board cimport Board
+from fastdnn._core.board cimport Account, Board
 
 ctypedef int (*Get)() noexcept nogil
 ctypedef void (*Set)(int) noexcept nogil
@@ -24,5 +24,5 @@ cdef int births() noexcept nogil
 # a board with up to so many helpers, or NULL, with the GIL; and its end, when all is made
 cdef Board *borrow(Py_ssize_t n_helpers) noexcept
 cdef void give_back(Board *board) noexcept
-# the nanoseconds for which callers work alone before helpers are asked
-cdef int64_t *account() noexcept nogil
+# of what helpers cost
+cdef Account *account() noexcept nogil

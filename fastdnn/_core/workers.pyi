@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeVar, final
 
@@ -6,6 +6,7 @@ _T = TypeVar("_T")
 
 def blas_threads() -> int: ...
 def forget() -> None: ...
+def rehearse(alone: Iterable[int], helped: Iterable[int]) -> list[bool]: ...
 
 @final
 class Exclusive:

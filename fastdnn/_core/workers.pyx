@@ -16,10 +16,11 @@ from cython cimport auto_pickle, final, no_gc
 from libc.stdint cimport int64_t
 
 from fastdnn._core.board cimport (
-    ABSENT, ASLEEP, AWAKE, HELPERS, LOOKS, PLACE, Board, Helper, charge, claim, count, count_left,
-    processor, read, rest, swap, write,
+    ABSENT, ASLEEP, AWAKE, HELPERS, LOOKS, PLACE, Account, Board, Helper, charge, claim, count,
+    count_left, processor, read, rest, swap, write,
 )
 from fastdnn._core.modes cimport restore_modes
+from fastdnn._core.turns cimport FIRST_ALONE, Turns, next_turn
 
 from scipy.linalg import cython_blas
 
@@ -99,6 +100,27 @@ cdef void end_call() noexcept:
 
 
 include "helpers.pxi"
+
+
+def rehearse(alone, helped):
+    """Tell of each of some pieces of work whether helpers would be asked.
+
+    Parameters
+    ----------
+    alone, helped : sequence of int
+        How many nanoseconds each would take the caller alone, and with helpers.
+    """
+    cdef:
+        Account account
+        Turns turns
+        list asked = []
+    account.owed = account.lost = account.times = 0
+    turns.helped, turns.left = False, FIRST_ALONE
+    turns.alone = turns.least = turns.balance = turns.changes = 0
+    for each in zip(alone, helped, strict=True):
+        asked.append(bool(turns.helped))
+        next_turn(&turns, &account, each[turns.helped])
+    return asked
 
 
 @auto_pickle(False)

@@ -10,6 +10,7 @@ from processes import run_with_children
 from scipy import sparse
 
 from fastdnn import Network
+from fastdnn._core.workers import rehearse
 from fastdnn.optimizers import SGD, Adam
 
 FITS = {
@@ -31,6 +32,33 @@ def fitted(n_threads, epochs=6, **options):
     options = {"batch_size": 200, "epochs": epochs} | options
     history = net.fit(data, Y, n_threads=n_threads, **options)
     return params(net).tobytes(), history.costs
+
+
+def share_of_alone(alone, helped):
+    """Divide the time that is taken by what the caller alone would take."""
+    asked = rehearse(alone, helped)
+    return sum(np.where(asked, helped, alone)) / sum(alone)
+
+
+@pytest.mark.parametrize("alone", [10_000, 200_000, 1_300_000])
+def test_helpers_that_gain_are_asked_nearly_always_and_soon_again_after_an_interruption(alone):
+    alone = [alone] * (500_000_000 // alone)
+    helped = [each // 2 for each in alone]
+    assert share_of_alone(alone, helped) < 0.52
+    helped[len(helped) // 4] += 5_000_000
+    assert share_of_alone(alone, helped) < 0.53
+
+
+@pytest.mark.parametrize("alone", [10_000, 200_000, 1_300_000, 10_000_000])
+def test_helpers_that_cost_take_a_small_part_of_the_time(alone):
+    alone = np.full(4_000_000_000 // alone, alone)
+    assert share_of_alone(alone, alone + alone // 10 + 10_000) < 1.05
+    # they gain, but now and then one has no processor for some milliseconds
+    random = np.random.default_rng(0)
+    for most, rate in ((4, 0.12), (12, 0.12), (12, 0.4)):
+        waits = np.where(random.random(len(alone)) < rate * alone / 1e6,
+                         random.integers(1, most, len(alone)) * 1_000_000, 0)  # fmt: skip
+        assert share_of_alone(alone, alone * 6 // 10 + waits) < 1.1
 
 
 @pytest.mark.parametrize("case", FITS)
