@@ -6,7 +6,7 @@ ctypedef int (*Get)() noexcept nogil
 ctypedef void (*Set)(int) noexcept nogil
 
 cdef class Stop:
-    cdef int64_t asked
+    cdef readonly int64_t asked
 
 # a Stop's flag, or NULL for None
 cdef const int64_t *flag_of(object stop) except? NULL

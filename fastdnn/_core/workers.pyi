@@ -16,6 +16,8 @@ class Exclusive:
 
 @final
 class Stop:
+    asked: int
+
     def ask(self) -> None: ...
 
 @final

@@ -168,7 +168,13 @@ cdef class Exclusive:
 @auto_pickle(False)
 @final
 cdef class Stop:
-    """What one thread tells others that train: to end after a batch, as Ctrl-C does."""
+    """What one thread tells others that train: to end after a batch, as Ctrl-C does.
+
+    Attributes
+    ----------
+    asked : int
+        How often it has.
+    """
 
     def ask(self):
         """Tell it."""

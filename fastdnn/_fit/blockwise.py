@@ -19,6 +19,8 @@ from fastdnn._fit.settings import Settings
 from fastdnn._fit.stretches import Alone
 from fastdnn._fit.threads import STEP, Team, choose, helpers, piece
 
+_WEIGHTLESS = "the weights of a sequence of blocks must be above 0 somewhere"
+
 
 class Epoch(loop.Epoch):
     """An epoch block by block: a trainer for each, which goes on where the one before ended.
@@ -42,7 +44,7 @@ class Epoch(loop.Epoch):
         order = self._order()
         if self._left is not None:
             self._left -= 1
-        trainer = None
+        trainer, weighs = None, False
         for k, i in enumerate(order):
             last = k == len(order) - 1
             data = self._ahead.take(i)
@@ -54,6 +56,9 @@ class Epoch(loop.Epoch):
             following = self._following(settings) if last else order[k + 1]
             if following is not None:
                 self._ahead.begin(following)
+            weighs = weighs or data.weights is None or bool(data.weights.any())
+            if last and not weighs:
+                raise ValueError(_WEIGHTLESS)
             trainer.begin(rate, last)
             cost = trainer.epoch()
             if settings.guarded and not isfinite(cost):
@@ -133,7 +138,7 @@ def evaluate(model: Model, data: Data | Blocks, team: Team) -> float:
         sums = ahead.apply(range(data.count), lambda _, block: costs_of(model, block, team))
     found = [pair for block in sums for pair in block]
     if not any(weight > 0 for _, weight in found):
-        raise ValueError("the weights of a sequence of blocks must be above 0 somewhere")
+        raise ValueError(_WEIGHTLESS)
     return mean_cost(found)
 
 

@@ -242,6 +242,9 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
                 iterate(self, model, training, order, rate, constant, judge, tasks, progress)
             except KeyboardInterrupt:
+                if settings.stop is not None and settings.stop.asked:
+                    # of a search that has ended nothing is scored any more
+                    raise
                 warnings.warn("Training interrupted by user.", stacklevel=6)
             finally:
                 training.close()

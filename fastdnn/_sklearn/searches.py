@@ -47,9 +47,12 @@ class _Threads(AutoBatchingMixin, ThreadingBackend):  # type: ignore[misc]
                     last.n_threads = 1
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        """End all."""
+        """End all, and wait for that."""
         self._stop.ask()
+        threads = [] if self._pool is None else self._pool._pool
         super().abort_everything(ensure_ready)
+        for thread in threads:
+            thread.join()
 
 
 class _InThreads:

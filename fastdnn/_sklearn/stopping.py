@@ -90,6 +90,8 @@ def scorer_of(
         scorer._kwargs = kept | {"labels": classes}
 
     def score() -> float:
+        found = vars(estimator)
+        fitted = {name: value for name, value in found.items() if name.endswith("_")}
         try:
             with warnings.catch_warnings():
                 # the validation data has no names of features any more
@@ -100,6 +102,13 @@ def scorer_of(
             if missing:
                 error.add_note(f"The validation data lacks the classes {missing}.")
             raise
+        finally:
+            gone = fitted.keys() - found.keys()
+            found.update({name: fitted[name] for name in gone})
+            if gone:
+                raise RuntimeError(
+                    f"scoring must leave the estimator as it is, but deletes {min(gone)}"
+                )
 
     return score
 

@@ -390,7 +390,7 @@ def scorers(draw):
     ours.set_params(scoring=scorer, dropout=dropout)
     if draw.chance(0.5):
         # a scorer's own errors pass through, and what scikit-learn says of one that does not fit
-        also = (AttributeError,) if scorer is deletes or isinstance(scorer, str) else ()
+        also = (AttributeError,) if isinstance(scorer, str) else ()
         outcome = ends(lambda: ours.fit(X, y), also=also)
         if outcome.error is None:
             _weights(ours)

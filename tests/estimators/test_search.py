@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import threading
 import warnings
 
 import numpy as np
@@ -204,3 +205,20 @@ def test_an_interrupt_ends_the_fits(among):
             time.sleep(0.01)
         """
     assert run_apart(code, among, timeout=100).split() == ["interrupted"]
+
+
+def test_a_search_that_fails_tells_of_that_alone():
+    X, y = data("number")
+    lasting = {"max_iter": 10**7, "tol": 0, "n_iter_no_change": 10**7}
+    est = make(ours, "number", solver="sgd", **lasting)
+    grid = [{"momentum": [0.5]}, {"learning_rate_init": [1e200]}]
+    before = threading.active_count()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        once = theirs.ShuffleSplit(1, random_state=0)
+        search = ours.GridSearchCV(est, grid, cv=once, n_jobs=2, error_score="raise")
+        with pytest.raises(ValueError, match="non-finite"):
+            search.fit(X, y)
+        # nothing goes on
+        assert threading.active_count() == before
+    assert not [str(w.message) for w in told]

@@ -76,6 +76,23 @@ def test_a_scorer_that_raises_leaves_the_best_weights_too():
     np.testing.assert_array_equal(est.coefs_[0], seen[0])
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_scorer_that_deletes_what_was_fitted(solver):
+    X, y = data()
+    seen = []
+
+    def scoring(est, X, y):
+        seen.append(est.coefs_[0].copy())
+        del est.coefs_
+        return -len(seen)
+
+    est = small(scoring=scoring, early_stopping=True, solver=solver)
+    with pytest.raises(RuntimeError, match="as it is, but deletes coefs_"):
+        quietly(est.fit, X, y)
+    assert len(seen) == 1
+    assert est.predict(X).shape == y.shape
+
+
 def test_one_example_has_no_r2():
     X, _ = data()
     est = small("MLPRegressor", early_stopping=True)

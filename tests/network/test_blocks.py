@@ -378,6 +378,9 @@ def test_a_block_without_weight_is_one_of_examples_without_weight(dtype):
         net.cost(blocks[::2])
     with pytest.raises(ValueError, match=r"X\[1\]\[2\] must be at least 0, and neither"):
         net.cost([blocks[1], (X, Y, -weights)])
+    with pytest.raises(ValueError, match="weights of a sequence of blocks must be above 0 somewh"):
+        other.fit(blocks[::2], None, epochs=1, batch_size=16)
+    assert_same(net, other)
 
 
 def test_blocks_are_a_share_of_the_data_by_default():
