@@ -156,6 +156,7 @@ ROOMS = {
         "callbacks": {"declared"},
         "chunks": {"declared"},
         "losses": set(),
+        "seeds": set(),
         "search": set(),
         "descent": {"search"},
         "assembled": {"declared"},
@@ -175,7 +176,7 @@ ROOMS = {
         "scores": set(),
         "perceptron": {
             *("assembled", "callbacks", "checked", "chunks", "converted", "declared"),
-            *("gradients", "lbfgs", "losses", "parts", "rates", "scores", "stochastic"),
+            *("gradients", "lbfgs", "losses", "parts", "rates", "scores", "seeds", "stochastic"),
             *("stopping",),
         },
         "classes": {"assembled", "chunks", "perceptron"},

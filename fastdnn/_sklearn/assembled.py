@@ -257,6 +257,16 @@ def draw(
     del estimator._drawn
 
 
+def drawn(
+    estimator: Declared, random: np.random.RandomState, fan_in: int, fan_out: int, dtype: Any
+) -> tuple[Array, Array]:
+    """Draw a layer as scikit-learn does: Glorot-uniform, the biases too."""
+    bound = np.sqrt((2.0 if estimator._drawn == "logistic" else 6.0) / (fan_in + fan_out))
+    arrays = (random.uniform(-bound, bound, n) for n in ((fan_in, fan_out), fan_out))
+    W, b = (array.astype(dtype, copy=False) for array in arrays)
+    return W, b
+
+
 def go_on(estimator: Declared, hidden: list[int]) -> None:
     """Check that a warm start can go on from the fitted, assembled or converted attributes."""
     complete(estimator)

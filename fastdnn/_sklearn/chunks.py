@@ -76,8 +76,9 @@ def labelled(y: Array) -> tuple[Any, Array] | None:
     binarizer.y_type_ = "binary" if len(classes) == 2 else "multiclass"
     binarizer.sparse_input_ = False
     binarizer.classes_ = classes
-    made = columns(y, classes, binarizer)
-    return None if made is None else (binarizer, made)
+    if len(classes) == 2:
+        return binarizer, np.asarray(y == classes[1])[:, None]
+    return binarizer, np.asarray(y[:, None] == classes)
 
 
 def columns(y: Any, known: Any, binarizer: Any) -> Array | None:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import lru_cache, partial
 from numbers import Integral
 from typing import Any, Self
@@ -30,6 +30,7 @@ from fastdnn._sklearn.assembled import (
     begin_records,
     checked_sizes,
     draw,
+    drawn,
     element_type,
     ends,
     go_on,
@@ -55,6 +56,7 @@ from fastdnn._sklearn.losses import constant_of, constants, examples, scale
 from fastdnn._sklearn.parts import fit_parts, predict_parts
 from fastdnn._sklearn.rates import Rate, take_up
 from fastdnn._sklearn.scores import Scores, scored
+from fastdnn._sklearn.seeds import begun
 from fastdnn._sklearn.stochastic import alone, iterate, settings_of
 from fastdnn._sklearn.stopping import Judge, Validation, places, scorer_of, set_apart
 
@@ -69,7 +71,6 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
 
     n_outputs_: int
     loss_: float
-    _seeded: np.random.RandomState
     # estimators that were pickled by version 0.1.0 have none of their own
     reproducible: bool | None = None
 
@@ -78,6 +79,17 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
         """List the parameters, for which scikit-learn reads the signature in each call."""
         of: Any = cls
         return list(_names_of(of, of.__init__))
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone as scikit-learn, in less time where there are parameters alone, of plain types."""
+        of: Any = type(self)
+        given = self.get_params(deep=False)
+        if vars(self).keys() - given.keys() <= {"loss"} and all(map(_is_plain, given.values())):
+            made: Self = of(**given)
+            found = vars(made)
+            if all(found.get(name) is value for name, value in given.items()):
+                return made
+        return super().__sklearn_clone__()
 
     def _validate_params(self) -> None:
         """Check the parameters; what was valid once is so again."""
@@ -89,10 +101,7 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Array, Array]:
         """Draw a layer's parameters as scikit-learn does: Glorot-uniform, the biases too."""
-        bound = np.sqrt((2.0 if self._drawn == "logistic" else 6.0) / (fan_in + fan_out))
-        drawn = (self._random_state.uniform(-bound, bound, n) for n in ((fan_in, fan_out), fan_out))
-        W, b = (array.astype(dtype, copy=False) for array in drawn)
-        return W, b
+        return drawn(self, self._random_state, fan_in, fan_out, dtype)
 
     # -------------------------------------------------------------------------------------- fit
 
@@ -168,36 +177,36 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
         validation = validation_data(self, X_val, y_val, sample_weight_val)
         if validation is not None:
             check_targets(self, validation[1], "y_val", dtype)
-        self._begin_random()
-        if first:
-            draw(self, [X.shape[1], *hidden, self.n_outputs_], X.dtype, self._init_coef)
-        begin_records(self)
-        set_output(self, first)
-        # a call of partial_fit is no whole fit
-        tasks = None if incremental else self._tasks(*data, sample_weight)
-        if self.solver == "lbfgs":
-            assert tasks is not None
-            model = self._fit_lbfgs(X, y, sample_weight, tasks, validation)
-        else:
-            model = self._fit_stochastic(X, y, sample_weight, tasks, validation)
-        if tasks is not None:
-            tasks.close()
-            # after an epoch they are finite, whatever its examples were, but not after a callback
-            if not np.isfinite(model.params).all():
-                raise ValueError(NOT_FINITE)
+        with self._generator() as random:
+            init = (
+                self._init_coef if "_random_state" in vars(self) else partial(drawn, self, random)
+            )
+            if first:
+                draw(self, [X.shape[1], *hidden, self.n_outputs_], X.dtype, init)
+            begin_records(self)
+            set_output(self, first)
+            # a call of partial_fit is no whole fit
+            tasks = None if incremental else self._tasks(*data, sample_weight)
+            if self.solver == "lbfgs":
+                assert tasks is not None
+                model = self._fit_lbfgs(X, y, sample_weight, tasks, validation, random)
+            else:
+                model = self._fit_stochastic(X, y, sample_weight, tasks, validation, random)
+            if tasks is not None:
+                tasks.close()
+                # after an epoch they are finite, whatever its examples, but not after a callback
+                if not np.isfinite(model.params).all():
+                    raise ValueError(NOT_FINITE)
         return self
 
-    def _begin_random(self) -> None:
-        """Take the generator of a call, which a seed begins anew."""
-        seed, seeded = self.random_state, self.__dict__.get("_seeded")
-        if isinstance(seed, Integral) and seeded is not None:
-            # a new one takes longer than a small step
-            seeded.seed(seed)
-        else:
-            seeded = check_random_state(seed)
-            if isinstance(seed, Integral):
-                self._seeded = seeded
-        self._random_state = seeded
+    def _generator(self) -> AbstractContextManager[np.random.RandomState]:
+        """Take the generator of a call; that of a seed is kept where a subclass draws from it."""
+        seed = self.random_state
+        if isinstance(seed, Integral) and keeps(self, ("_init_coef",)):
+            vars(self).pop("_random_state", None)
+            return begun(int(seed))
+        self._random_state = check_random_state(seed)
+        return nullcontext(self._random_state)
 
     def _tasks(self, X: Any, y: Any, sample_weight: Any) -> Tasks:
         context = None
@@ -215,11 +224,12 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
         return Tasks(context, {"estimator": self, "X": X, "y": y, "metadata": metadata}, fitted)
 
     def _fit_stochastic(
-        self, X: Any, y: Array, weights: Any, tasks: Tasks | None, given: Validation | None
-    ) -> Model:
+        self, X: Any, y: Array, weights: Any, tasks: Tasks | None, given: Validation | None,
+        random: np.random.RandomState,
+    ) -> Model:  # fmt: skip
         model = self._bind()
         rate = self._taken_up(model, tasks is None)
-        X, y, weights, validation = set_apart(self, X, y, weights, given)
+        X, y, weights, validation = set_apart(self, X, y, weights, given, random)
         loss = None if validation is None else self._loss_of(model, validation)
         judge = self._judge(model, validation, loss)
         data = examples(X, y, weights, self.out_activation_, model.dtype, "X")
@@ -229,7 +239,7 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
         shuffled = order if self.shuffle and batch < m else None
         settings = settings_of(self, L, batch, shuffled, rate, scale(cost, y.shape[1]))
         constant = partial(constant_of(cost, y, weights, batch), shuffled)
-        model.rng = self._random_state
+        model.rng = random
         reordered = order if self.shuffle else None
         most = 1 if tasks is None else self.max_iter
         with Progress(self.verbose, most, m) as progress:
@@ -250,6 +260,7 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
                 training.close()
                 # also where a scorer or a callback raises
                 judge.restore()
+                model.rng = None
         return model
 
     def _taken_up(self, model: Model, incremental: bool) -> Rate:
@@ -261,12 +272,13 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
         return take_up(self, model, incremental or self.warm_start)
 
     def _fit_lbfgs(
-        self, X: Any, y: Array, weights: Any, tasks: Tasks, given: Validation | None
-    ) -> Model:
+        self, X: Any, y: Array, weights: Any, tasks: Tasks, given: Validation | None,
+        random: np.random.RandomState,
+    ) -> Model:  # fmt: skip
         # in the type that the solver hands on, as in scikit-learn
         model = self._bind(None if keeps_float32() else np.dtype(np.float64))
         self._no_improvement_count = self.n_iter_ = 0
-        X, y, weights, validation = set_apart(self, X, y, weights, given)
+        X, y, weights, validation = set_apart(self, X, y, weights, given, random)
         loss = None if validation is None else self._loss_of(model, validation)
         judge = self._judge(model, validation, loss)
         data = examples(X, y, weights, self.out_activation_, model.dtype, "X")
@@ -303,7 +315,7 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
                 "clipped",
                 stacklevel=7,
             )
-        return int(np.clip(self.batch_size, 1, m))
+        return min(int(self.batch_size), m)
 
     def _judge(self, model: Model, validation: Validation | None, loss: Loss | None) -> Judge:
         """Prepare to judge what is trained, by the validation data if there is some."""
@@ -397,6 +409,13 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
         n_threads = helpers(self.n_threads, m, work)
         model.plan.predict(X, AL, n_threads, piece(model.work))
         return AL
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether nothing can change a parameter's value."""
+    return type(value) in _PLAIN or (
+        type(value) is tuple and all(type(entry) in _PLAIN for entry in value)
+    )
 
 
 @lru_cache(maxsize=64)

@@ -28,8 +28,9 @@ class Validation(NamedTuple):
 
 
 def set_apart(
-    estimator: Declared, X: Any, y: Array, weights: Array | None, given: Validation | None
-) -> tuple[Any, Array, Array | None, Validation | None]:
+    estimator: Declared, X: Any, y: Array, weights: Array | None, given: Validation | None,
+    random: np.random.RandomState,
+) -> tuple[Any, Array, Array | None, Validation | None]:  # fmt: skip
     """Set validation data apart, as scikit-learn does: return X, y, weights and that data.
 
     If validation data was given, nothing is set apart.
@@ -42,7 +43,7 @@ def set_apart(
     arrays = [X, y] if weights is None else [X, y, weights]
     parts = train_test_split(
         *arrays,
-        random_state=estimator._random_state,
+        random_state=random,
         test_size=estimator.validation_fraction,
         # scikit-learn stratifies no multilabel data
         stratify=y if classifies and estimator.n_outputs_ == 1 else None,

@@ -34,7 +34,7 @@ _OTHERS = ("out_activation_", "classes_", "_label_binarizer", "feature_names_in_
            "_fitted_scoring", "_metadata_request")  # fmt: skip
 # what a file has otherwise, or what is made anew
 _LEFT_OUT = ("coefs_", "intercepts_", "n_layers_", "loss", "_model", "_n_fitted", "_training",
-             "_optimizer", "_owner", "_seeded", "_random_state", "_network")  # fmt: skip
+             "_optimizer", "_owner", "_random_state", "_network")  # fmt: skip
 # of a message of scikit-learn's, which names every scorer
 _LONGEST = 2000
 _METHODS = ("fit", "partial_fit", "score")

@@ -23,7 +23,7 @@ from fastdnn._sklearn.rates import Optimizer, fitted_to, state_of, training_of
 from fastdnn._sklearn.shared import Shared
 
 # attributes that are made anew in another process, or belong to one fit
-_LEFT_OUT = ("_model", "_network", "_owner", "_seeded", "_stop")
+_LEFT_OUT = ("_model", "_network", "_owner", "_stop")
 
 
 class Weights(Declared, Theirs):

@@ -2,11 +2,14 @@
 
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import sklearn.neural_network as theirs
-from perceptrons import ours
+from perceptrons import ours, quietly, sklearn
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score
 
 LABELS = {
     "two": lambda r, m: r.integers(0, 2, m),
@@ -112,3 +115,70 @@ def test_parameters_of_a_subclass():
     names = ours.MLPClassifier._get_param_names()
     names.clear()
     assert ours.MLPClassifier._get_param_names()
+
+
+PARAMETERS = {
+    "plain": {"hidden_layer_sizes": (3, 2), "alpha": np.float64(0.1), "scoring": "accuracy"},
+    "a list": {"hidden_layer_sizes": [3]},
+    "an array": {"hidden_layer_sizes": np.array([3])},
+    "a generator": {"random_state": np.random.RandomState(3)},
+    "a scorer": {"scoring": accuracy_score},
+}
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+@pytest.mark.parametrize("state", ["new", "fitted", "routed"])
+def test_a_clone_is_scikit_learns(parameters, state):
+    est = ours.MLPClassifier(max_iter=2).set_params(**PARAMETERS[parameters])
+    if state == "fitted":
+        X = np.random.default_rng(0).normal(size=(30, 3))
+        quietly(est.fit, X, np.arange(30) % 2)
+    if state == "routed":
+        with sklearn.config_context(enable_metadata_routing=True):
+            est.set_fit_request(sample_weight=True)
+    found, expected = clone(est), theirs.MLPClassifier.__sklearn_clone__(est)
+    assert list(vars(found)) == list(vars(expected))
+    assert repr(found.get_metadata_routing()) == repr(expected.get_metadata_routing())
+    for name, value in est.get_params().items():
+        copied = getattr(found, name)
+        assert type(copied) is type(value)
+        assert parameters == "a generator" or repr(copied) == repr(value)
+        if name in PARAMETERS[parameters] and parameters in ("a list", "an array", "a generator"):
+            assert copied is not value
+
+
+def test_a_clone_of_a_subclass():
+    assert clone(Renamed(units=5)).units == 5
+    made = Renamed(units=5)
+    made.units = 7
+    assert clone(made).hidden_layer_sizes == (7,)
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_fits_within_fits_begin_with_their_seeds():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y = (X[:, 0] > 0).astype(int)
+
+    def fitted(seed, scoring=None):
+        est = ours.MLPClassifier(
+            (5,), random_state=seed, max_iter=4, batch_size=8, early_stopping=True, scoring=scoring
+        )
+        return est.fit(X, y)
+
+    within = []
+
+    def scoring(est, X_val, y_val):
+        within.append(fitted(7))
+        return np.mean(est.predict(X_val) == y_val)
+
+    def alike(one, other):
+        return all(map(np.array_equal, one.coefs_, other.coefs_)) and (
+            one.loss_curve_ == other.loss_curve_
+        )
+
+    expected = fitted(3, "accuracy"), fitted(7)
+    for _ in range(2):
+        assert alike(fitted(3, scoring), expected[0])
+        assert all(alike(est, expected[1]) for est in within)
+    with ThreadPoolExecutor(4) as threads:
+        assert all(alike(est, expected[1]) for est in threads.map(fitted, [7] * 12))
