@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
+from itertools import product
 from time import perf_counter
 from typing import Any
 
@@ -63,20 +64,20 @@ def run(
     rows = []
     few = replace(CASES[0], m=100, n_0=750, per_row=3, solvers=("adam", "lbfgs"))
     for case in (few,) if quick else CASES:
-        for dtype in ("float64", "float32"):
-            for solver in case.solvers:
-                row = _compare(case, dtype, solver, rounds, threads)
-                rows.append(row)
-                show(
-                    (
-                        case.name, dtype, solver,
-                        f"{row['seconds']:.3f}", f"{row['sklearn_seconds']:.3f}",
-                        f"{row['faster']:.1f}", f"{row['low']:.1f} - {row['high']:.1f}",
-                        f"{1e3 * row['predict']:.2f}", f"{1e3 * row['sklearn_predict']:.2f}",
-                        f"{row['predict_faster']:.1f}",
-                        f"{row['megabytes']:.0f}", f"{row['sklearn_megabytes']:.0f}",
-                    )
-                )  # fmt: skip
+        both = (zip if quick else product)(("float64", "float32"), case.solvers)
+        for dtype, solver in both:
+            row = _compare(case, dtype, solver, rounds, threads)
+            rows.append(row)
+            show(
+                (
+                    case.name, dtype, solver,
+                    f"{row['seconds']:.3f}", f"{row['sklearn_seconds']:.3f}",
+                    f"{row['faster']:.1f}", f"{row['low']:.1f} - {row['high']:.1f}",
+                    f"{1e3 * row['predict']:.2f}", f"{1e3 * row['sklearn_predict']:.2f}",
+                    f"{row['predict_faster']:.1f}",
+                    f"{row['megabytes']:.0f}", f"{row['sklearn_megabytes']:.0f}",
+                )
+            )  # fmt: skip
     return rows
 
 

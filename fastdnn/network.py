@@ -270,6 +270,8 @@ class Network(Predictor):
 
         Examples
         --------
+        >>> import numpy as np
+        >>> import fastdnn
         >>> X = np.random.default_rng(0).normal(size=(200, 2))
         >>> net = fastdnn.Network([2, 16, 1], rng=0)
         >>> history = net.fit(X, X[:, 0] > X[:, 1], optimizer=fastdnn.Adam(1e-2), epochs=100)
