@@ -81,7 +81,8 @@ CACHES = [(4096, 4096), (32768, 524288), (49152, 2097152), (2**28, 2**29)]
 SIZES = [
     (1, 1, 1), (1, 16, 40), (1, 100, 64), (2, 17, 64), (3, 40, 33), (6, 8, 5), (8, 20, 200),
     (15, 64, 129), (17, 9, 300), (23, 128, 1), (30, 100, 200), (65, 7, 1025), (70, 130, 257),
-    (129, 256, 784), (33, 516, 65),
+    (129, 256, 784), (33, 516, 65), (41, 1, 7), (3, 1, 5), (90, 1, 33), (1, 100, 10),
+    (100, 10, 300), (130, 20, 64), (17, 7, 600), (40, 33, 90),
 ]  # fmt: skip
 
 
@@ -152,6 +153,20 @@ def test_a_narrow_product_has_nothing_of_the_one_before(trans_B, dtype):
         course.multiply(A, False, B, trans_B, C[1:-1], True)
         assert (C[1:-1] == 30).all(), N
         assert (C[[0, -1]] == 7).all(), N
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_short_dot_product_has_nothing_of_its_neighbours(dtype):
+    for K in range(2, 20):
+        memory = np.full((4, 100 * K), np.nan, dtype)
+        A, x, C, D = (row[K : K + size] for row, size in zip(memory, (9 * K, K, 9, 9), strict=True))
+        A[:] = x[:] = 1
+        A, x = A.reshape(9, K), x.reshape(K, 1)
+        course.multiply(A, False, x, False, C.reshape(9, 1), True)
+        course.multiply(x.reshape(1, K), False, A, True, D.reshape(1, 9), True)
+        for made, row in ((C, memory[2]), (D, memory[3])):
+            assert (made == K).all(), K
+            assert np.isnan(row[[K - 1, K + 9]]).all(), K
 
 
 @pytest.mark.parametrize(

@@ -83,14 +83,13 @@ cdef bint multiply(
     cdef:
         Py_ssize_t row_A = 1 if trans_A else K, col_A = M_A if trans_A else 1
         Py_ssize_t row_B = 1 if trans_B else N, col_B = K if trans_B else 1
-        bint long_ = K * <Py_ssize_t> sizeof(floating) >= LINE
     if threads_pay(threads, M_A, N, K) or not FASTDNN_HAS_VECTORS:
         by_blas(M_A, trans_A, trans_B, trans_C, M, N, K, alpha, A, B, beta, C)
         return False
-    if long_ and N == 1 and not trans_A:
-        dots(M, K, alpha, A, K, B, beta, C)
-    elif long_ and M_A == 1 and trans_B:
-        dots(N, K, alpha, B, K, A, beta, C)
+    if K > 1 and N == 1 and not trans_A:
+        dots(M, K, alpha, A, B, beta, C)
+    elif K > 1 and M_A == 1 and trans_B:
+        dots(N, K, alpha, B, A, beta, C)
     elif trans_C or N == 1:
         # C^T = B^T A^T
         own_product(N, M, K, alpha, B, col_B, row_B, A, col_A, row_A, beta, C)

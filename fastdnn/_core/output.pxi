@@ -12,7 +12,7 @@ cdef extern from *:
     #if FASTDNN_HAS_VECTORS
     /* relu_point, of a and a, and relu_backward_point of vectors */
     #define FASTDNN_WHERE_ACTIVE(a, x) ((vector) (~(truth) ((a) <= 0) & (truth) (x)))
-    #define FASTDNN_ROWS(T) \\
+    #define FASTDNN_ROWS(T, I) \\
     typedef __typeof__((fastdnn_##T##_vector) {0} > 0) fastdnn_##T##_truth; \\
     /* A (R, n) := relu(A + b), z (R) := A W + b_L; W_last are the last of W, but 0 where the */ \\
     /* vectors before had them too */ \\
@@ -24,6 +24,9 @@ cdef extern from *:
         typedef fastdnn_##T##_truth truth; \\
         enum { w = FASTDNN_WIDTH / sizeof(T), lanes = 64 / sizeof(T), U = 64 / FASTDNN_WIDTH }; \\
         const Py_ssize_t whole = n / lanes * lanes; \\
+        enum { w_half = FASTDNN_HALF / sizeof(T) }; \\
+        fastdnn_##T##_half p[4 * (64 / FASTDNN_HALF)]; \\
+        T sums[4 * lanes], t[4]; \\
         vector sum[4 * U], last[4 * U], a, c, d; \\
         FASTDNN_UNROLL for (int i = 0; i < R * U; i++) { \\
             sum[i] = (vector) {0}; \\
@@ -51,15 +54,12 @@ cdef extern from *:
                     sum[u * R + r] += a * c; \\
                 } \\
             } \\
-        FASTDNN_UNROLL for (int u = U / 2; u > 0; u /= 2) \\
-            FASTDNN_UNROLL for (int i = 0; i < u * R; i++) sum[i] += sum[i + u * R]; \\
-        FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
-            T t[FASTDNN_WIDTH / sizeof(T)]; \\
-            *(vector *) t = sum[r]; \\
-            FASTDNN_UNROLL for (Py_ssize_t h = w / 2; h > 0; h /= 2) \\
-                FASTDNN_UNROLL for (Py_ssize_t k = 0; k < h; k++) t[k] += t[k + h]; \\
-            z[r] = t[0] + b_L; \\
-        } \\
+        FASTDNN_UNROLL for (int i = 0; i < R * U; i++) \\
+            *(vector *) (sums + i % R * lanes + i / R * w) = sum[i]; \\
+        FASTDNN_UNROLL for (int i = 0; i < R * (64 / FASTDNN_HALF); i++) \\
+            p[i] = *(fastdnn_##T##_half *) (sums + i % R * lanes + i / R * w_half); \\
+        FASTDNN_SUM_UP(T, I, R, p, t) \\
+        FASTDNN_UNROLL for (int r = 0; r < R; r++) z[r] = t[r] + b_L; \\
     } \\
     /* sum_W += A^T dz, A := dz W^T where A > 0, else 0, sum_b += its sum over the rows; the */ \\
     /* last vector of the sums is that of the last elements, whatever those before had */ \\
@@ -105,8 +105,8 @@ cdef extern from *:
         for (; rows > 0; rows--, A += n, dz++) \\
             fastdnn_##T##_deltas_of(1, n, dz, W, A, sum_W, sum_b); \\
     }
-    FASTDNN_ROWS(float)
-    FASTDNN_ROWS(double)
+    FASTDNN_ROWS(float, int32_t)
+    FASTDNN_ROWS(double, int64_t)
     #else
     #define fastdnn_float_output(rows, n, b, W, W_last, b_L, A, z) ((void) 0)
     #define fastdnn_double_output(rows, n, b, W, W_last, b_L, A, z) ((void) 0)

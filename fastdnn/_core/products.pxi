@@ -17,6 +17,7 @@ cdef enum:
     FEW = 24                  # rows of A that do not repay a copy of a B that can be read in place
     MANY = 256                # rows that repay it where tiles are wide
     LINE = 64                 # bytes of partial sums of a dot product
+    ACROSS = 128              # rows of a narrow C that are made as columns, at a time
 
 
 cdef struct Room:
@@ -47,6 +48,9 @@ cdef void own_product(
         floating factor
     if K == 1:
         _outer(M, N, alpha, A, B, beta, C)
+        return
+    if col_A != 1 and col_B == 1 and turns_C(M, N, K, sizeof(floating)):
+        _turned_product(M, N, K, alpha, A, col_A, B, beta, C)
         return
     if parts == 1 and not (copies or packs):
         _add_part(&room, False, False, M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta,
@@ -97,6 +101,22 @@ cdef inline bint packs_A(
     return trans_A and M > 1 and N * size > 2 * FASTDNN_VECTORS * FASTDNN_WIDTH
 
 
+cdef inline Py_ssize_t _halves(Py_ssize_t n, Py_ssize_t w) noexcept nogil:
+    # of vectors of w elements that hold n, where half a vector takes half the time
+    cdef Py_ssize_t left = n % w
+    return n // w * 2 + (0 if left == 0 else 1 if FASTDNN_HALVES and left <= w // 2 else 2)
+
+
+cdef inline bint turns_C(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t size,
+) noexcept nogil:
+    # whether a narrow C is made as its transpose, since its columns fill whole vectors better, and
+    # the columns of A are contiguous
+    cdef Py_ssize_t w = FASTDNN_WIDTH // size
+    return (N <= 2 * w and w <= M
+            and K * (M * _halves(N, w) - N * _halves(M, w)) > M * N)
+
+
 cdef inline Room _room(Py_ssize_t deepest, Py_ssize_t wanted, bint packs) noexcept nogil:
     # for copies of B of so many bytes, or as many as there are
     cdef:
@@ -130,6 +150,54 @@ cdef inline void _outer(
         else:
             for j in range(N):
                 C[i * N + j] = a * y[j] + beta * C[i * N + j]
+
+
+cdef void _turned_product(
+    Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, floating alpha,
+    const floating *A, Py_ssize_t col_A, const floating *B, floating beta, floating *C,
+) noexcept nogil:
+    # C := (alpha B^T A^T)^T + beta C, some rows at a time, each element as own_product makes it
+    cdef:
+        Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), parts = (K + DEPTH - 1) // DEPTH
+        Py_ssize_t blocks = (M + ACROSS - 1) // ACROSS, i = 0, k, rows, depth, left
+        floating *turned = <floating *> fastdnn_scratch()
+        floating *some = turned + max(N, w) * ACROSS
+        floating factor
+    while i < M:
+        rows = min(M - i, ((M - i + blocks - 1) // blocks + w - 1) // w * w)
+        blocks -= 1
+        k, left, factor = 0, parts, beta
+        while k < K:
+            depth = (K - k + left - 1) // left
+            left -= 1
+            _add_rows(False, N, rows, depth, alpha, B + k * N, 1, N, A + k * col_A + i, col_A,
+                      <floating> 0, turned, rows)
+            _turn_narrow(N, rows, turned, some)
+            if floating is float:
+                fastdnn_float_add(rows * N, some, factor, C + i * N)
+            else:
+                fastdnn_double_add(rows * N, some, factor, C + i * N)
+            k += depth
+            factor = 1
+        i += rows
+
+
+cdef inline void _turn_narrow(
+    Py_ssize_t N, Py_ssize_t cols, const floating *x, floating *y,
+) noexcept nogil:
+    # y (cols, N) := x (N, cols)^T, of at least a vector's columns. What a square of fewer rows than
+    # that has beside them goes where the next rows' follow, and behind the last.
+    cdef Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0
+    if N >= w:
+        turn(N, cols, x, cols, y, N)
+        return
+    while i < cols:
+        i = min(i, cols - w)
+        if floating is float:
+            fastdnn_float_turn(x + i, cols, y + i * N, N)
+        else:
+            fastdnn_double_turn(x + i, cols, y + i * N, N)
+        i += w
 
 
 cdef inline void _add_part(
@@ -318,11 +386,16 @@ cdef inline void _add_narrow(
 
 
 cdef inline void dots(
-    Py_ssize_t M, Py_ssize_t K, floating alpha, const floating *A, Py_ssize_t row_A,
-    const floating *x, floating beta, floating *y,
+    Py_ssize_t M, Py_ssize_t K, floating alpha, const floating *A, const floating *x,
+    floating beta, floating *y,
 ) noexcept nogil:
-    # y (M) := alpha A (M, K) x + beta y, K of at least a cache line
-    if floating is float:
-        fastdnn_float_dots(M, K, alpha, A, row_A, x, beta, y)
+    # y (M) := alpha A (M, K) x + beta y, A row-major
+    if K * sizeof(floating) < LINE:
+        if floating is float:
+            fastdnn_float_short_dots(M, K, alpha, A, x, beta, y)
+        else:
+            fastdnn_double_short_dots(M, K, alpha, A, x, beta, y)
+    elif floating is float:
+        fastdnn_float_dots(M, K, alpha, A, x, beta, y)
     else:
-        fastdnn_double_dots(M, K, alpha, A, row_A, x, beta, y)
+        fastdnn_double_dots(M, K, alpha, A, x, beta, y)

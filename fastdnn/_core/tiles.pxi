@@ -51,6 +51,8 @@ cdef extern from *:
     /* there are processors that take two vectors of half the width at a time */
     #define FASTDNN_HALVES 1
     #define FASTDNN_HALF (FASTDNN_WIDTH / 2)
+    #define FASTDNN_HALF_PAIRS_float(half) FASTDNN_PAIRS_8(half)
+    #define FASTDNN_HALF_PAIRS_double(half) FASTDNN_PAIRS_4(half)
     #define FASTDNN_HALF_TILES(T) FASTDNN_TILES_OF(T, 1, 1) FASTDNN_TILES_OF(T, 2, 1) \\
         FASTDNN_TILES_OF(T, 3, 1) FASTDNN_TILES_OF(T, 4, 1)
     #define FASTDNN_HALF_NAMES(T) , FASTDNN_NAMES(T, 1, 1), FASTDNN_NAMES(T, 2, 1), \\
@@ -58,6 +60,8 @@ cdef extern from *:
     #else
     #define FASTDNN_HALVES 0
     #define FASTDNN_HALF FASTDNN_WIDTH
+    #define FASTDNN_HALF_PAIRS_float(half) FASTDNN_PAIRS_float(half)
+    #define FASTDNN_HALF_PAIRS_double(half) FASTDNN_PAIRS_double(half)
     #define FASTDNN_HALF_TILES(T)
     #define FASTDNN_HALF_NAMES(T)
     #endif
@@ -71,14 +75,42 @@ cdef extern from *:
         done = lane < (I) -last; \\
         p = (vector) ((done & (integers) c) | (~done & (integers) p)); \\
     }
+    /* t[r] := the sum of 64 bytes of partial sums p[r], p[R + r] and so on, of R = 1 or 4 rows, by
+       halves; those of two rows in turns */
+    #define FASTDNN_SUM_UP(T, I, R, p, t) { \\
+        typedef I indices __attribute__((vector_size(FASTDNN_HALF), unused)); \\
+        enum { parts = 64 / FASTDNN_HALF, n_part = FASTDNN_HALF / sizeof(T) }; \\
+        fastdnn_##T##_half sum_a, sum_b; \\
+        FASTDNN_UNROLL for (int u = parts / 2; u > 0; u /= 2) \\
+            FASTDNN_UNROLL for (int i = 0; i < u * R; i++) p[i] += p[i + u * R]; \\
+        if (R == 4) { \\
+            sum_a = FASTDNN_FOLD(T, p[0], p[2]); \\
+            sum_b = FASTDNN_FOLD(T, p[1], p[3]); \\
+            if (n_part == 2) { \\
+                t[0] = sum_a[0], t[1] = sum_b[0], t[2] = sum_a[1], t[3] = sum_b[1]; \\
+            } else { \\
+                sum_a = FASTDNN_FOLD(T, sum_a, sum_b); \\
+                FASTDNN_UNROLL for (int n = 4; n < n_part; n *= 2) \\
+                    sum_a = FASTDNN_FOLD(T, sum_a, sum_a); \\
+                FASTDNN_UNROLL for (int r = 0; r < R; r++) t[r] = sum_a[r * (n_part / 4)]; \\
+            } \\
+        } else { \\
+            sum_a = p[0]; \\
+            FASTDNN_UNROLL for (int n = 1; n < n_part; n *= 2) \\
+                sum_a = FASTDNN_FOLD(T, sum_a, sum_a); \\
+            t[0] = sum_a[0]; \\
+        } \\
+    }
     #define FASTDNN_TILES(T, I) \\
+    typedef T fastdnn_##T##_half \\
+        __attribute__((vector_size(FASTDNN_HALF), aligned(sizeof(T)), may_alias)); \\
     FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_tile_of( \\
             const int R, const int V, const int H, Py_ssize_t K, T alpha, \\
             const T *A, Py_ssize_t row, Py_ssize_t col, const T *B, Py_ssize_t row_B, \\
             T beta, T *C, Py_ssize_t row_C, Py_ssize_t last) { \\
         FASTDNN_CONTRACT \\
         typedef fastdnn_##T##_vector vector; \\
-        typedef T half __attribute__((vector_size(FASTDNN_HALF), aligned(sizeof(T)), may_alias)); \\
+        typedef fastdnn_##T##_half half; \\
         typedef I integers __attribute__((vector_size(FASTDNN_WIDTH))); \\
         typedef I half_integers __attribute__((vector_size(FASTDNN_HALF))); \\
         enum { w = FASTDNN_WIDTH / sizeof(T) }; \\
@@ -178,19 +210,19 @@ cdef extern from *:
                     __builtin_prefetch(B + 16 * row_B + j); \\
         } \\
     } \\
-    /* y[0 .. R] := alpha A x + beta y, the rows of A and x contiguous, of at least 64 bytes; \\
-       the sums run over 64 bytes of partial sums. */ \\
+    /* y[0 .. R] := alpha A x + beta y, the rows of A and x contiguous; the sums run over \\
+       64 bytes of partial sums, and so much is read up to the ends of the rows and of x */ \\
     FASTDNN_FUSED static inline __attribute__((always_inline)) void fastdnn_##T##_dots_of( \\
             const int R, Py_ssize_t K, T alpha, const T *A, Py_ssize_t row, const T *x, \\
             T beta, T *y) { \\
         FASTDNN_CONTRACT \\
-        typedef fastdnn_##T##_vector vector; \\
-        typedef I integers __attribute__((vector_size(FASTDNN_WIDTH), aligned(sizeof(T)))); \\
-        enum { w = FASTDNN_WIDTH / sizeof(T), lanes = 64 / sizeof(T), U = 64 / FASTDNN_WIDTH }; \\
+        typedef fastdnn_##T##_half vector; \\
+        typedef I integers \\
+            __attribute__((vector_size(FASTDNN_HALF), aligned(sizeof(T)), may_alias)); \\
+        enum { w = FASTDNN_HALF / sizeof(T), lanes = 64 / sizeof(T), U = 64 / FASTDNN_HALF }; \\
         static const I some[32] = { \\
             [lanes] = -1, -1, -1, -1, -1, -1, -1, -1, FASTDNN_ONES_##T}; \\
         const Py_ssize_t whole = K / lanes * lanes; \\
-        typedef I indices __attribute__((vector_size(FASTDNN_WIDTH), unused)); \\
         vector p[4 * U], a, b; \\
         T t[4]; \\
         FASTDNN_UNROLL for (int i = 0; i < R * U; i++) p[i] = (vector) {0}; \\
@@ -211,24 +243,7 @@ cdef extern from *:
                     p[u * R + r] += a * b; \\
                 } \\
             } \\
-        FASTDNN_UNROLL for (int u = U / 2; u > 0; u /= 2) \\
-            FASTDNN_UNROLL for (int i = 0; i < u * R; i++) p[i] += p[i + u * R]; \\
-        /* the halves of each row's sums, of two rows in turns */ \\
-        if (R == 4) { \\
-            a = FASTDNN_FOLD(T, p[0], p[2]); \\
-            b = FASTDNN_FOLD(T, p[1], p[3]); \\
-            if (w == 2) { \\
-                t[0] = a[0], t[1] = b[0], t[2] = a[1], t[3] = b[1]; \\
-            } else { \\
-                a = FASTDNN_FOLD(T, a, b); \\
-                FASTDNN_UNROLL for (int n = 4; n < w; n *= 2) a = FASTDNN_FOLD(T, a, a); \\
-                FASTDNN_UNROLL for (int r = 0; r < R; r++) t[r] = a[r * (w / 4)]; \\
-            } \\
-        } else { \\
-            a = p[0]; \\
-            FASTDNN_UNROLL for (int n = 1; n < w; n *= 2) a = FASTDNN_FOLD(T, a, a); \\
-            t[0] = a[0]; \\
-        } \\
+        FASTDNN_SUM_UP(T, I, R, p, t) \\
         FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
             t[r] *= alpha; \\
             FASTDNN_KEEP(t[r]); \\
@@ -237,12 +252,23 @@ cdef extern from *:
         } \\
     } \\
     FASTDNN_FUSED static void fastdnn_##T##_dots( \\
-            Py_ssize_t M, Py_ssize_t K, T alpha, const T *A, Py_ssize_t row, const T *x, \\
-            T beta, T *y) { \\
-        for (; M >= 4; M -= 4, A += 4 * row, y += 4) \\
-            fastdnn_##T##_dots_of(4, K, alpha, A, row, x, beta, y); \\
-        for (; M > 0; M--, A += row, y++) \\
-            fastdnn_##T##_dots_of(1, K, alpha, A, row, x, beta, y); \\
+            Py_ssize_t M, Py_ssize_t K, T alpha, const T *A, const T *x, T beta, T *y) { \\
+        for (; M >= 4; M -= 4, A += 4 * K, y += 4) \\
+            fastdnn_##T##_dots_of(4, K, alpha, A, K, x, beta, y); \\
+        for (; M > 0; M--, A += K, y++) \\
+            fastdnn_##T##_dots_of(1, K, alpha, A, K, x, beta, y); \\
+    } \\
+    /* of less than 64 bytes, with copies of x and of the first rows, before which is nothing */ \\
+    static void fastdnn_##T##_short_dots( \\
+            Py_ssize_t M, Py_ssize_t K, T alpha, const T *A, const T *x, T beta, T *y) { \\
+        enum { lanes = 64 / sizeof(T) }; \\
+        T first[2 * lanes] = {0}, copy[lanes] = {0}; \\
+        const Py_ssize_t some = (lanes - 1) / K, rows = M < some ? M : some; \\
+        memcpy(copy + lanes - K, x, K * sizeof(T)); \\
+        memcpy(first + lanes, A, rows * K * sizeof(T)); \\
+        x = copy + lanes - K; \\
+        fastdnn_##T##_dots(rows, K, alpha, first + lanes, x, beta, y); \\
+        fastdnn_##T##_dots(M - rows, K, alpha, A + rows * K, x, beta, y + rows); \\
     } \\
     /* C (N) := x + beta C */ \\
     FASTDNN_FUSED static inline void fastdnn_##T##_add( \\
@@ -251,8 +277,8 @@ cdef extern from *:
         if (beta == 0) memcpy(C, x, N * sizeof(T)); \\
         else for (Py_ssize_t j = 0; j < N; j++) C[j] = x[j] + beta * C[j]; \\
     }
-    #define FASTDNN_FOLD(T, x, y) (FASTDNN_SHUFFLE(x, y, indices, FASTDNN_PAIRS_##T(0)) \\
-                                   + FASTDNN_SHUFFLE(x, y, indices, FASTDNN_PAIRS_##T(1)))
+    #define FASTDNN_FOLD(T, x, y) (FASTDNN_SHUFFLE(x, y, indices, FASTDNN_HALF_PAIRS_##T(0)) \\
+                                   + FASTDNN_SHUFFLE(x, y, indices, FASTDNN_HALF_PAIRS_##T(1)))
     #define FASTDNN_ONES_float -1, -1, -1, -1, -1, -1, -1, -1
     #define FASTDNN_ONES_double
     #define FASTDNN_TILE(T, R, V, H) \\
@@ -286,8 +312,10 @@ cdef extern from *:
     #define fastdnn_float_lay(K, N, B, row_B, panel) ((void) 0)
     #define fastdnn_double_pack(M, K, A, col, panel) ((void) 0)
     #define fastdnn_double_lay(K, N, B, row_B, panel) ((void) 0)
-    #define fastdnn_float_dots(M, K, alpha, A, row, x, beta, y) ((void) 0)
-    #define fastdnn_double_dots(M, K, alpha, A, row, x, beta, y) ((void) 0)
+    #define fastdnn_float_dots(M, K, alpha, A, x, beta, y) ((void) 0)
+    #define fastdnn_double_dots(M, K, alpha, A, x, beta, y) ((void) 0)
+    #define fastdnn_float_short_dots(M, K, alpha, A, x, beta, y) ((void) 0)
+    #define fastdnn_double_short_dots(M, K, alpha, A, x, beta, y) ((void) 0)
     #define fastdnn_float_add(N, x, beta, C) ((void) 0)
     #define fastdnn_double_add(N, x, beta, C) ((void) 0)
     #endif
@@ -320,10 +348,16 @@ cdef extern from *:
     void fastdnn_double_lay(
         Py_ssize_t K, Py_ssize_t N, const double *B, Py_ssize_t row_B, double *panel) noexcept nogil
     void fastdnn_float_dots(
-        Py_ssize_t M, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row, const float *x,
-        float beta, float *y) noexcept nogil
+        Py_ssize_t M, Py_ssize_t K, float alpha, const float *A, const float *x, float beta,
+        float *y) noexcept nogil
     void fastdnn_double_dots(
-        Py_ssize_t M, Py_ssize_t K, double alpha, const double *A, Py_ssize_t row,
-        const double *x, double beta, double *y) noexcept nogil
+        Py_ssize_t M, Py_ssize_t K, double alpha, const double *A, const double *x, double beta,
+        double *y) noexcept nogil
+    void fastdnn_float_short_dots(
+        Py_ssize_t M, Py_ssize_t K, float alpha, const float *A, const float *x, float beta,
+        float *y) noexcept nogil
+    void fastdnn_double_short_dots(
+        Py_ssize_t M, Py_ssize_t K, double alpha, const double *A, const double *x, double beta,
+        double *y) noexcept nogil
     void fastdnn_float_add(Py_ssize_t N, const float *x, float beta, float *C) noexcept nogil
     void fastdnn_double_add(Py_ssize_t N, const double *x, double beta, double *C) noexcept nogil
