@@ -17,6 +17,11 @@
 # thread makes a dW as soon as its dZ is there. No bit depends on who has which slices: sums over
 # the batch's rows, and over weights, are made slice by slice.
 
+cdef enum:
+    AT_ONCE = 256  # parameters that are changed at a time
+    AHEAD = 512    # after how many others they are
+
+
 cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexcept nogil:
     # one batch, and after the step's last batch the update; returns the cost times the weight
     cdef:
@@ -392,8 +397,20 @@ cdef void optimise(
     const Job *job, const Part *part, Py_ssize_t size, floating scale, floating l2,
     const floating *g, floating *m1, floating *m2, floating *p,
 ) noexcept nogil:
-    # the optimisers' loops, compiled once for all that call them
-    move(job.optimizer, &part.step, size, scale, l2, g, m1, m2, p)
+    # The optimisers' loops, compiled once for all that call them. Parameters that another thread
+    # has read lie in its cache too, and are taken from there, line by line, before they are
+    # changed: helpers and whom they help ask for that while they change those before them.
+    cdef Py_ssize_t i = 0, j, n = size
+    if job.turns.helped:
+        n = min(size, <Py_ssize_t> AT_ONCE)
+    while i < size:
+        n = min(n, size - i)
+        j = i + AHEAD
+        while job.turns.helped and j < min(i + AHEAD + n, size):
+            fastdnn_own(p + j)
+            j += 64 // sizeof(floating)
+        move(job.optimizer, &part.step, n, scale, l2, g + i, m1 + i, m2 + i, p + i)
+        i += n
 
 
 cdef void stream(
