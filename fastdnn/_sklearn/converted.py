@@ -53,6 +53,14 @@ class Conversions(Weights):
         ------
         TypeError
             If it is no such model.
+
+        Examples
+        --------
+        >>> from sklearn.neural_network import MLPClassifier
+        >>> theirs = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(np.eye(3), [0, 1, 1])
+        >>> model = fastdnn.MLPClassifier.from_sklearn(theirs)
+        >>> bool(np.allclose(model.predict(np.eye(3)), theirs.predict(np.eye(3))))
+        True
         """
         if isinstance(model, cls):
             return deepcopy(model)
@@ -75,6 +83,13 @@ class Conversions(Weights):
         ------
         ValueError
             If it predicts by what scikit-learn lacks: another activation, or several.
+
+        Examples
+        --------
+        >>> model = fastdnn.MLPClassifier((4,), solver="lbfgs", random_state=0)
+        >>> model = model.fit(np.eye(3), [0, 1, 1])
+        >>> type(model.to_sklearn()).__module__.startswith("sklearn.")
+        True
         """
         training = self._model.training if "_model" in vars(self) else Training()
         return _to_sklearn(self, self._theirs(), training)
@@ -96,6 +111,13 @@ class Conversions(Weights):
         -------
         dict
             ``W1``, ``b1``, ..., of shapes (n, n_prev) and (n, 1).
+
+        Examples
+        --------
+        >>> model = fastdnn.MLPClassifier((4,), solver="lbfgs", random_state=0)
+        >>> model = model.fit(np.eye(3), [0, 1, 1])
+        >>> {name: P.shape for name, P in model.course_parameters().items()}
+        {'W1': (4, 3), 'b1': (4, 1), 'W2': (1, 4), 'b2': (1, 1)}
         """
         return _course_parameters(self)
 

@@ -47,6 +47,13 @@ class Gradients(Weights):
         TypeError, ValueError
             As `predict`; also if there is no such output, or no derivative of an `out_activation_`
             that was set.
+
+        Examples
+        --------
+        >>> model = fastdnn.MLPClassifier((4,), solver="lbfgs", random_state=0)
+        >>> model = model.fit(np.eye(3), [0, 1, 1])
+        >>> model.decision_gradient(np.eye(3), output=0).shape
+        (3, 3)
         """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
@@ -84,6 +91,12 @@ class Gradients(Weights):
             If it is not fitted.
         TypeError, ValueError
             As `fit`; also if y has classes or outputs that it was not fitted with.
+
+        Examples
+        --------
+        >>> model = fastdnn.MLPClassifier((4,), activation="tanh", tol=1, random_state=0)
+        >>> model.fit(np.eye(3), [0, 1, 1]).check_grad(np.eye(3), [0, 1, 1]) < 1e-6
+        True
         """
         check_is_fitted(self)
         model = in_double(self._derived())
