@@ -106,6 +106,13 @@ def test_example(path):
     assert doctest.DocTestRunner().run(test) == (0, len(test.examples))
 
 
+def test_the_reference_has_every_name():
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   (\w+)$", text, re.MULTILINE))
+    names = {path.rpartition(".")[2] for path in PUBLIC if not is_method(path)}
+    assert names - listed == set()
+
+
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
 def test_every_parameter_of_an_estimator_is_documented(name):
     pytest.importorskip("sklearn")
