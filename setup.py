@@ -25,7 +25,8 @@ MSVC = os.name == "nt"
 X86_64 = (
     platform.machine().lower() in ("x86_64", "amd64")
     and "arm64" not in os.environ.get("ARCHFLAGS", "")
-    and not sysconfig.get_platform().endswith("wasm32")  # which is built on another machine
+    # of these two a build machine of another kind builds
+    and not sysconfig.get_platform().endswith(("wasm32", "aarch64"))
 )
 # free-threaded interpreters cannot load the limited API
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")

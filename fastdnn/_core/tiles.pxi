@@ -15,6 +15,10 @@ cdef extern from *:
     #if defined(__clang__)
     #define FASTDNN_FUSED
     #define FASTDNN_CONTRACT _Pragma("clang fp contract(fast)")
+    #elif defined(__aarch64__)
+    /* and the loads where they are written: were they all first, a tile of 24 vectors would spill */
+    #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast", "no-schedule-insns")))
+    #define FASTDNN_CONTRACT
     #else
     #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast")))
     #define FASTDNN_CONTRACT
@@ -128,11 +132,14 @@ cdef extern from *:
                 if (v < V - H) b[v] = *(const vector *) (B + FASTDNN_AT(v)); \\
                 if (v < V - H && FASTDNN_VECTORS == 4 && R > 1 && R < 5) FASTDNN_KEEP(b[v]); \\
                 if (row_B > FASTDNN_FAR) __builtin_prefetch(B + 16 * row_B + FASTDNN_AT(v)); \\
+                /* of one row a vector is used once, and needs no register for long */ \\
+                if (v < V - H && R == 1) p[v] += A[0] * b[v]; \\
             } \\
             if (H) b_h = *(const half *) (B + last); \\
             FASTDNN_UNROLL for (int r = 0; r < R; r++) { \\
                 const T a = A[r * row]; \\
-                FASTDNN_UNROLL for (int v = 0; v < V - H; v++) p[r * V + v] += a * b[v]; \\
+                if (R > 1) \\
+                    FASTDNN_UNROLL for (int v = 0; v < V - H; v++) p[r * V + v] += a * b[v]; \\
                 if (H) p_h[r] += a * b_h; \\
             } \\
         } \\

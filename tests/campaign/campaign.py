@@ -75,8 +75,9 @@ def call(kind, seed, number):
     # a warning that a user did not ask for is a fault too
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # NumPy's BLAS computes on lanes beyond a small operand too, and that may raise the flag
-        warnings.filterwarnings("ignore", "invalid value encountered in (matmul|dot)")
+        # NumPy's BLAS computes on lanes beyond a small operand too, and that may raise a flag
+        flags = "(divide by zero|overflow|invalid value) encountered in (matmul|dot)"
+        warnings.filterwarnings("ignore", flags)
         getattr(module_of(kind), kind)(Draw(seed, zlib.crc32(kind.encode()), number))
 
 
