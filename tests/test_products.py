@@ -14,6 +14,7 @@ from fastdnn._core import course, levels
 # whether they are loops of ours
 LOOPS = course.multiply(np.eye(8), False, np.eye(8), False, np.empty((8, 8)), True)
 SMALL_STACK = textwrap.dedent("""
+    import os
     import threading
     import numpy as np
     import fastdnn
@@ -48,7 +49,8 @@ SMALL_STACK = textwrap.dedent("""
     for work in (course, networks):
         for dtype in ("float32", "float64"):
             failures = []
-            threading.stack_size(65536)
+            # the least that there is on AArch64 is 128 kB
+            threading.stack_size(max(65536, os.sysconf("SC_THREAD_STACK_MIN")))
             thread = threading.Thread(target=work, args=(dtype, failures))
             thread.start()
             thread.join()

@@ -271,6 +271,7 @@ def test_threads_of_small_stacks(level):
         pytest.skip("not on this processor")
     run_apart(
         """
+        import os
         import threading
         import numpy as np
         import fastdnn
@@ -316,7 +317,7 @@ def test_threads_of_small_stacks(level):
             except BaseException as error:
                 failed.append(error)
 
-        threading.stack_size(65536)
+        threading.stack_size(max(65536, os.sysconf("SC_THREAD_STACK_MIN")))
         for act in (train, course):
             thread = threading.Thread(target=guarded, args=(act,))
             thread.start()

@@ -53,7 +53,7 @@ cdef void own_product(
         _turned_product(M, N, K, alpha, A, col_A, B, beta, C)
         return
     if parts == 1 and not (copies or packs):
-        _add_part(&room, False, False, M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta,
+        _add_part(NULL, False, False, M, N, K, alpha, A, row_A, col_A, B, row_B, col_B, beta,
                   C, N)
         return
     cols = N
@@ -206,12 +206,14 @@ cdef inline void _add_part(
     const floating *B, Py_ssize_t row_B, Py_ssize_t col_B,
     floating beta, floating *C, Py_ssize_t row_C,
 ) noexcept nogil:
-    # Of some columns of C a part of some depth. Some rows of A stay in a cache meanwhile: those of
-    # a tile if all of B fits the first-level cache, or copies of some tiles'.
+    # Of some columns of C a part of some depth; no room is needed where nothing is copied. Some
+    # rows of A stay in a cache meanwhile: those of a tile if all of B fits the first-level cache,
+    # or copies of some tiles'.
     cdef:
         Py_ssize_t w = FASTDNN_WIDTH // sizeof(floating), i = 0, rows, height = ROWS, blocks
-        floating *copy = <floating *> room.copy
+        floating *copy
     if copies:
+        copy = <floating *> room.copy
         _copy_part(M == 1, N, K, B, row_B, col_B, copy)
         B, row_B = copy, 0
     if N < w:

@@ -16,7 +16,7 @@ cdef extern from *:
     #define FASTDNN_FUSED
     #define FASTDNN_CONTRACT _Pragma("clang fp contract(fast)")
     #elif defined(__aarch64__)
-    /* and the loads where they are written: were they all first, a tile of 24 vectors would spill */
+    /* and loads where they are written: were they all first, a tile of 24 vectors would spill */
     #define FASTDNN_FUSED __attribute__((optimize("fp-contract=fast", "no-schedule-insns")))
     #define FASTDNN_CONTRACT
     #else
