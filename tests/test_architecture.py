@@ -68,7 +68,7 @@ ROOMS = {
         "workers": {"board", "modes", "turns"},
         "pool": set(),
         "course": {
-            *("activations", "elementary", "levels", "memory", "pool", "spec", "workers"),
+            *("activations", "board", "elementary", "levels", "memory", "pool", "spec", "workers"),
         },
         "plan": {
             *("activations", "board", "costs", "csr", "elementary", "levels", "memory", "modes"),

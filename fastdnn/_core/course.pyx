@@ -5,12 +5,13 @@ from cpython.buffer cimport (
 )
 
 from libc.math cimport fabs
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 import numpy
 
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport IDENTITY, SIGMOID_Z, SOFTMAX, Activation
+from fastdnn._core.board cimport read, swap, write
 from fastdnn._core.elementary cimport STRIDE, mixed
 from fastdnn._core.memory cimport LIMIT, aligned, look
 from fastdnn._core.pool cimport LARGE, new_large

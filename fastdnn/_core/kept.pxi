@@ -63,14 +63,22 @@ cdef object _mask(object D, const Matrix *like, bint trans, const unsigned char 
     return D if fits else None
 
 
-# what masks of our own are drawn from
-cdef uint64_t _counter
+# what masks of our own are drawn from: each thread that asks takes the next number
+cdef int64_t _counter
 
 
 def seed_masks(uint64_t seed):
     """Begin the masks of our own anew."""
-    global _counter
-    _counter = seed
+    write(&_counter, <int64_t> seed)
+
+
+cdef uint64_t _next() noexcept nogil:
+    cdef int64_t before, after
+    while True:
+        before = read(&_counter)
+        after = <int64_t> (<uint64_t> before + STRIDE)
+        if swap(&_counter, before, after):
+            return mixed(<uint64_t> after)
 
 
 cdef object _new_mask(
@@ -80,12 +88,10 @@ cdef object _new_mask(
     cdef:
         Py_buffer buffer
         uint64_t counter
-    global _counter
     D = empty((rows, cols), boolean, "F" if trans else "C")
     PyObject_GetBuffer(D, &buffer, PyBUF_STRIDES)
     kept[0] = <const unsigned char *> buffer.buf
-    _counter += STRIDE
-    counter = mixed(_counter)
+    counter = _next()
     with nogil:
         levels.verbs.keep(counter, rows * cols, keep, <unsigned char *> buffer.buf)
     PyBuffer_Release(&buffer)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -72,11 +73,14 @@ def own_generator(first: np.random.Generator, rng: Rng) -> np.random.Generator:
     if not isinstance(rng, _GOING_ON):
         return first
     bits = first.bit_generator
-    kind: Any = type(bits)
-    if getattr(np.random, kind.__name__, None) is not kind:
-        kind = np.random.PCG64
     words: NDArray[Any] = bits.random_raw(4)
-    return np.random.Generator(kind(np.random.SeedSequence([int(word) for word in words])))
+    seeds, kind = np.random.SeedSequence([int(word) for word in words]), type(bits)
+    if getattr(np.random, kind.__name__, None) is not kind:
+        return np.random.Generator(np.random.PCG64(seeds))
+    # a copy, since a subclass may draw in its own way
+    own = deepcopy(first)
+    own.bit_generator.state = kind(seeds).state
+    return own
 
 
 def _made(rng: Any, name: str) -> np.random.Generator:
