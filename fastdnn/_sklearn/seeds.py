@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-# of fits that have ended: NumPy first seeds a new one from the system, which takes a third of the
-# time that Python has in a short fit
+# of fits that have ended: NumPy seeds a new one from the system first, which takes longer than an
+# epoch of some hundred examples
 _spare: list[np.random.RandomState] = []
 
 
