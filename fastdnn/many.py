@@ -31,6 +31,8 @@ def fit_many(
     dropout: _Each[float] = 0.0,
     input_dropout: _Each[float] = 0.0,
     clip_norm: _Each[float | None] = None,
+    label_smoothing: _Each[float] = 0.0,
+    last_batch: _Each[Literal["keep", "drop"]] = "keep",
     validation_data: _Each[Sequence[ArrayLike] | None] = None,
     callbacks: _Each[Iterable[Callable[[State], object]]] = (),
     first_layer: _Each[Literal["auto", "direct", "gram"]] = "auto",
@@ -61,7 +63,7 @@ def fit_many(
         Weights of all rows of X; those of the validation's rows count in its cost.
     optimizer, batch_size, accumulate, epochs, shuffle, l2 : optional
         As for `Network.fit`.
-    dropout, input_dropout, clip_norm : optional
+    dropout, input_dropout, clip_norm, label_smoothing, last_batch : optional
         As for `Network.fit`.
     validation_data, callbacks, first_layer : optional
         As for `Network.fit`. Callbacks are called by several threads, one at a time for a network.

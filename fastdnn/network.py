@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastdnn._arrays import in_range
+from fastdnn._arrays import flag, in_range
 from fastdnn._course.generators import Rng, first_generator, own_generator
 from fastdnn._fit.document import load_network, save_network
 from fastdnn._fit.fits import Fits
@@ -49,8 +49,7 @@ class Network(Predictor):
     dtype : {float64, float32}
         Element type of all that is computed.
     init : float, "he" or "lecun"
-        Standard deviation of the first weights: a number, sqrt(2 / n_prev) or 1 / sqrt(n_prev). The
-        biases are 0.
+        Standard deviation of the first weights: a number, sqrt(2 / n_prev) or 1 / sqrt(n_prev).
     rng : int or list of int, SeedSequence, BitGenerator, Generator or RandomState, optional
         What the weights, the shuffles and dropout are drawn from, as `numpy.random.default_rng`
         takes it. A seed gives the same network each time. A generator goes on: it draws the weights
@@ -59,6 +58,11 @@ class Network(Predictor):
         Where huber goes over from the square to the absolute error.
     quantile : float
         Which quantile is estimated, between 0 and 1.
+    init_bias : float
+        Standard deviation of the first biases, which are drawn after all weights.
+    zero_output : bool
+        Whether the weights and biases of the output begin with 0, so that it is the same for all
+        examples at first.
     reproducible : bool, optional
         Whether the same bits are demanded on every processor with AVX2, AVX-512 or NEON: a
         ValueError where they cannot be had. By default what `fastdnn.config` says.
@@ -112,12 +116,21 @@ class Network(Predictor):
         rng: Rng = None,
         huber_delta: float = 1.0,
         quantile: float = 0.5,
+        init_bias: float = 0.0,
+        zero_output: bool = False,
         reproducible: bool | None = None,
     ) -> None:
         first = first_generator(rng)
         if init not in ("he", "lecun"):
             init = in_range(init, "init")
+        init_bias, zeros = in_range(init_bias, "init_bias"), flag(zero_output, "zero_output")
         drawn = initialize_parameters_deep(layer_dims, rng=first, scale=init, dtype=dtype)
+        L = len(drawn) // 2
+        for l in range(1, L + 1 if init_bias else 1):
+            b = drawn[f"b{l}"]
+            b[...] = init_bias * first.standard_normal(b.shape)
+        if zeros:
+            drawn[f"W{L}"][...] = drawn[f"b{L}"][...] = 0
         numbers = {"huber_delta": huber_delta, "quantile": quantile}
         model = Model.asked(drawn, activation, output_activation, cost, numbers, first)
         model.demand(reproducible)
@@ -163,6 +176,8 @@ class Network(Predictor):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         clip_norm: float | None = None,
+        label_smoothing: float = 0.0,
+        last_batch: Literal["keep", "drop"] = "keep",
         validation_data: Sequence[ArrayLike] | None = None,
         callbacks: Iterable[Callable[[State], object]] = (),
         first_layer: Literal["auto", "direct", "gram"] = "auto",
@@ -209,6 +224,13 @@ class Network(Predictor):
             scaled up, so that predict needs no change. Of sparse inputs only nonzeros are drawn.
         clip_norm : float, optional
             The greatest norm that the gradient of all parameters together keeps.
+        label_smoothing : float
+            Share of each target that is spread evenly over the classes, at least 0 and below 1:
+            with softmax of K outputs a target t becomes (1 - share) t + share / K, with sigmoid
+            (1 - share) t + share / 2. Those of the validation stay as they are.
+        last_batch : {"keep", "drop"}
+            Whether an epoch's last batch is taken too, if it has fewer examples than the others. If
+            it is dropped, other examples sit out in each epoch that is shuffled.
         validation_data : (X, Y) or (X, Y, sample_weight), optional
             Examples whose cost is recorded after each epoch, whatever it is: infinite, say, where a
             prediction overflows. They may lie elsewhere, too, and be ``(blocks, None)``.
@@ -280,7 +302,7 @@ class Network(Predictor):
         """
         asked = (
             optimizer, batch_size, accumulate, shuffle, l2, dropout, input_dropout, clip_norm,
-            first_layer, n_threads,
+            label_smoothing, last_batch, first_layer, n_threads,
         )  # fmt: skip
         given = (
             self, self._model, X, Y, sample_weight, asked, epochs, validation_data, callbacks,

@@ -100,7 +100,7 @@ cdef void choose_batch(
             if job.hears and now() - job.heard > LOOK:
                 look_for_signals(job, part)
                 job.heard = now()
-        if job.first == job.m and (job.ranks == NULL or job.step_at == job.n_steps):
+        if job.first == job.used and (job.ranks == NULL or job.step_at == job.n_steps):
             job.ended = True
             return
         if job.interrupted:
@@ -110,7 +110,7 @@ cdef void choose_batch(
                 job.interrupted = True
                 return
             job.begin = job.first
-            job.end = min(job.first + job.per_step, job.m)
+            job.end = min(job.first + job.per_step, job.used)
             job.weight = job.end - job.begin
             if job.ranks != NULL:
                 job.weight = job.step_weights[job.step_at]

@@ -195,7 +195,9 @@ cdef struct Job:
     # the data
     Source X
     Targets Y
+    double smoothing     # of the targets: what share of each is spread over all outputs
     Py_ssize_t m
+    Py_ssize_t used      # examples of an epoch: without those of a last batch that is dropped
     Py_ssize_t batch
     Py_ssize_t per_step  # examples of a step: several batches, where gradients are accumulated
     bint read_in_place

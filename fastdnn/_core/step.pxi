@@ -226,8 +226,9 @@ cdef double delta_of_slice(
         floating *Z = <floating *> slot.A + first * n_L
         floating *db = <floating *> slot.db + s * n_L
         const floating *b = <const floating *> slot.b
+        floating *T_batch = <floating *> job.T_batch + first * n_L
         const floating *T = targets(
-            &job.Y, job.order, n_L, part.at + first, rows, <floating *> job.T_batch + first * n_L)
+            &job.Y, job.order, n_L, part.at + first, rows, T_batch)
         const floating *weights = <const floating *> job.Y.weights
         const floating *w = NULL
         floating *w_batch = <floating *> job.w_batch + first
@@ -236,6 +237,10 @@ cdef double delta_of_slice(
         for i in range(rows):
             w_batch[i] = weights[example(job.order, part.at + first + i)]
         w = w_batch
+    if job.smoothing > 0:
+        smooth(rows * n_L, job.smoothing, n_L if net.cost == SOFTMAX_CROSS_ENTROPY else 2, T,
+               T_batch)
+        T = T_batch
     if job.top < net.L - 1:
         n = net.layers[job.top].n
         return relu_and_output(
@@ -247,26 +252,6 @@ cdef double delta_of_slice(
     total = output_delta(net.cost, rows, n_L, net.cost_parameter, 1 / part.weight, w, T, Z)
     derive_and_sum(IDENTITY, False, rows, n_L, Z, Z, db)
     return total
-
-
-cdef const floating *targets(
-    const Targets *Y, const int64_t *order, Py_ssize_t n_L, Py_ssize_t first, Py_ssize_t rows,
-    floating *out,
-) noexcept nogil:
-    # of the examples first .. first + rows of the order: where they lie, or written to out
-    cdef:
-        Py_ssize_t i, j, at
-        const floating *T = <const floating *> Y.T
-    if T != NULL and order == NULL:
-        return T + first * n_L
-    for i in range(rows):
-        at = example(order, first + i)
-        for j in range(n_L):
-            out[i * n_L + j] = 0 if T == NULL else T[at * n_L + j]
-        if T == NULL:
-            # one-hot rows of class indices
-            out[i * n_L + Y.labels[at]] = 1
-    return out
 
 
 # --------------------------------------------------------------------------------------- backward

@@ -137,6 +137,7 @@ cdef class Trainer:
                     moments is not None and is_like(moments, plan.params, plan.params.shape)
                     and moments.flags.writeable):
                 raise ValueError("the moments must be arenas like the plan's")
+        job.used = job.m - (job.m % settings.drop if settings.drop else 0)
         job.per_step = batch * min(<Py_ssize_t> settings.accumulate, (job.m + batch - 1) // batch)
         rows = job.X.col == 1 and job.X.row == job.X.cols and job.X.csr.starts == NULL
         cols = job.X.row == 1 and job.X.col == job.X.rows and batch == job.m
@@ -216,7 +217,7 @@ cdef class Trainer:
         job.weight_decay = settings.weight_decay
         job.l2, job.l2_per_weight = settings.l2, settings.l2_per_weight
         job.epsilon_corrected, job.cost_per_row = settings.epsilon_corrected, settings.cost_per_row
-        job.cost_scale = settings.cost_scale
+        job.cost_scale, job.smoothing = settings.cost_scale, settings.label_smoothing
         # to clip a gradient, to hand it out or to sum it over batches or ranks, it must be whole
         job.way = WHOLE if (job.clip_norm > 0 or job.optimizer == NONE
                             or job.per_step > job.batch or self.ranks is not None) else STREAM

@@ -108,6 +108,39 @@ cdef void softmax(Py_ssize_t rows, Py_ssize_t cols, floating *Z) noexcept nogil:
             Z[i * cols + j] *= share
 
 
+# ----------------------------------------------------------------------------------------- targets
+
+cdef const floating *targets(
+    const Targets *Y, const int64_t *order, Py_ssize_t n_L, Py_ssize_t first, Py_ssize_t rows,
+    floating *out,
+) noexcept nogil:
+    # of the examples first .. first + rows of the order: where they lie, or written to out
+    cdef:
+        Py_ssize_t i, j, at
+        const floating *T = <const floating *> Y.T
+    if T != NULL and order == NULL:
+        return T + first * n_L
+    for i in range(rows):
+        at = example(order, first + i)
+        for j in range(n_L):
+            out[i * n_L + j] = 0 if T == NULL else T[at * n_L + j]
+        if T == NULL:
+            # one-hot rows of class indices
+            out[i * n_L + Y.labels[at]] = 1
+    return out
+
+
+cdef inline void smooth(
+    Py_ssize_t size, double share, Py_ssize_t classes, const floating *T, floating *out,
+) noexcept nogil:
+    # out := (1 - share) T + share / classes, where they lie or elsewhere
+    cdef:
+        Py_ssize_t i
+        floating keep = <floating> (1 - share), rest = <floating> (share / classes)
+    for i in range(size):
+        out[i] = keep * T[i] + rest
+
+
 # --------------------------------------------------------------------------- arenas, and dropout
 
 cdef double dot(Py_ssize_t size, const floating *x, const floating *y) noexcept nogil:

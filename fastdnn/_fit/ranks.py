@@ -133,6 +133,8 @@ class Fit:
             part = _part(batch_size, ranks.rank, ranks.size)
         if first_layer == "gram":
             raise ValueError("first_layer='gram' does not go with comm")
+        if others[-1] == "drop":
+            raise ValueError("last_batch='drop' does not go with comm")
         asked = (optimizer, part, *others, first_layer, 1 if n_threads is None else n_threads)
         settings = Settings.asked(self._model, data.m, *asked)
         return settings._replace(ranks=ranks, first_layer="direct")

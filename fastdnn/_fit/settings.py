@@ -43,6 +43,11 @@ class Settings(NamedTuple):
         The greatest norm that the gradient of all parameters together keeps; 0 for any.
     accumulate : int
         Batches of which one step is made; of the last in an epoch there may be fewer.
+    label_smoothing : float
+        What share of each target is spread evenly over the classes.
+    drop : int
+        Examples of a batch, if an epoch leaves out those that make no whole one; 0, if it has them
+        all.
     guarded : bool
         Whether an epoch that is not finite is undone, and a learning rate judged.
     first_layer : {"auto", "direct", "gram"}
@@ -78,6 +83,8 @@ class Settings(NamedTuple):
     l2: float = 0.0
     clip_norm: float = 0.0
     accumulate: int = 1
+    label_smoothing: float = 0.0
+    drop: int = 0
     guarded: bool = True
     first_layer: str = "direct"
     epochs: int = 10
@@ -92,7 +99,8 @@ class Settings(NamedTuple):
     @classmethod
     def asked(
         cls, model: Model, m: int, optimizer: Any, batch_size: Any, accumulate: Any, shuffle: Any,
-        l2: Any, dropout: Any, input_dropout: Any, clip_norm: Any, first_layer: Any, n_threads: Any,
+        l2: Any, dropout: Any, input_dropout: Any, clip_norm: Any, label_smoothing: Any,
+        last_batch: Any, first_layer: Any, n_threads: Any,
     ) -> "Settings":  # fmt: skip
         """Judge what a user asks for a fit of m examples: see `Network.fit`."""
         batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
@@ -105,6 +113,12 @@ class Settings(NamedTuple):
             )
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
+        label_smoothing = in_range(label_smoothing, "label_smoothing", below=1)
+        if label_smoothing and model.cost != "cross_entropy":
+            raise ValueError(
+                f"label_smoothing needs the cost cross_entropy, but this network's is {model.cost}"
+            )
+        drops = known(last_batch, "last_batch", ("keep", "drop")) == "drop"
         return cls(
             batch,
             **optimizer.settings(),
@@ -114,6 +128,8 @@ class Settings(NamedTuple):
             l2=in_range(l2, "l2"),
             clip_norm=0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
             accumulate=integer(accumulate, "accumulate"),
+            label_smoothing=label_smoothing,
+            drop=batch if drops else 0,
             keep=(
                 1 - in_range(input_dropout, "input_dropout", below=1),
                 *[1 - in_range(dropout, "dropout", below=1)] * (len(model.layer_dims) - 2),
