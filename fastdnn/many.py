@@ -1,6 +1,6 @@
 """Many networks at once, on the same examples: every candidate and fold of a search in one call."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from numpy.typing import ArrayLike
@@ -33,12 +33,16 @@ def fit_many(
     clip_norm: _Each[float | None] = None,
     label_smoothing: _Each[float] = 0.0,
     last_batch: _Each[Literal["keep", "drop"]] = "keep",
+    rate_factors: _Each[Mapping[str, float] | None] = None,
+    epsilon_factors: _Each[Mapping[str, float] | None] = None,
     validation_data: _Each[Sequence[ArrayLike] | None] = None,
     callbacks: _Each[Iterable[Callable[[State], object]]] = (),
     first_layer: _Each[Literal["auto", "direct", "gram"]] = "auto",
     n_threads: int | None = None,
     block_bytes: int | None = None,
     verbose: bool = False,
+    keep: _Each[Literal["last", "best"]] = "last",
+    metric: _Each[Literal["cost", "errors"] | Callable[[State], float] | None] = None,
 ) -> list[History]:
     """Train networks at once, each as ``net.fit(X[rows], Y[rows], ...)`` trains it, to the bit.
 
@@ -65,7 +69,7 @@ def fit_many(
         As for `Network.fit`.
     dropout, input_dropout, clip_norm, label_smoothing, last_batch : optional
         As for `Network.fit`.
-    validation_data, callbacks, first_layer : optional
+    rate_factors, epsilon_factors, validation_data, callbacks, first_layer : optional
         As for `Network.fit`. Callbacks are called by several threads, one at a time for a network.
     n_threads : int, optional
         How many networks are trained at once, by default as many as there are processors, of those
@@ -75,6 +79,8 @@ def fit_many(
         rows and validation_rows need examples in memory.
     verbose : bool
         Show how many are trained, as `Network.fit` shows how far it is.
+    keep, metric : optional
+        As for `Network.fit`.
 
     Returns
     -------

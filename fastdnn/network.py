@@ -63,6 +63,17 @@ class Network(Predictor):
     zero_output : bool
         Whether the weights and biases of the output begin with 0, so that it is the same for all
         examples at first.
+    input_scale : bool
+        Whether each input is multiplied by a number of its own, at first 1, that is trained too.
+        `parameters` then has these numbers, ``scale (n_0, 1)``, and the weights behind them,
+        ``V1 (n_1, n_0)``; ``W1 = V1 * scale.T`` is what the network computes with. If W1 is written
+        to, training goes on with a V1 that is W1 and a scale of 1.
+    parametrization : {"standard", "ntk"}
+        Whether a step changes weights by a learning rate that is that of the optimiser for all
+        layers, or, in the neural tangent parametrisation, as if a layer computed
+        ``W A / sqrt(n_prev)``: `parameters` holds ``W / sqrt(n_prev)``, of which the learning rate
+        is 1 / sqrt(n_prev) of the optimiser's and epsilon sqrt(n_prev) times its. With
+        ``init="lecun"`` such a W begins with standard deviation 1.
     reproducible : bool, optional
         Whether the same bits are demanded on every processor with AVX2, AVX-512 or NEON: a
         ValueError where they cannot be had. By default what `fastdnn.config` says.
@@ -118,6 +129,8 @@ class Network(Predictor):
         quantile: float = 0.5,
         init_bias: float = 0.0,
         zero_output: bool = False,
+        input_scale: bool = False,
+        parametrization: Literal["standard", "ntk"] = "standard",
         reproducible: bool | None = None,
     ) -> None:
         first = first_generator(rng)
@@ -132,7 +145,10 @@ class Network(Predictor):
         if zeros:
             drawn[f"W{L}"][...] = drawn[f"b{L}"][...] = 0
         numbers = {"huber_delta": huber_delta, "quantile": quantile}
-        model = Model.asked(drawn, activation, output_activation, cost, numbers, first)
+        scaled = flag(input_scale, "input_scale")
+        model = Model.asked(
+            drawn, activation, output_activation, cost, numbers, first, scaled, parametrization
+        )
         model.demand(reproducible)
         model.rng = own_generator(first, rng)
         self._own(model)
@@ -178,6 +194,8 @@ class Network(Predictor):
         clip_norm: float | None = None,
         label_smoothing: float = 0.0,
         last_batch: Literal["keep", "drop"] = "keep",
+        rate_factors: Mapping[str, float] | None = None,
+        epsilon_factors: Mapping[str, float] | None = None,
         validation_data: Sequence[ArrayLike] | None = None,
         callbacks: Iterable[Callable[[State], object]] = (),
         first_layer: Literal["auto", "direct", "gram"] = "auto",
@@ -185,6 +203,8 @@ class Network(Predictor):
         block_bytes: int | None = None,
         verbose: bool = False,
         comm: Any = None,
+        keep: Literal["last", "best"] = "last",
+        metric: Literal["cost", "errors"] | Callable[[State], float] | None = None,
     ) -> History:
         """Train; called again it goes on exactly where it was.
 
@@ -231,6 +251,11 @@ class Network(Predictor):
         last_batch : {"keep", "drop"}
             Whether an epoch's last batch is taken too, if it has fewer examples than the others. If
             it is dropped, other examples sit out in each epoch that is shuffled.
+        rate_factors, epsilon_factors : mapping of str to float, optional
+            What the optimiser's learning rate, and its epsilon, are multiplied by for some
+            parameters: all weights by the name ``"W"``, all biases by ``"b"``, the inputs' scale by
+            ``"scale"``, one by its own, such as ``"W2"``, which counts before that of its kind. A
+            rate of 0 leaves them as they are.
         validation_data : (X, Y) or (X, Y, sample_weight), optional
             Examples whose cost is recorded after each epoch, whatever it is: infinite, say, where a
             prediction overflows. They may lie elsewhere, too, and be ``(blocks, None)``.
@@ -257,6 +282,16 @@ class Network(Predictor):
             which `batch_size` counts over all of them, every one takes an even part, and the
             gradients are added before the update. Callbacks are called on rank 0 alone, which also
             shows the progress; `n_threads` is 1 by default. See ``docs/clusters.md``.
+
+        keep : {"last", "best"}
+            Which epoch's parameters the network is left with: the last one's, or those of the epoch
+            with the least score, of equal ones the last. The optimiser's moments are those of the
+            last epoch in any case. After Ctrl-C nothing is put back.
+        metric : {"cost", "errors"} or callable, optional
+            The score of an epoch, where the best one is kept: by default the cost of the validation
+            data; the number of its examples, or their weight, of which softmax or one output
+            predicts another class; or a number that shall fall, which a function makes of the
+            `State`. `History.validation_scores` has them.
 
         Returns
         -------
@@ -302,11 +337,11 @@ class Network(Predictor):
         """
         asked = (
             optimizer, batch_size, accumulate, shuffle, l2, dropout, input_dropout, clip_norm,
-            label_smoothing, last_batch, first_layer, n_threads,
+            label_smoothing, last_batch, rate_factors, epsilon_factors, first_layer, n_threads,
         )  # fmt: skip
         given = (
             self, self._model, X, Y, sample_weight, asked, epochs, validation_data, callbacks,
-            block_bytes, verbose,
+            block_bytes, verbose, keep, metric,
         )  # fmt: skip
         mpi = None if comm is None else several(comm)
         if mpi is not None:

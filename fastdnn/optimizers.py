@@ -33,6 +33,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "CosLog",
     "Cosine",
     "NAdam",
     "OneCycle",
@@ -40,7 +41,7 @@ __all__ = [
     "StepDecay",
 ]
 
-LearningRate = float | Callable[[int], float]
+LearningRate = float | Callable[[Any], float]
 
 
 # --------------------------------------------------------------------------------------- optimisers
@@ -456,7 +457,57 @@ class OneCycle:
         )
 
 
-SCHEDULES = (StepDecay, Cosine, OneCycle)
+@dataclass(frozen=True)
+class CosLog:
+    """Up to learning_rate and down to 0 again, in waves that are each twice as long.
+
+    That of RealMLP (Holzmüller, Grinsztajn and Steinwart, 2024), which is asked once a step, with
+    the share t of its epochs that is over::
+
+        learning_rate (1 - cos(2 pi log2(1 + (2^waves - 1) t))) / 2
+
+    It is 0 in the first step and at the end of each wave.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The highest.
+    epochs : int
+        How many epochs it takes; after them it is 0.
+    waves : int
+        How many times it goes up.
+
+    See Also
+    --------
+    Cosine, OneCycle : Schedules that are asked once an epoch.
+
+    Examples
+    --------
+    >>> schedule = fastdnn.CosLog(0.1, epochs=15)
+    >>> [round(schedule(epoch), 6) for epoch in (0, 1, 2**1.5 - 1, 3, 7, 15)]
+    [0.0, 0.0, 0.1, 0.0, 0.0, 0.0]
+    >>> optimizer = fastdnn.Adam(schedule, beta2=0.95)
+    """
+
+    learning_rate: float
+    epochs: int
+    waves: int = 4
+
+    every_step = True
+
+    def __post_init__(self) -> None:
+        _check(self, "learning_rate")
+        _check(self, "epochs", least=1)
+        _check(self, "waves", least=1, below=64)
+
+    def __call__(self, epoch: float) -> float:
+        """Give the learning rate of a step, before which there were so many epochs."""
+        t = min(epoch / self.epochs, 1.0)
+        turns = math.log2(1 + (2.0**self.waves - 1) * t)
+        return float(self.learning_rate) * (1 - math.cos(2 * math.pi * turns)) / 2
+
+
+SCHEDULES = (StepDecay, Cosine, OneCycle, CosLog)
 
 
 # ----------------------------------------------------------------------------------------- helpers

@@ -25,3 +25,8 @@ def described(net):
     """Return the hidden activations, the output's, the cost's name and its parameter."""
     model = net._model
     return model.activations, model.output, model.cost, model.cost_parameter
+
+
+def draw_with(net, rng):
+    """Let a network draw its orders and masks with another generator."""
+    net._model.rng = rng

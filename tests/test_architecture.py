@@ -77,10 +77,11 @@ ROOMS = {
         "pairs": {"levels", "source"},
         "taken": {"memory"},
         "workspace": {"optimizers", "slices", "spec"},
+        "numbers": {"optimizers", "spec"},
         "ranks": {"plan", "spec", "workspace"},
         "training": {
-            *("activations", "levels", "optimizers", "plan", "ranks", "slices", "source"),
-            *("spec", "taken", "turns", "workers", "workspace"),
+            *("activations", "levels", "numbers", "optimizers", "plan", "ranks", "slices"),
+            *("source", "spec", "taken", "turns", "workers", "workspace"),
         },
         "stretch": {"clock", "draws", "levels", "plan", "source", "spec", "training"},
     },
@@ -126,7 +127,9 @@ ROOMS = {
             *("ahead", "blocks", "data", "loop", "model", "settings", "stretches", "threads"),
         },
         "passes": {"ahead", "blocks", "blockwise", "data", "model", "sparse", "threads"},
+        "best": {"blocks", "data", "model", "names", "results", "stretches", "threads"},
         "fits": {
+            "best",
             "blocks",
             "blockwise",
             "data",
@@ -139,11 +142,11 @@ ROOMS = {
         },
         "folds": {"blocks", "data", "model"},
         "many": {
-            *("blocks", "blockwise", "data", "fits", "folds", "loop", "model", "progress"),
+            *("best", "blocks", "blockwise", "data", "fits", "folds", "loop", "model", "progress"),
             *("results", "settings", "stretches", "threads"),
         },
         "ranks": {
-            *("blocks", "data", "fits", "loop", "model", "names", "progress", "results"),
+            *("best", "blocks", "data", "fits", "loop", "model", "names", "progress", "results"),
             "settings",
         },
         "checks": {"data", "loop", "model", "settings"},

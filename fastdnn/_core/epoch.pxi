@@ -54,6 +54,8 @@ cdef double train(Job *job, Part *part, const floating *tag) noexcept nogil:
     job.first = job.rows = job.begin = job.end = job.step_at = 0
     job.ended = False
     job.going = GO_ON
+    if job.scale.s != NULL:
+        take_written(job, tag)
     if not job.continued:
         job.total = job.total_weight = 0
         job.before = job.steps
@@ -166,12 +168,16 @@ cdef bint is_finite(Job *job, const floating *tag) noexcept nogil:
 
 
 cdef void begin_batch(const Job *job, Part *part) noexcept nogil:
-    cdef Step *step = &part.step
+    cdef:
+        Step *step = &part.step
+        double rate = job.learning_rate
+    if job.rates != NULL:
+        rate = job.rates[job.begin // job.per_step if job.ranks == NULL else job.step_at - 1]
     part.at, part.batch, part.weight = job.first, cut_batch(job.rows, job.net.size), job.weight
     part.begins, part.ends = job.first == job.begin, job.first + job.rows == job.end
     part.batches += 1
-    step.decay = job.learning_rate * job.weight_decay
-    correct(job.optimizer, job.learning_rate, part.steps + 1, step)
+    step.decay = rate * job.weight_decay
+    correct(job.optimizer, rate, part.steps + 1, step)
     part.l2 = job.l2
     if job.l2_per_weight:
         part.l2 = job.l2 / part.weight

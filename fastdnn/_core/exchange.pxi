@@ -31,5 +31,5 @@ cdef double exchange(
     for l in range(job.net.L if part.l2 > 0 else 0):
         add_scaled(job.net.layers[l].n_prev * job.net.layers[l].n, <floating> part.l2,
                    <const floating *> job.slots[l].W, <floating *> job.slots[l].dW)
-    end_step(work, part)
+    end_step(work, part, tag)
     return cost

@@ -7,19 +7,32 @@ cdef double _loss(Run *run) noexcept nogil:
         Py_ssize_t first = 0, stop, n_L = run.net.layers[run.net.L - 1].n
         Targets Y
         double cost = 0
+    run.wrong = 0
     while first < run.X.rows:
         stop = min(run.X.rows, first + run.piece)
-        Y.T = Y.labels = Y.weights = NULL
+        Y = run.Y
         if run.Y.T != NULL:
             Y.T = <const char *> run.Y.T + first * n_L * itemsize
         if run.Y.labels != NULL:
             Y.labels = run.Y.labels + first
         if run.Y.weights != NULL:
             Y.weights = <const char *> run.Y.weights + first * itemsize
+        if run.Y.classes != NULL:
+            Y.classes = run.Y.classes + first
         cost += levels.verbs.evaluate(run.net, &run.X, first, stop, run.work, &Y)
         first = stop
     cost = cost / run.weight if run.weight > 0 else 0.0
     return cost * run.factor + run.constant_loss
+
+
+cdef void _keep(Run *run, Py_ssize_t i) noexcept nogil:
+    # the parameters, if no epoch before was better; a score that is not finite is never best
+    cdef double x = run.losses[i] if run.Y.classes == NULL else run.wrong
+    run.scores[i] = x
+    if x <= run.best and isfinite(x):
+        run.best = x
+        memcpy(run.best_params, run.net.params,
+               run.net.size * (4 if run.net.type == b'f' else 8))
 
 
 cdef void _judge(Run *run, Py_ssize_t i) noexcept nogil:

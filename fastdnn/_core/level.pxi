@@ -37,8 +37,8 @@ from fastdnn._core.source cimport Nonzeros, Source, gather, gather_nonzeros, tra
 from fastdnn._core.spec cimport (
     BLOCK, CATEGORICAL, CROSS_ENTROPY, CROSS_ENTROPY_BACKWARD, DERIVE, DESCEND, DOT, FEWEST, FIRST,
     GO_ON, LEAVE, OUTPUT_EXP, OUTPUT_SIGMOID, OUTPUT_SOFTMAX, REGIONS, SHARES, SHORT, SKIPPING_NAN,
-    SQUARED, SUMS, TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Job, Layer, Matrix, Net,
-    Pairing, Slot, Targets, Verbs, block_rows, reads_nonzeros,
+    SQUARED, SUMS, TILED, WHOLE, BitGenerator, Caches, Descent, Dropout, Factors, Job, Layer,
+    Matrix, Net, Pairing, Scale, Slot, Targets, Verbs, block_rows, reads_nonzeros,
 )
 from fastdnn._core.turns cimport next_turn
 
@@ -114,6 +114,7 @@ include "columns.pxi"
 include "sliced.pxi"
 include "stages.pxi"
 include "step.pxi"
+include "scaled.pxi"
 include "exchange.pxi"
 include "gram.pxi"
 include "epoch.pxi"

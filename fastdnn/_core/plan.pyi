@@ -24,6 +24,7 @@ class Plan:
         cost_parameter: float,
         params: _Array,
         alone: int,
+        scale: int = 0,
     ) -> Plan: ...
     def rows(self, X: object) -> int: ...
     def outputs(self, X: object, /) -> _Array | None: ...
@@ -41,7 +42,8 @@ class Plan:
         weights: _Array | None,
         first: int,
         stop: int,
-    ) -> tuple[float, float]: ...
+        classes: _Array | None = None,
+    ) -> Any: ...
 
 def span(
     X: _Array,

@@ -144,10 +144,13 @@ cdef class Plan:
         The arena.
     alone : int
         Examples that one thread predicts at once.
+    scale : int
+        Where the numbers stand in the arena by which inputs are multiplied, behind the last bias,
+        and behind them what they make W1 of; 0: there are none.
     """
 
     def __cinit__(self, layer_dims, offsets, activations, int output, int cost,
-                  double cost_parameter, params, Py_ssize_t alone):
+                  double cost_parameter, params, Py_ssize_t alone, Py_ssize_t scale=0):
         cdef:
             Net *net = &self.net
             Layer *layer
@@ -175,6 +178,11 @@ cdef class Plan:
             net.size = layer.at + (layer.n_prev + 1) * layer.n
             if l < net.L - 1:
                 net.widest = max(net.widest, layer.n)
+        if scale > 0:
+            if scale < net.size:
+                raise ValueError("the scale of the inputs must stand behind the layers")
+            net.scale = scale
+            net.size = scale + net.layers[0].n_prev * (1 + net.layers[0].n)
         if not is_like(params, params, (net.size,)):
             raise ValueError(f"params must hold {net.size} elements, got {params.size}")
         net.type = b'f' if params.dtype == numpy.float32 else b'd'
@@ -248,21 +256,26 @@ cdef class Plan:
         finally:
             end_call()
 
-    def evaluate(self, X, T, labels, weights, Py_ssize_t first, Py_ssize_t stop):
+    def evaluate(self, X, T, labels, weights, Py_ssize_t first, Py_ssize_t stop, classes=None):
         """The sum of the weighted costs of rows first .. stop of X, and that of their weights.
 
-        Against the targets T (m, n_L) or the class indices labels (m).
+        Against the targets T (m, n_L) or the class indices labels (m). Given the classes (m), of
+        softmax or of one output, also the weights of the rows of which another is predicted.
         """
         cdef:
             Source x
             Targets Y
-            double weight = stop - first
+            double weight = stop - first, total, wrong = 0
         self.check(X, &x)
         if not 0 <= first <= stop <= x.rows:
             raise ValueError("the rows must be some of X")
-        for array in (T, labels, weights):
+        for array in (T, labels, weights, classes):
             if array is not None and len(array) != x.rows:
                 raise ValueError(f"there must be {x.rows} targets and weights")
+        Y.classes, Y.wrong = NULL, NULL
+        if classes is not None:
+            classes = numpy.ascontiguousarray(classes[first:stop], numpy.int64)
+            Y.classes, Y.wrong = <const int64_t *> address(classes), &wrong
         T, labels, weights = (
             array if array is None else array[first:stop] for array in (T, labels, weights))
         T, labels, weights = self.targets(stop - first, T, labels, weights)
@@ -270,7 +283,10 @@ cdef class Plan:
         Y.weights = address(weights)
         if weights is not None:
             weight = weights.sum(dtype=numpy.float64)
-        return self._run(&x, NULL, first, stop, &Y), weight
+        total = self._run(&x, NULL, first, stop, &Y)
+        if classes is None:
+            return total, weight
+        return total, weight, wrong
 
     def jacobian(
         self, X, dX, Py_ssize_t output, Py_ssize_t first, Py_ssize_t stop, Py_ssize_t chunk,

@@ -86,6 +86,11 @@ cdef double predict_rows(
               M, rows, x, &nonzeros if sparse else NULL, hidden, hidden_prev, out)
         if Y != NULL:
             T = targets(Y, NULL, n_L, i - first, rows, T_batch)
+            if Y.classes != NULL:
+                w = <const floating *> Y.weights
+                Y.wrong[0] += wrong_weight(
+                    rows, n_L, out, Y.classes + i - first, w if w == NULL else w + i - first)
+                w = NULL
             j = 0
             while j < rows:
                 h = min(<Py_ssize_t> FEWEST, rows - j)

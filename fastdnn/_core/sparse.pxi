@@ -169,9 +169,12 @@ cdef void sparse_stream(
             sparse_product(
                 stop - i, part.batch.rows, n, starts + i - first, job.indices_T,
                 <const floating *> job.values_T, <const floating *> slot.dZ, False, dW)
-            optimise(job, part, size, <floating> 1, <floating> part.l2,
-                     <const floating *> dW, <floating *> slot.m1_W + at,
-                     <floating *> slot.m2_W + at, W + at)
+            if job.scale.s != NULL:
+                update_scaled(job, part, i, stop - i, dW)
+            else:
+                optimise(job, part, &slot.of_W, size, <floating> 1, <floating> part.l2,
+                         <const floating *> dW, <floating *> slot.m1_W + at,
+                         <floating *> slot.m2_W + at, W + at)
             if part.l2 > 0:
                 squares += dot(size, W + at, W + at)
             i = stop

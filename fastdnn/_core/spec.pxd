@@ -101,6 +101,7 @@ cdef struct Net:
     double cost_parameter
     void *params
     Py_ssize_t size      # of params
+    Py_ssize_t scale     # where s begins in the arena, and V behind it; 0: there are none
     Py_ssize_t chunk     # rows that are predicted at a time
 
 
@@ -109,6 +110,27 @@ cdef struct Targets:
     const void *T
     const int64_t *labels
     const void *weights
+    # an evaluation's: the classes, and the weight of all examples of which another is predicted
+    const int64_t *classes
+    double *wrong
+
+
+cdef struct Factors:
+    # what the optimiser's numbers are multiplied by for some parameters
+    double rate
+    double decay
+    double epsilon
+
+
+cdef struct Scale:
+    # Each input is multiplied by a number s of its own: W1 = diag(s) V, which are what is trained.
+    # The moments of V lie where those of W1 would.
+    void *s              # (n_0,); NULL: there are none
+    void *ds
+    void *m1
+    void *m2
+    void *V              # (n_0, n_1)
+    Factors factors      # of s
 
 
 cdef struct Slot:
@@ -127,6 +149,8 @@ cdef struct Slot:
     void *S              # act' is a function of S: Z, or A as it was before dropout
     double keep          # the probability that dropout keeps an output
     unsigned char *kept
+    Factors of_W
+    Factors of_b
 
 
 cdef struct BitGenerator:
@@ -230,6 +254,9 @@ cdef struct Job:
     void *m2
     Py_ssize_t top       # delta begins with this layer: the output, or it and the last hidden layer
     double learning_rate
+    const double *rates  # of the epoch's steps; NULL: all have the same
+    bint factored        # whether the numbers differ from one parameter to another
+    Scale scale
     double weight_decay
     double clip_norm
     double l2

@@ -45,14 +45,19 @@ cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexce
     if job.ranks != NULL:
         return exchange(&work, part, total, finite, tag)
     if part.ends:
-        end_step(&work, part)
+        end_step(&work, part, tag)
     return total
 
 
-cdef inline void end_step(Work *work, Part *part) noexcept nogil:
+cdef inline void end_step(Work *work, Part *part, const floating *tag) noexcept nogil:
+    cdef bint scaled = work.job.scale.s != NULL
     if work.job.way == WHOLE:
-        work.scale = reduce(work)
+        if scaled:
+            unfold_all(work.job, tag)
+        work.scale = reduce(work, tag)
         make_stage(work, ARENA)
+        if scaled:
+            fold(work.job, 0, work.job.net.layers[0].n_prev, tag)
     part.steps += 1
 
 
@@ -340,14 +345,17 @@ cdef inline void gradient(
 
 # --------------------------------------------------------------------------------- reduce, update
 
-cdef double reduce(Work *work) noexcept nogil:
+cdef double reduce(Work *work, const floating *tag) noexcept nogil:
     # what multiplies the gradient of all layers, so that its norm is at most clip_norm
     cdef:
         Job *job = work.job
+        const floating *ds = <const floating *> job.scale.ds
         double squares
     if job.clip_norm > 0:
         make_stage(work, GRADIENTS)
         squares = sum_of_layers(job, job.gradient_squares, True)
+        if ds != NULL:
+            squares += dot(job.net.layers[0].n_prev, ds, ds)
         if squares > job.clip_norm * job.clip_norm:
             return job.clip_norm / sqrt(squares)
     return 1
@@ -372,30 +380,11 @@ cdef void update(
     # updates a part of the arena
     cdef:
         Py_ssize_t units = units_of_arena(job), first = job.net.size * unit // units
-        Py_ssize_t size = job.net.size * (unit + 1) // units - first
-    optimise(job, part, size, <floating> scale, <floating> 0,
-             <const floating *> job.grads + first, <floating *> job.m1 + first,
-             <floating *> job.m2 + first, <floating *> job.net.params + first)
-
-
-cdef void optimise(
-    const Job *job, const Part *part, Py_ssize_t size, floating scale, floating l2,
-    const floating *g, floating *m1, floating *m2, floating *p,
-) noexcept nogil:
-    # The optimisers' loops, compiled once for all that call them. Parameters that another thread
-    # has read lie in its cache too, and are taken from there, line by line, before they are
-    # changed: helpers and whom they help ask for that while they change those before them.
-    cdef Py_ssize_t i = 0, j, n = size
-    if job.turns.helped:
-        n = min(size, <Py_ssize_t> AT_ONCE)
-    while i < size:
-        n = min(n, size - i)
-        j = i + AHEAD
-        while job.turns.helped and j < min(i + AHEAD + n, size):
-            fastdnn_own(p + j)
-            j += 64 // sizeof(floating)
-        move(job.optimizer, &part.step, n, scale, l2, g + i, m1 + i, m2 + i, p + i)
-        i += n
+        Py_ssize_t stop = job.net.size * (unit + 1) // units
+    if job.factored:
+        update_segments(job, part, <floating> scale, first, stop)
+    else:
+        update_segment(job, part, &job.slots[0].of_W, <floating> scale, first, stop, 0)
 
 
 cdef void stream(
@@ -411,18 +400,20 @@ cdef void stream(
         floating *m2 = <floating *> slot.m2_W + first
         floating *dW = <floating *> slot.dW + part.thread * job.scratch
         floating *db = <floating *> slot.db
-        floating one = 1, l2 = <floating> part.l2, rate = <floating> part.step.rate
+        bint scaled = l == 0 and job.scale.s != NULL
+        floating one = 1, l2 = <floating> part.l2
+        double rate = part.step.rate * slot.of_W.rate
     if l == 0 and job.sparse:
         sparse_stream(job, part, rows, X)
     elif l == 0 and job.gram:
         # of the coefficients C, (m, n), dZ is the gradient
-        optimise(job, part, size, one, l2, <const floating *> slot.dZ + first,
+        optimise(job, part, &slot.of_W, size, one, l2, <const floating *> slot.dZ + first,
                  m1, m2, W)
         if rows.begin == 0:
             gram_update(job, part)
-    elif job.optimizer == SGD and l <= job.top:
+    elif job.optimizer == SGD and l <= job.top and not scaled:
         # the product is added to W itself
-        gradient(job, part, l, rows, X, -rate, <floating> (1 - part.step.rate * part.l2), W)
+        gradient(job, part, l, rows, X, <floating> -rate, <floating> (1 - rate * part.l2), W)
     else:
         if l <= job.top:
             gradient(job, part, l, rows, X, one, <floating> 0, dW)
@@ -430,10 +421,13 @@ cdef void stream(
             # made by delta; such a W is one slice
             dW = <floating *> job.dW_top
             add_slices(part.batch.slices, layer.n_prev, dW)
-        optimise(job, part, size, one, l2, <const floating *> dW, m1, m2, W)
+        if scaled:
+            update_scaled(job, part, rows.first, rows.size, dW)
+        else:
+            optimise(job, part, &slot.of_W, size, one, l2, <const floating *> dW, m1, m2, W)
     if rows.begin == 0:
         add_slices(part.batch.slices, n, db)
-        optimise(job, part, n, one, <floating> 0, <const floating *> db,
+        optimise(job, part, &slot.of_b, n, one, <floating> 0, <const floating *> db,
                  <floating *> slot.m1_b, <floating *> slot.m2_b, <floating *> slot.b)
 
 

@@ -34,6 +34,8 @@ cdef struct Run:
     int64_t left           # epochs that are asked for; below 0: any number
     const double *rates    # of the epochs of this stretch, or one for all
     bint constant
+    const double *each     # or of their steps, so many an epoch
+    Py_ssize_t n_each
     double began           # when the fit did
     double most            # seconds of it
     End end
@@ -72,6 +74,8 @@ cdef struct Run:
     int64_t stayed         # epochs without improvement
     bint has_best          # whether the best parameters are kept
     void *best_params
+    bint keeps             # the parameters of the epoch with the least score
+    double wrong           # of the validation data: the weight of what is predicted wrong
 
 
 cdef class Stretch:

@@ -4,7 +4,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport auto_pickle, final, floating
-from libc.math cimport isfinite
+from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
@@ -180,6 +180,31 @@ cdef class Stretch:
         run.best_params = address(best_params)
         run.judged, run.tol, run.patience = <Judged> <int> judged, tol, patience
 
+    def keep(self, best_params, classes):
+        """Keep the parameters of the epoch of which the validation's score was least, or the last.
+
+        Parameters
+        ----------
+        best_params : ndarray
+            An arena for them.
+        classes : ndarray of int64, shape (m,), or None
+            Those of the validation data, of which the score then is the weight of the examples of
+            which another is predicted; by default it is the loss.
+        """
+        cdef Run *run = &self.c
+        params = self.trainer.plan.params
+        if run.piece == 0 or not (
+                is_like(best_params, params, params.shape) and best_params.flags.writeable):
+            raise ValueError("to keep the best parameters needs validation data, and an arena")
+        if classes is not None:
+            classes = numpy.array(classes, numpy.int64, order="C")
+            if classes.shape != (run.X.rows,):
+                raise ValueError(f"there must be {run.X.rows} classes")
+            run.Y.classes, run.Y.wrong = <const int64_t *> address(classes), &run.wrong
+        self.kept_alive += [best_params, classes]
+        run.best_params, run.keeps = address(best_params), True
+        run.best = INFINITY
+
     def go_on(self, double best, int64_t stayed, bint has_best):
         """Say what was best before, for how many epochs, and whether its parameters are kept."""
         self.c.best, self.c.stayed, self.c.has_best = best, stayed, has_best
@@ -189,8 +214,9 @@ cdef class Stretch:
 
         Parameters
         ----------
-        rates : float or sequence of float
-            The learning rate, or those of the next epochs: the stretch has no others.
+        rates : float or array_like of float, shape (n,) or (n, steps)
+            The learning rate, or those of the next n epochs, or of each of their steps: the stretch
+            has no others.
         seconds : float
             No other epoch begins later.
         """
@@ -199,12 +225,17 @@ cdef class Stretch:
             Run *run = &self.c
             Py_ssize_t i, size = run.size
             double *at = <double *> run.rates
-        run.constant = isinstance(rates, float)
+        run.constant, run.each, run.n_each = isinstance(rates, float), NULL, 0
         if run.constant:
             at[0] = rates
         else:
+            rates = numpy.ascontiguousarray(rates, numpy.float64)
             size = min(size, <Py_ssize_t> len(rates))
-            for i in range(size):
+            if rates.ndim == 2:
+                if rates.shape[1] != trainer.steps:
+                    raise ValueError(f"there must be {trainer.steps} learning rates of an epoch")
+                run.each, run.n_each = <const double *> address(rates), trainer.steps
+            for i in range(size if run.each == NULL else 0):
                 at[i] = rates[i]
         trainer.enter()
         trainer.hold()
@@ -235,6 +266,11 @@ cdef class Stretch:
         except BaseException as error:
             self.error = error
         return 0
+
+    @property
+    def steps(self):
+        """How many steps an epoch has."""
+        return self.trainer.steps
 
     @property
     def end(self):
@@ -273,7 +309,8 @@ cdef class Stretch:
     @property
     def scores(self):
         """Each epoch's score of the validation data; none if no score is judged."""
-        return self._listed(self.c.scores, self.c.filled if self.c.judged >= LOSS else 0)
+        judged = self.c.judged >= LOSS or self.c.keeps
+        return self._listed(self.c.scores, self.c.filled if judged else 0)
 
     @property
     def times(self):
@@ -327,6 +364,9 @@ cdef void _train(Run *run) noexcept nogil:
         Job *job = run.job
         Py_ssize_t i = run.filled
         double rate = run.rates[0 if run.constant else i]
+        const double *each = NULL
+    if run.each != NULL:
+        each = run.each + i * run.n_each
     if run.bits != NULL:
         if run.anew != NULL:
             memcpy(run.order, run.anew, job.m * sizeof(int64_t))
@@ -336,7 +376,7 @@ cdef void _train(Run *run) noexcept nogil:
             run.end = INTERRUPTED
             return
     begin_epoch(
-        job, among(job, run.order if run.ordered else NULL, run.among), rate, run.steps[0])
+        job, among(job, run.order if run.ordered else NULL, run.among), rate, each, run.steps[0])
     run.cost = levels.verbs.epoch(job)
     run.trained |= job.ended or job.steps > run.steps[0]
     run.steps[0] = job.steps
@@ -350,6 +390,8 @@ cdef void _train(Run *run) noexcept nogil:
     run.costs[i] = run.cost
     if run.piece > 0:
         run.losses[i] = _loss(run)
+    if run.keeps:
+        _keep(run, i)
     run.filled += 1
     if run.left > 0:
         run.left -= 1

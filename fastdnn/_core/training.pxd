@@ -30,13 +30,12 @@ cdef class Trainer:
         int64_t *order     # the workspace's copy of an order, or NULL
         object own_targets  # the targets in the plan's type, if they were of another
         object saved       # where what was before the epoch lies
+        object rates       # of the steps of the present epoch, if they differ
         object former      # the model's training before the epoch, if that has several parts
         readonly size_t size  # bytes of the workspace
         Py_ssize_t most    # nonzeros of a batch of a sparse X, or more
 
-    cdef int _set_numbers(self, settings) except -1
     cdef int _check_gram(self, gram) except -1
-    cdef int _guard(self, m1, m2, gram) except -1
     cdef int _lay_out(self, size_t itemsize, bint shuffled) except -1
     cdef bint _retake_targets(self, Y, double least, double most) except -1
     cdef int enter(self) except -1
@@ -47,10 +46,10 @@ cdef class Trainer:
 
 
 cdef inline void begin_epoch(
-    Job *job, const int64_t *order, double learning_rate, int64_t steps,
+    Job *job, const int64_t *order, double learning_rate, const double *rates, int64_t steps,
 ) noexcept nogil:
     job.order = order
-    job.learning_rate = learning_rate
+    job.learning_rate, job.rates = learning_rate, rates
     job.steps = steps
     job.interrupted = False  # as the epoch before may have been
 

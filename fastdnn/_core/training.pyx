@@ -3,7 +3,6 @@
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.pythread cimport PyThread_get_thread_ident
 from cython cimport auto_pickle, final
-from libc.float cimport DBL_MIN, FLT_MIN
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -16,18 +15,19 @@ import numpy
 
 from fastdnn._core cimport levels
 from fastdnn._core.activations cimport RELU
+from fastdnn._core.numbers cimport take_numbers
 from fastdnn._core.optimizers cimport NONE, SGD, Optimizer
 from fastdnn._core.plan cimport Plan, address, is_like, read
 from fastdnn._core.ranks cimport attach, begin, end
 from fastdnn._core.slices cimport cut_batch, cut_weights
 from fastdnn._core.source cimport Source
 from fastdnn._core.spec cimport (
-    BLOCK, FIRST, SHARES, STREAM, WHOLE, BitGenerator, Job, Layer, Slot,
+    BLOCK, WHOLE, BitGenerator, Job, Layer, Slot,
 )
 from fastdnn._core.taken cimport are_indices, look_at_targets, take_targets
 from fastdnn._core.turns cimport FIRST_ALONE
 from fastdnn._core.workers cimport borrow, flag_of, give_back
-from fastdnn._core.workspace cimport ALIGNMENT, assign, go_on, is_trained
+from fastdnn._core.workspace cimport ALIGNMENT, assign, go_on, guard, is_trained
 
 cdef:
     object ndarray = numpy.ndarray
@@ -159,7 +159,7 @@ cdef class Trainer:
         self.kept_alive = [X, bits, m1, m2, gram, settings.stop, chosen]
         job.stop = flag_of(settings.stop)
         job.m1, job.m2 = address(m1), address(m2)
-        self._set_numbers(settings)
+        take_numbers(job, settings)
         for l in range(L):
             layer, slot = &plan.layers[l], &job.slots[l]
             at = layer.at
@@ -174,6 +174,11 @@ cdef class Trainer:
             slot.m2_b = <char *> slot.m2_W + itemsize * at
             slot.keep = keep[l + 1] if l < L - 1 else 1.0
             slot.cut = cut_weights(layer.n_prev, layer.n, batch)
+        if plan.net.scale > 0:
+            at = itemsize * plan.net.scale
+            job.scale.s = <char *> plan.net.params + at
+            job.scale.V = <char *> job.scale.s + itemsize * plan.layers[0].n_prev
+            job.scale.m1, job.scale.m2 = <char *> job.m1 + at, <char *> job.m2 + at
         # A last hidden layer of relu is taken with the output where relu_and_output can; few
         # examples of many units lie one unit a row.
         job.top = L - 1
@@ -192,7 +197,7 @@ cdef class Trainer:
             job.of_V = job.of_W + 2
             job.W0_W0, job.W0_V0, job.V0_V0, job.trace = gram.squares
         if job.guarded:
-            self._guard(m1, m2, gram)
+            guard(job, itemsize)
         attach(self.ranks, job)
         self._lay_out(itemsize, shuffled)
         if after is not None:
@@ -204,25 +209,6 @@ cdef class Trainer:
     def __dealloc__(self):
         give_back(self.job.board)
         free(self.job.slots)
-
-    cdef int _set_numbers(self, settings) except -1:
-        cdef Job *job = &self.job
-        job.step.beta1, job.step.beta2 = settings.beta1, settings.beta2
-        # an epoch takes subnormal numbers as 0, and an epsilon or a norm of 0 means something else
-        job.step.epsilon, job.clip_norm = settings.epsilon, settings.clip_norm
-        if job.step.epsilon > 0:
-            job.step.epsilon = max(job.step.epsilon, FLT_MIN if self.type == b'f' else DBL_MIN)
-        if job.clip_norm > 0:
-            job.clip_norm = max(job.clip_norm, DBL_MIN)
-        job.weight_decay = settings.weight_decay
-        job.l2, job.l2_per_weight = settings.l2, settings.l2_per_weight
-        job.epsilon_corrected, job.cost_per_row = settings.epsilon_corrected, settings.cost_per_row
-        job.cost_scale, job.smoothing = settings.cost_scale, settings.label_smoothing
-        # to clip a gradient, to hand it out or to sum it over batches or ranks, it must be whole
-        job.way = WHOLE if (job.clip_norm > 0 or job.optimizer == NONE
-                            or job.per_step > job.batch or self.ranks is not None) else STREAM
-        job.guarded = settings.guarded
-        return 0
 
     cdef int _check_gram(self, gram) except -1:
         cdef Py_ssize_t m = self.job.m, n = self.plan.layers[0].n
@@ -237,28 +223,6 @@ cdef class Trainer:
             raise ValueError("the shares must be two pairs")
         if self.job.optimizer != SGD and gram.U is None:
             raise ValueError("momentum needs U")
-        return 0
-
-    cdef int _guard(self, m1, m2, gram) except -1:
-        # in the Gram form W1 stays as it is until it is written out: C, U and the shares are saved
-        cdef:
-            Job *job = &self.job
-            size_t itemsize = 4 if self.type == b'f' else 8
-            size_t at = 0, size = itemsize * self.plan.net.size
-        if gram is not None:
-            at = itemsize * self.plan.layers[0].n_prev * self.plan.layers[0].n
-            job.regions[1].live, job.regions[1].size = <char *> address(gram.C), gram.C.nbytes
-            job.regions[SHARES].live = <char *> job.of_W
-            job.regions[SHARES].size = gram.shares.nbytes
-            if gram.U is not None:
-                job.regions[3].live = <char *> address(gram.U)
-                job.regions[3].size = gram.U.nbytes
-        job.regions[0].live, job.regions[0].size = <char *> self.plan.net.params + at, size - at
-        if m1 is not None:
-            job.regions[FIRST].live, job.regions[FIRST].size = <char *> address(m1) + at, size - at
-        if m2 is not None:
-            job.regions[FIRST + 1].live = <char *> address(m2) + at
-            job.regions[FIRST + 1].size = size - at
         return 0
 
     cdef int _lay_out(self, size_t itemsize, bint shuffled) except -1:
@@ -350,16 +314,33 @@ cdef class Trainer:
         self.job.X.data = self.job.Y.T = NULL
         self.job.X.csr.starts = NULL
 
-    def begin(self, double learning_rate, bint ends=True):
+    @property
+    def steps(self):
+        """How many steps an epoch has, or that part of it which the examples are."""
+        if self.ranks is not None:
+            return self.job.n_steps
+        return (self.job.used + self.job.per_step - 1) // self.job.per_step
+
+    def begin(self, learning_rate, bint ends=True):
         """Prepare an epoch, or that part of it which the examples are; whether it ends with them.
 
-        Its order, if there is to be one, is asked for when the epoch begins, and copied.
+        The learning rate is a number, or an array of one for each of the steps. Its order, if there
+        is to be one, is asked for when the epoch begins, and copied.
         """
+        cdef:
+            double rate = 0
+            const double *rates = NULL
         self.enter()
+        if isinstance(learning_rate, ndarray):
+            if not is_like(learning_rate, numpy.empty(0), (self.steps,)):
+                raise ValueError(f"there must be {self.steps} learning rates")
+            rates, self.rates = <const double *> address(learning_rate), learning_rate
+        else:
+            rate = learning_rate
         self.job.unfinished = not ends
         if not self.job.continued:
             self.former = self.model.training
-        begin_epoch(&self.job, NULL if self.draw is None else self.order, learning_rate,
+        begin_epoch(&self.job, NULL if self.draw is None else self.order, rate, rates,
                     self.counts.steps)
 
     cdef int enter(self) except -1:

@@ -1,4 +1,5 @@
-# The loops of training: what an output costs and its gradient, sums over arenas, dropout.
+# The loops of training: what an output costs and its gradient, the optimisers', sums over arenas,
+# dropout.
 #
 # One example a row. A loop that works in place has one pointer to what it changes.
 
@@ -139,6 +140,86 @@ cdef inline void smooth(
         floating keep = <floating> (1 - share), rest = <floating> (share / classes)
     for i in range(size):
         out[i] = keep * T[i] + rest
+
+
+cdef double wrong_weight(
+    Py_ssize_t rows, Py_ssize_t n_L, const floating *Z, const int64_t *classes, const floating *w,
+) noexcept nogil:
+    # The weight of the examples of which the logits predict another class: of one output class 1,
+    # where it is above 0; of several the first of the greatest. A NaN is never right.
+    cdef:
+        Py_ssize_t i, j, at
+        const floating *z = Z
+        double total = 0
+    for i in range(rows):
+        at = n_L == 1 and z[0] > 0
+        for j in range(1, n_L):
+            at = j if z[j] > z[at] else at
+        if at != classes[i] or z[at] != z[at]:
+            total += 1.0 if w == NULL else w[i]
+        z += n_L
+    return total
+
+
+# ----------------------------------------------------------------------------------- the optimisers
+
+cdef inline void update_segments(
+    Job *job, const Part *part, floating scale, Py_ssize_t first, Py_ssize_t stop,
+) noexcept nogil:
+    # a part of the arena, of which each parameter has factors of its own
+    cdef:
+        Py_ssize_t l, at, b
+        const Layer *layer
+        const Slot *slot
+    for l in range(job.net.L):
+        layer, slot = &job.net.layers[l], &job.slots[l]
+        at, b = layer.at, layer.at + layer.n_prev * layer.n
+        # in the place of W1 lies what is known of V
+        update_segment(job, part, &slot.of_W, scale, max(first, at), min(stop, b),
+                       0 if l > 0 or job.scale.s == NULL
+                       else job.net.scale + layer.n_prev - at)
+        update_segment(job, part, &slot.of_b, scale, max(first, b), min(stop, b + layer.n), 0)
+    if job.scale.s != NULL:
+        at = job.net.scale
+        update_segment(job, part, &job.scale.factors, scale, max(first, at),
+                       min(stop, at + job.net.layers[0].n_prev), 0)
+
+
+cdef inline void update_segment(
+    Job *job, const Part *part, const Factors *factors, floating scale, Py_ssize_t first,
+    Py_ssize_t stop, Py_ssize_t ahead,
+) noexcept nogil:
+    # a parameter may lie ahead of its gradient and moments
+    if first < stop:
+        optimise(job, part, factors, stop - first, scale, <floating> 0,
+                 <const floating *> job.grads + first, <floating *> job.m1 + first,
+                 <floating *> job.m2 + first, <floating *> job.net.params + first + ahead)
+
+
+cdef void optimise(
+    const Job *job, const Part *part, const Factors *factors, Py_ssize_t size, floating scale,
+    floating l2, const floating *g, floating *m1, floating *m2, floating *p,
+) noexcept nogil:
+    # The optimisers' loops, compiled once for all that call them. Parameters that another thread
+    # has read lie in its cache too, and are taken from there, line by line, before they are
+    # changed: helpers and whom they help ask for that while they change those before them.
+    cdef:
+        Step step = part.step
+        Py_ssize_t i = 0, j, n = size
+    step.rate *= factors.rate
+    step.ahead *= factors.rate
+    step.decay *= factors.decay
+    step.epsilon *= factors.epsilon
+    if job.turns.helped:
+        n = min(size, <Py_ssize_t> AT_ONCE)
+    while i < size:
+        n = min(n, size - i)
+        j = i + AHEAD
+        while job.turns.helped and j < min(i + AHEAD + n, size):
+            fastdnn_own(p + j)
+            j += 64 // sizeof(floating)
+        move(job.optimizer, &step, n, scale, l2, g + i, m1 + i, m2 + i, p + i)
+        i += n
 
 
 # --------------------------------------------------------------------------- arenas, and dropout

@@ -4,7 +4,9 @@ from libc.stdint cimport int32_t, int64_t
 
 from fastdnn._core.optimizers cimport SGD
 from fastdnn._core.slices cimport SLICES, Rows, cut_batch, portions, unit_of
-from fastdnn._core.spec cimport REGIONS, SUMS, WHOLE, Job, Layer, Slot, block_rows
+from fastdnn._core.spec cimport (
+    FIRST, REGIONS, SHARES, SUMS, WHOLE, Job, Layer, Slot, block_rows,
+)
 
 cdef enum:
     ALIGNMENT = 64   # bytes of a cache line
@@ -62,11 +64,15 @@ cdef inline size_t assign(
             job.grads = _take(&at, job.net.size * itemsize)
         for l in range(L):
             job.slots[l].dW = <char *> job.grads + job.net.layers[l].at * itemsize
-    elif job.optimizer != SGD:
+        if job.scale.s != NULL:
+            job.scale.ds = <char *> job.grads + job.net.scale * itemsize
+    elif job.optimizer != SGD or job.scale.s != NULL:
         # each is used at once
         dW = _take(&at, n_threads * job.scratch * itemsize)
         for l in range(L):
             job.slots[l].dW = dW
+        if job.scale.s != NULL:
+            job.scale.ds = _take(&at, job.net.layers[0].n_prev * itemsize)
     if job.sparse:
         layer = job.net.layers
         job.starts[0] = <int64_t *> _take(&at, (batch + 1) * sizeof(int64_t))
@@ -92,6 +98,28 @@ cdef inline size_t assign(
     for i in range(REGIONS):
         job.regions[i].saved = <char *> _take(&at, job.regions[i].size)
     return at - start
+
+
+cdef inline void guard(Job *job, size_t itemsize) noexcept:
+    # Say which memory is restored. In the Gram form W1 stays as it is until it is written out: C, U
+    # and the coefficients are saved.
+    cdef:
+        Slot *first = &job.slots[0]
+        size_t at = 0, size = itemsize * job.net.size
+        size_t rows = itemsize * job.m * job.net.layers[0].n
+    if job.gram:
+        at = itemsize * job.net.layers[0].n_prev * job.net.layers[0].n
+        _region(job, 1, first.W, 0, rows)
+        _region(job, SHARES, job.of_W, 0, 4 * sizeof(double))
+        _region(job, 3, first.m1_W, 0, rows)
+    _region(job, 0, job.net.params, at, size)
+    _region(job, FIRST, job.m1, at, size)
+    _region(job, FIRST + 1, job.m2, at, size)
+
+
+cdef inline void _region(Job *job, int i, void *memory, size_t at, size_t stop) noexcept:
+    if memory != NULL:
+        job.regions[i].live, job.regions[i].size = <char *> memory + at, stop - at
 
 
 cdef inline void go_on(Job *job, const Job *before) noexcept:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdnn._arrays import Array, integer
+from fastdnn._arrays import LIMIT, Array, integer
 from fastdnn._core.training import Trainer
 from fastdnn._fit import loop
 from fastdnn._fit.ahead import Ahead
@@ -40,8 +40,8 @@ class Epoch(loop.Epoch):
         self._form = self._shown = self.stretch = None
 
     def _train(self) -> None:
-        rate = loop.rate_of(self._settings, self._training.counts.epochs)
         order = self._order()
+        before, of, m = 0.0, 1.0 / len(order), self._blocks.m
         if self._left is not None:
             self._left -= 1
         trainer, weighs = None, False
@@ -59,11 +59,18 @@ class Epoch(loop.Epoch):
             weighs = weighs or data.weights is None or bool(data.weights.any())
             if last and not weighs:
                 raise ValueError(_WEIGHTLESS)
+            if m < LIMIT:
+                # the last of all steps may have fewer examples, wherever its block comes
+                of = trainer.steps / _steps(self._settings, m)
+            rate = loop.rate_of(
+                self._settings, self._training.counts.epochs, trainer.steps, before, of
+            )
+            before += of
             trainer.begin(rate, last)
             cost = trainer.epoch()
             if settings.guarded and not isfinite(cost):
                 raise loop.diverged(self._training.counts.epochs)
-            self.cost, self.learning_rate = cost, rate
+            self.cost, self.learning_rate = cost, loop.last_of(rate)
 
     def _order(self) -> Sequence[int]:
         draw, count = self._settings.order, self._blocks.count
@@ -170,6 +177,12 @@ def _trained(epoch: Epoch, count: int | None) -> Iterator[Epoch]:
     for _ in endless() if count is None else range(count):
         epoch._train()
         yield epoch
+
+
+def _steps(settings: Settings, m: int) -> int:
+    """Count the steps of an epoch of m examples in all."""
+    used = m - (m % settings.drop if settings.drop else 0)
+    return -(-used // (settings.batch * settings.accumulate))
 
 
 def _work(model: Model, settings: Settings) -> float:

@@ -22,8 +22,8 @@ from fastdnn._fit.bits import generator_of, said_of
 from fastdnn._fit.container import Contents, ModelFileError, composed, mapped, read
 from fastdnn._fit.fields import Fields, encoded, number_of, parsed, written
 from fastdnn._fit.gram import NAMES
-from fastdnn._fit.model import Model, Training, packed, table
-from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, RULES
+from fastdnn._fit.model import Model, Training, table
+from fastdnn._fit.names import ACTIVATIONS, COSTS, OUTPUTS, PARAMETRIZATIONS, RULES
 from fastdnn._fit.state import whole
 from fastdnn.optimizers import OPTIMIZERS, SCHEDULES
 
@@ -132,6 +132,12 @@ def said_of_model(model: Model) -> dict[str, Any]:
         "cost": model.cost,
         "cost_parameter": model.cost_parameter,
         **({"reproducible": True} if model.reproducible else {}),
+        **({"input_scale": True} if model.input_scale else {}),
+        **(
+            {"parametrization": model.parametrization}
+            if model.parametrization != "standard"
+            else {}
+        ),
     }
 
 
@@ -162,20 +168,27 @@ def model_of(contents: Contents, said: Fields, mmap: bool) -> Model:
     if not fits:
         said.refuse("cost_parameter", expected, parameter)
     reproducible = "reproducible" in said and said.flag("reproducible")
+    scaled = "input_scale" in said and said.flag("input_scale")
+    parametrization = "standard"
+    if "parametrization" in said:
+        parametrization = said.text("parametrization", PARAMETRIZATIONS)
     said.end()
-    params = _params(contents, dims, dtype, mmap)
-    model = Model(dims, activations, output, cost.name, parameter, params)
+    params = _params(contents, dims, scaled, dtype, mmap)
+    meaning = activations, output, cost.name, parameter
+    model = Model(dims, *meaning, params, None, scaled, parametrization)
     model.demand(reproducible)
     return model
 
 
-def _params(contents: Contents, dims: tuple[int, ...], dtype: np.dtype[Any], mmap: bool) -> Array:
+def _params(
+    contents: Contents, dims: tuple[int, ...], scaled: bool, dtype: np.dtype[Any], mmap: bool
+) -> Array:
     """Take the parameters into one arena: a copy, unless it is mapped."""
     L = len(dims) - 1
     if f"W{L}" not in contents.entries or len(contents.entries) < 2 * L:
         # before anything is laid out for as many layers as the document speaks of
         raise ModelFileError(f"there are no arrays W1, b1, ..., W{L}, b{L} for {list(dims)[:40]}")
-    rows = table(dims)
+    rows = table(dims, scaled)
     views = [contents.take(row.name, dtype, row.shape) for row in rows]
     run = contents.run(row.name for row in rows)
     if mmap:
@@ -188,7 +201,10 @@ def _params(contents: Contents, dims: tuple[int, ...], dtype: np.dtype[Any], mma
         return run.view(dtype)
     if run is not None:
         return arena(run.size, dtype, run)
-    return packed(rows, views[::2], views[1::2], dtype)
+    params = arena(rows[-1].offset + rows[-1].size, dtype)
+    for row, view in zip(rows, views, strict=True):
+        row.of(params)[...] = view
+    return params
 
 
 def load_network(source: Any, mmap: bool, allow_nonfinite: bool) -> Model:

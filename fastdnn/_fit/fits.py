@@ -11,6 +11,7 @@ from fastdnn._arrays import Array, flag, integer
 from fastdnn._core.plan import same
 from fastdnn._core.workers import Exclusive
 from fastdnn._fit import blockwise, loop
+from fastdnn._fit.best import Best, best_of
 from fastdnn._fit.blocks import Blocks, taken, validation_of
 from fastdnn._fit.data import Data
 from fastdnn._fit.model import Model
@@ -39,7 +40,7 @@ class Fits:
     def fit(
         self, network: Any, model: Model, X: Any, Y: Any, sample_weight: Any,
         asked: tuple[Any, ...], epochs: Any, validation_data: Any, callbacks: Any,
-        block_bytes: Any, verbose: Any,
+        block_bytes: Any, verbose: Any, keep: Any, metric: Any,
     ) -> History:  # fmt: skip
         """Train a model; what is asked are the arguments of `Settings.asked`.
 
@@ -57,6 +58,7 @@ class Fits:
             data = taken(model, X, Y, sample_weight, block_bytes)
         validation = validation_of(model, validation_data, block_bytes)
         epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
+        best = best_of(model, keep, metric, validation)
         shown = verbose is not False and flag(verbose, "verbose")
         if kept is None:
             if not np.isfinite(model.params).all():
@@ -67,6 +69,8 @@ class Fits:
         alone = None
         if not (callbacks or isinstance(validation, Blocks)) and epochs > 1:
             alone = Alone(None if validation is None else Loss(validation))
+            if best is not None:
+                alone = best.alone()
         with Exclusive(self.lock, message=BUSY):
             if kept is not None:
                 training = loop.again(kept, epochs, alone)
@@ -75,16 +79,25 @@ class Fits:
             try:
                 # a call: Python 3.13 leaves a loop's jump back out of what it stands in
                 if not shown:
-                    last = follow(training, network, model, history, epochs, validation, callbacks)
+                    last = follow(
+                        training, network, model, history, epochs, validation, callbacks, best
+                    )
                 else:
                     with Progress("epoch", epochs, data.m if kept is None else len(X)) as progress:
                         last = follow(
                             training, network, model, history, epochs, validation, callbacks,
-                            progress,
+                            best, progress,
                         )  # fmt: skip
             finally:
                 training.close()
-            if last is not None and last.keep():
+            if best is not None:
+                best.put_back(history)
+            # a dict may be another one at the next call
+            if (
+                last is not None
+                and last.keep()
+                and not any(isinstance(one, Mapping) for one in asked)
+            ):
                 self._kept = asked, last
         return history
 
@@ -92,7 +105,7 @@ class Fits:
 def follow(
     training: Iterator[loop.Epoch], network: Any, model: Model, history: History, epochs: int,
     validation: Data | Blocks | None, callbacks: tuple[Callable[[State], object], ...],
-    progress: Progress | None = None,
+    best: Best | None = None, progress: Progress | None = None,
 ) -> loop.Epoch | None:  # fmt: skip
     """Record each epoch, let the callbacks see it, and return the last."""
     start, epoch = perf_counter(), None
@@ -101,20 +114,24 @@ def follow(
             history.costs += epoch.stretch.costs
             history.validation_costs += epoch.stretch.losses
             history.times += epoch.stretch.times
+            if best is not None:
+                best.take(epoch.stretch, history)
             if progress is not None:
                 progress.show(len(history.costs), last_costs(history))
             continue
         history.costs.append(epoch.cost)
-        if validation is not None or callbacks:
+        if validation is not None or callbacks or best is not None:
             epoch.show(to_write=bool(callbacks))
         if validation is not None:
             history.validation_costs.append(blockwise.evaluate(model, validation, epoch.team))
+        rate = epoch.learning_rate
+        state = State(network, model.training.counts.epochs, rate, history, epochs=epochs)
+        if best is not None:
+            best.see(state, epoch.team)
         history.times.append(perf_counter() - start)
         if progress is not None:
             progress.show(len(history.costs), last_costs(history))
         if callbacks:
-            rate = epoch.learning_rate
-            state = State(network, model.training.counts.epochs, rate, history, epochs=epochs)
             for callback in callbacks:
                 callback(state)
             if state.learning_rate != rate:

@@ -31,7 +31,7 @@ def network_html(model: Model) -> str:
     optimizer = model.training.optimizer
     facts = [
         f"{len(rows)} layer{'s' * (len(rows) != 1)} of {model.layer_dims[0]:,} inputs",
-        f"{model.params.size:,} parameters",
+        f"{sum(row.size for row in model.rows if row.kind != 'unscaled'):,} parameters",
         f"{model.dtype}, {model.params.nbytes:,} bytes",
         f"cost {model.cost}",
         f"{model.training.counts.epochs:,} epochs" + (f" by {optimizer}" if optimizer else ""),

@@ -18,7 +18,7 @@ from fastdnn._fit.model import Model
 from fastdnn._fit.names import COSTS, RULES
 from fastdnn._fit.settings import Settings
 from fastdnn._fit.sparse import Csr
-from fastdnn._fit.stretches import Alone, possible, run, stretch_of
+from fastdnn._fit.stretches import Alone, each_step, possible, rates_of_steps, run, stretch_of
 from fastdnn._fit.threads import STEP, Team, choose
 
 # bytes of a workspace that is kept from fit to fit
@@ -72,12 +72,12 @@ class Epoch:
     def _train(self) -> None:
         """Train on each example once."""
         trainer, epochs = self._trainer, self._training.counts.epochs
-        rate = rate_of(self._settings, epochs)
+        rate = rate_of(self._settings, epochs, trainer.steps)
         trainer.begin(rate)
         cost = trainer.epoch()
         if self._settings.guarded and not isfinite(cost):
             raise diverged(epochs)
-        self.cost, self.learning_rate = cost, rate
+        self.cost, self.learning_rate = cost, last_of(rate)
 
     def show(self, to_write: bool = False) -> None:
         """Write out W1 from the Gram form, before somebody reads it or writes to it.
@@ -199,13 +199,25 @@ def epochs(
         yield from _ended(Epoch(model, data, settings, gram, work, team), count, alone, order)
 
 
-def rate_of(settings: Settings, epochs: int) -> float:
-    """Compute the learning rate after so many epochs."""
+def rate_of(
+    settings: Settings, epochs: int, steps: int, before: float = 0.0, of: float = 1.0
+) -> float | Array:
+    """Compute the learning rate after so many epochs, or those of the next steps.
+
+    The steps make a part of an epoch, of which some was before.
+    """
     rate = settings.learning_rate
-    if callable(rate):
-        rate = rate(epochs)
-        rate = in_range(rate, "learning_rate") if settings.guarded else rate
-    return rate
+    if not callable(rate):
+        return rate
+    if each_step(rate):
+        return rates_of_steps(rate, epochs, steps, before, of)
+    rate = rate(epochs)
+    return in_range(rate, "learning_rate") if settings.guarded else rate
+
+
+def last_of(rate: float | Array) -> float:
+    """Take the learning rate of the last step."""
+    return rate if not isinstance(rate, np.ndarray) else float(rate[-1]) if len(rate) else 0.0
 
 
 def diverged(epochs: int) -> FloatingPointError:
@@ -288,12 +300,13 @@ def takes_gram(model: Model, data: Data, settings: Settings) -> bool:
         and (not settings.keep or settings.keep[0] == 1)
         and not settings.clip_norm
         and settings.accumulate == 1
+        and not (settings.factors or model.input_scale)
         and not isinstance(data.X, Csr)
     )
     if settings.first_layer == "gram" and not possible:
         raise ValueError(
             "first_layer='gram' needs a dense X, the optimiser SGD, batch_size=None, and neither "
-            "input_dropout, clip_norm nor accumulate"
+            "input_scale, input_dropout, clip_norm, accumulate nor rates that differ by layer"
         )
     if settings.first_layer == "auto":
         return possible and pays(m, n_0, model.layer_dims[1], settings.epochs)

@@ -12,6 +12,7 @@ import numpy as np
 from fastdnn._arrays import flag, integer
 from fastdnn._core.workers import Exclusive, Stop
 from fastdnn._fit import blockwise, loop
+from fastdnn._fit.best import Best, best_of
 from fastdnn._fit.blocks import Blocks
 from fastdnn._fit.data import Data
 from fastdnn._fit.fits import BUSY, Fits, follow
@@ -38,6 +39,7 @@ class Fit:
     epochs : int
     validation : Data, Blocks or None
     callbacks : tuple of callable
+    best : Best or None
     history : History
     """
 
@@ -48,6 +50,7 @@ class Fit:
     epochs: int
     validation: Data | Blocks | None
     callbacks: tuple[Callable[[State], object], ...]
+    best: Best | None
     history: History = field(default_factory=History)
 
     @property
@@ -61,18 +64,22 @@ class Fit:
         alone = None
         if not (self.callbacks or isinstance(self.validation, Blocks)):
             alone = Alone(self.validation and Loss(self.validation))
+            if self.best is not None:
+                alone = self.best.alone()
         training = blockwise.epochs(self.model, self.data, settings, self.epochs, alone)
         try:
             # a call: Python 3.13 leaves a loop's jump back out of what it stands in
             follow(
                 training, self.network, self.model, self.history, self.epochs, self.validation,
-                self.callbacks,
+                self.callbacks, self.best,
             )  # fmt: skip
         except FloatingPointError as error:
             # without the frames, which hold the workspace
             self.history.error = error.with_traceback(None)
         finally:
             training.close()
+        if self.best is not None and self.history.error is None:
+            self.best.put_back(self.history)
 
 
 def fit_all(
@@ -118,7 +125,8 @@ def _for_each(value: Any, name: str, count: int) -> Sequence[Any]:
 
 def _prepared(
     network: Any, model: Model, folds: Folds, n_threads: int, *, rows: Any, validation_rows: Any,
-    sample_weight: Any, epochs: Any, validation_data: Any, callbacks: Any, **asked: Any,
+    sample_weight: Any, epochs: Any, validation_data: Any, callbacks: Any, keep: Any, metric: Any,
+    **asked: Any,
 ) -> Fit:  # fmt: skip
     """Judge what one network is trained with."""
     data = folds.trained(model, rows, sample_weight)
@@ -128,6 +136,7 @@ def _prepared(
     if validation is None:
         validation = folds.validation(model, validation_rows, sample_weight)
     epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
+    best = best_of(model, keep, metric, validation)
     if not np.isfinite(model.params).all():
         raise ValueError("the network's parameters must be finite")
     if not model.params.flags.writeable:
@@ -138,7 +147,7 @@ def _prepared(
     if isinstance(data, Blocks):
         if settings.first_layer == "gram":
             raise ValueError("first_layer='gram' needs data in memory, or in one block")
-        return Fit(network, model, data, settings, epochs, validation, callbacks)
+        return Fit(network, model, data, settings, epochs, validation, callbacks, best)
     if settings.batch == data.m or not isinstance(data.X, np.ndarray):
         data = folds.whole(model, data)
     gram = loop.takes_gram(model, data, settings)
@@ -148,7 +157,7 @@ def _prepared(
             n_threads, choose(None, settings.batch, loop.work_of(model, data, settings, gram), STEP)
         )
     settings = settings._replace(n_threads=n_threads)
-    return Fit(network, model, data, settings, epochs, validation, callbacks)
+    return Fit(network, model, data, settings, epochs, validation, callbacks, best)
 
 
 def _train(fits: Iterable[Fit], n_threads: int, verbose: bool) -> None:

@@ -23,9 +23,11 @@ from fastdnn._fit.names import (
     ACTIVATIONS,
     COSTS,
     OUTPUTS,
+    PARAMETRIZATIONS,
     RULES,
     cost_of,
     hidden_activations,
+    known,
 )
 from fastdnn._fit.threads import alone
 
@@ -34,7 +36,9 @@ class Row(NamedTuple):
     """A parameter: its name and kind, its offset in an arena, and its shape there.
 
     The weights ``W1, ...`` have the kind "weights" and the shape (n_prev, n), the biases
-    ``b1, ...`` the kind "bias" and the shape (n,).
+    ``b1, ...`` the kind "bias" and the shape (n,). The numbers ``scale`` by which the inputs are
+    multiplied have the kind "scale" and the shape (n_0,), and ``V1``, which W1 is made of, the kind
+    "unscaled" and the shape of W1. Gradient and moments of V1 lie where those of W1 would.
     """
 
     name: str
@@ -49,13 +53,17 @@ class Row(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def table(layer_dims: tuple[int, ...]) -> tuple[Row, ...]:
-    """Lay out the parameters of dense layers: W1, b1, ..., WL, bL."""
+def table(layer_dims: tuple[int, ...], input_scale: bool = False) -> tuple[Row, ...]:
+    """Lay out the parameters of dense layers: W1, b1, ..., WL, bL, and scale, V1 behind them."""
     rows, at = [], 0
     for l, (n_prev, n) in enumerate(pairwise(layer_dims), 1):
         for name, kind, shape in ((f"W{l}", "weights", (n_prev, n)), (f"b{l}", "bias", (n,))):
             rows.append(Row(name, kind, at, shape, prod(shape)))
             at += rows[-1].size
+    if input_scale:
+        W1 = rows[0]
+        rows.append(Row("scale", "scale", at, W1.shape[:1], W1.shape[0]))
+        rows.append(Row("V1", "unscaled", at + W1.shape[0], W1.shape, W1.size))
     return tuple(rows)
 
 
@@ -109,6 +117,10 @@ class Model:
         The arena of the parameters.
     rng : Generator or RandomState, optional
         The generator of orders and dropout.
+    input_scale : bool
+        Whether each input is multiplied by a number of its own, which is trained too.
+    parametrization : str
+        One of `names.PARAMETRIZATIONS`.
 
     Attributes
     ----------
@@ -151,6 +163,8 @@ class Model:
     work: int
     whole: bool
     reproducible: bool = False
+    input_scale: bool
+    parametrization: str
     source: "Model | None"
 
     def __init__(
@@ -162,8 +176,11 @@ class Model:
         cost_parameter: float,
         params: Array,
         rng: Any = None,
+        input_scale: bool = False,
+        parametrization: str = "standard",
     ) -> None:
-        self.layer_dims, self.rows = layer_dims, table(layer_dims)
+        self.layer_dims, self.rows = layer_dims, table(layer_dims, input_scale)
+        self.input_scale, self.parametrization = input_scale, parametrization
         self.params, self.rng, self.training = params, rng, Training()
         self.weights = tuple(row for row in self.rows if row.kind == "weights")
         self.biases = tuple(row for row in self.rows if row.kind == "bias")
@@ -188,6 +205,7 @@ class Model:
             cost_parameter,
             self.params,
             alone(self.work),
+            self.rows[-2].offset if self.input_scale else 0,
         )
 
     @classmethod
@@ -201,16 +219,26 @@ class Model:
         cost_parameter: float = 0.0,
         dtype: Any = None,
         rng: Any = None,
+        input_scale: bool = False,
+        parametrization: str = "standard",
     ) -> "Model":
         """Copy weights (n_prev, n) and biases of n elements, which fit each other, into a model."""
         layer_dims = (coefs[0].shape[0], *(W.shape[1] for W in coefs))
         params = packed(table(layer_dims), coefs, intercepts, dtype)
-        return cls(layer_dims, activations, output, cost, cost_parameter, params, rng)
+        if input_scale:
+            *_, scale, V1 = table(layer_dims, input_scale)
+            params = arena(
+                V1.offset + V1.size,
+                params.dtype,
+                np.concatenate([params, np.ones(scale.size, params.dtype), params[: V1.size]]),
+            )
+        meaning = activations, output, cost, cost_parameter
+        return cls(layer_dims, *meaning, params, rng, input_scale, parametrization)
 
     @classmethod
     def asked(
         cls, drawn: Mapping[str, Array], activation: Any, output_activation: Any, cost: Any,
-        numbers: Mapping[str, Any], rng: Any,
+        numbers: Mapping[str, Any], rng: Any, input_scale: bool, parametrization: Any,
     ) -> "Model":  # fmt: skip
         """Judge what a user asks of a network with these first W1, b1, ...: see `Network`.
 
@@ -231,6 +259,8 @@ class Model:
             chosen.name,
             0.0 if chosen.parameter is None else judged[chosen.parameter],
             rng=rng,
+            input_scale=input_scale,
+            parametrization=known(parametrization, "parametrization", PARAMETRIZATIONS),
         )
 
     def of(
@@ -271,10 +301,7 @@ class Model:
     def parameters(self) -> Mapping[str, Array]:
         """The course's names and shapes: W (n, n_prev), b (n, 1)."""
         return MappingProxyType(
-            {
-                row.name: view.T if row.kind == "weights" else view[:, None]
-                for row, view in self.entries()
-            }
+            {row.name: view.T if view.ndim == 2 else view[:, None] for row, view in self.entries()}
         )
 
     def entries(self) -> Iterator[tuple[Row, Array]]:

@@ -139,6 +139,8 @@ RULES = {
     "nadam":    Rule(6, (1, 2)),
 }
 # fmt: on
+# how the optimiser's steps depend on the units of the layer before
+PARAMETRIZATIONS = ("standard", "ntk")
 
 # a cost by its output's activation and by its name
 COSTS = {

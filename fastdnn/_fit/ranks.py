@@ -24,6 +24,7 @@ from fastdnn._arrays import Array, flag, in_range, integer
 from fastdnn._config import __version__
 from fastdnn._core.ranks import Ranks
 from fastdnn._fit import loop
+from fastdnn._fit.best import best_of
 from fastdnn._fit.blocks import Blocks, taken, validation_of
 from fastdnn._fit.data import Data, costs_of, mean_cost
 from fastdnn._fit.fits import Fits, take_parameters
@@ -56,8 +57,9 @@ class Fit:
     def __init__(
         self, fits: Fits, network: Any, model: Model, X: Any, Y: Any, sample_weight: Any,
         asked: tuple[Any, ...], epochs: Any, validation_data: Any, callbacks: Iterable[Any],
-        block_bytes: Any, verbose: Any,
+        block_bytes: Any, verbose: Any, keep: Any, metric: Any,
     ) -> None:  # fmt: skip
+        self._keep = keep, metric
         self._fits, self._network, self._model = fits, network, model
         self._examples = X, Y, sample_weight
         self._asked, self._epochs = asked, epochs
@@ -72,6 +74,8 @@ class Fit:
         model = self._model
         data = self._data()
         validation = _whole(validation_of(model, self._validation_data, self._block_bytes))
+        if best_of(model, *self._keep, validation) is not None:
+            raise ValueError("keep='best' does not go with comm: EarlyStopping's restore_best does")
         epochs = integer(self._epochs, "epochs", least=0)
         callbacks = checked_callbacks(self._callbacks)
         settings = self._settings(ranks, data)
@@ -133,10 +137,10 @@ class Fit:
             part = _part(batch_size, ranks.rank, ranks.size)
         if first_layer == "gram":
             raise ValueError("first_layer='gram' does not go with comm")
-        if others[-1] == "drop":
-            raise ValueError("last_batch='drop' does not go with comm")
         asked = (optimizer, part, *others, first_layer, 1 if n_threads is None else n_threads)
         settings = Settings.asked(self._model, data.m, *asked)
+        if settings.drop:
+            raise ValueError("last_batch='drop' does not go with comm")
         return settings._replace(ranks=ranks, first_layer="direct")
 
     def _compared(self, settings: Settings, epochs: int) -> dict[str, Any]:

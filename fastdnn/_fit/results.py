@@ -24,6 +24,10 @@ class History:
         Seconds since the fit began.
     error : FloatingPointError or None
         Of a training by `fit_many` that diverged, which `Network.fit` would have raised.
+    validation_scores : list of float
+        What `metric` makes of each epoch, where the best one is kept: lower is better.
+    best_epoch : int or None
+        Which epoch that was, as an index of these lists; None without one.
 
     See Also
     --------
@@ -42,6 +46,8 @@ class History:
     validation_costs: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     error: FloatingPointError | None = None
+    validation_scores: list[float] = field(default_factory=list)
+    best_epoch: int | None = None
 
     def __repr__(self) -> str:
         """Say how many epochs it has, and the last one's costs."""
@@ -56,6 +62,8 @@ class History:
         parts = [f"{n} epoch{'s' * (n != 1)}"]
         parts += [f"{name} {cost:.4g}" for name, cost in last_costs(self).items()]
         parts += [f"{seconds:.3g} s" for seconds in self.times[-1:]]
+        if self.best_epoch is not None:
+            parts.append(f"best epoch {self.best_epoch + 1}")
         if self.error is not None:
             parts.append("diverged")
         return ", ".join(parts)
@@ -66,7 +74,8 @@ class History:
         Returns
         -------
         pandas.DataFrame
-            The columns "cost", "validation_cost" (where validation data was given) and "time".
+            The columns "cost", "validation_cost" (where validation data was given),
+            "validation_score" (where the best epoch was kept) and "time".
 
         Raises
         ------
@@ -93,6 +102,8 @@ class History:
         columns = {"cost": self.costs}
         if self.validation_costs:
             columns["validation_cost"] = self.validation_costs
+        if self.validation_scores:
+            columns["validation_score"] = self.validation_scores
         columns["time"] = self.times
         # a callback sees a row that is yet to be finished
         n = len(self.times)

@@ -1,13 +1,14 @@
 """The settings of a fit, the same for every face."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastdnn._arrays import Array, in_range, integer
 from fastdnn._core.workers import Stop
-from fastdnn._fit.model import Model
+from fastdnn._fit.model import Model, Row
 from fastdnn._fit.names import RULES, known
 from fastdnn.optimizers import OPTIMIZERS, Optimizer
 
@@ -22,7 +23,11 @@ class Settings(NamedTuple):
     rule : str
         How a step changes the parameters, from `names.RULES`.
     learning_rate : float or callable
-        Step size, or a function of the epoch, 0, 1, ... over all fits of a model.
+        Step size, or a function of the epoch, 0, 1, ... over all fits of a model; if its attribute
+        `every_step` is true, of the fraction of epochs before each step.
+    factors : tuple of (float, float, float)
+        What the learning rate, the weight decay and epsilon are multiplied by for each row of the
+        model's table but V1; empty, if all are 1.
     beta1, beta2 : float
         Decay rates of the first and second moment; of momentum the first.
     epsilon : float
@@ -72,7 +77,8 @@ class Settings(NamedTuple):
 
     batch: int
     rule: str = "sgd"
-    learning_rate: float | Callable[[int], float] = 0.0
+    learning_rate: float | Callable[[Any], float] = 0.0
+    factors: tuple[tuple[float, float, float], ...] = ()
     beta1: float = 0.0
     beta2: float = 0.0
     epsilon: float = 0.0
@@ -100,7 +106,7 @@ class Settings(NamedTuple):
     def asked(
         cls, model: Model, m: int, optimizer: Any, batch_size: Any, accumulate: Any, shuffle: Any,
         l2: Any, dropout: Any, input_dropout: Any, clip_norm: Any, label_smoothing: Any,
-        last_batch: Any, first_layer: Any, n_threads: Any,
+        last_batch: Any, rate_factors: Any, epsilon_factors: Any, first_layer: Any, n_threads: Any,
     ) -> "Settings":  # fmt: skip
         """Judge what a user asks for a fit of m examples: see `Network.fit`."""
         batch = m if batch_size is None else min(m, integer(batch_size, "batch_size"))
@@ -124,6 +130,7 @@ class Settings(NamedTuple):
             **optimizer.settings(),
             learning_rate=optimizer.learning_rate,
             optimizer=optimizer,
+            factors=factors_of(model, optimizer, rate_factors, epsilon_factors),
             order=model.rng.permutation if shuffle and batch < m else None,
             l2=in_range(l2, "l2"),
             clip_norm=0.0 if clip_norm is None else in_range(clip_norm, "clip_norm", above=0),
@@ -147,3 +154,48 @@ class Settings(NamedTuple):
     def moments(self) -> tuple[int, ...]:
         """Tell which moments the rule needs."""
         return RULES[self.rule].moments
+
+
+# what a user calls the kinds of the table's rows
+_KINDS = {"weights": "W", "bias": "b", "scale": "scale"}
+
+
+def factors_of(
+    model: Model, optimizer: Optimizer, rate_factors: Any, epsilon_factors: Any
+) -> tuple[tuple[float, float, float], ...]:
+    """Say what an optimiser's rate, decay and epsilon are multiplied by, for each parameter.
+
+    In the NTK parametrisation of W = sqrt(n_prev) V, where V is what lies in memory, a gradient by
+    W is 1 / sqrt(n_prev) of that by V. So a step that is linear in the gradient moves V by
+    1 / n_prev of what it would, and one that divides it by its own root by 1 / sqrt(n_prev), with
+    an epsilon that is sqrt(n_prev) times as large. The share of V that decays is that of W.
+    """
+    rows = [row for row in model.rows if row.kind in _KINDS]
+    rates = _judged(rate_factors, "rate_factors", rows)
+    epsilons = _judged(epsilon_factors, "epsilon_factors", rows)
+    linear = RULES[optimizer.settings()["rule"]].linear
+    found = []
+    for row, rate, epsilon in zip(rows, rates, epsilons, strict=True):
+        root = 1.0
+        if model.parametrization == "ntk" and row.kind == "weights":
+            root = sqrt(row.shape[0])
+        found.append((rate / (root * root if linear else root), rate, epsilon * root))
+    return tuple(found) if set(found) != {(1.0, 1.0, 1.0)} else ()
+
+
+def _judged(given: Any, name: str, rows: list[Row]) -> list[float]:
+    """Take a factor for each row: by its own name, by its kind's, or 1."""
+    if given is None:
+        return [1.0] * len(rows)
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{name} must be a dict from names of parameters to numbers, got {given!r}")
+    names = {*(row.name for row in rows), *(_KINDS[row.kind] for row in rows)}
+    for key in given:
+        if key not in names:
+            expected = ", ".join(dict.fromkeys(_KINDS[row.kind] for row in rows))
+            raise ValueError(
+                f"{name} must have names of parameters, W1, ..., or of all of a kind, {expected}, "
+                f"got {key!r}"
+            )
+    judged = {key: in_range(value, f"{name}[{key!r}]") for key, value in given.items()}
+    return [judged.get(row.name, judged.get(_KINDS[row.kind], 1.0)) for row in rows]

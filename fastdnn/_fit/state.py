@@ -77,6 +77,10 @@ def pickled(model: Model, running: Callable[[], bool]) -> dict[str, Any]:
         meant[parameter] = model.cost_parameter
     if model.reproducible:
         meant["reproducible"] = True
+    if model.input_scale:
+        meant["input_scale"] = True
+    if model.parametrization != "standard":
+        meant["parametrization"] = model.parametrization
     return {f"_{name}": value for name, value in (meant | whole(model, running)).items()}
 
 
@@ -100,6 +104,8 @@ def unpickled(state: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
         0.0 if parameter is None else kept[parameter],
         arena(params.size, params.dtype, params),
         kept["rng"],
+        left.pop("_input_scale", False),
+        left.pop("_parametrization", "standard"),
     )
     model.training = training_of(kept)
     model.demand(reproducible)

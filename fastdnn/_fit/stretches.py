@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -95,8 +95,25 @@ def run(stretch: Stretch, settings: Settings, alone: Alone, epochs: int) -> None
         stretch.run(float(rate), _SECONDS)
     elif alone.steady:
         stretch.run(float(rate(epochs)), _SECONDS)
+    elif each_step(rate):
+        n = stretch.steps
+        found = [rates_of_steps(rate, epochs + i, n) for i in range(max(1, _RATES // n))]
+        stretch.run(np.array(found), _SECONDS)
     else:
         stretch.run(_rates(rate, epochs), _SECONDS)
+
+
+def each_step(rate: Callable[[Any], float]) -> bool:
+    """Tell whether a schedule is asked before each step, with a fraction of epochs."""
+    return bool(getattr(rate, "every_step", False))
+
+
+def rates_of_steps(
+    rate: Callable[[float], float], epochs: int, steps: int, before: float = 0.0, of: float = 1.0
+) -> Array:
+    """Compute the learning rates of the steps that make a part of an epoch, some of it over."""
+    shares = (epochs + before + of * (k / steps) for k in range(steps))
+    return np.array([in_range(rate(share), "learning_rate") for share in shares])
 
 
 @cache

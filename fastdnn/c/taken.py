@@ -168,7 +168,8 @@ def _copy(model: Model, dtype: np.dtype[Any]) -> Model:
     """Copy a model into another type; numbers below the smallest normal one become zero."""
     with np.errstate(over="ignore"):
         copied = Model.from_arrays(model.coefs, model.intercepts, *model.meaning, dtype=dtype)
-    for (row, new), (_, old) in zip(copied.entries(), model.entries(), strict=True):
+    # a scale of the inputs, which comes last, is a part of W1
+    for (row, new), (_, old) in zip(copied.entries(), model.entries(), strict=False):
         if not np.isfinite(old).all():
             raise ValueError(f"{row.name} must be finite: the model holds infinity or NaN")
         if not np.isfinite(new).all():
