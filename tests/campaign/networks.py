@@ -209,11 +209,16 @@ RATES = (lambda epoch: float("nan"), lambda epoch: None, lambda epoch: "fast",
 
 def _odd(draw, name):
     kind = {"layer_dims": ODD_SIZES, "rng": ODD_RNGS, "dtype": ODD_TYPES}.get(name, ODD_NUMBERS)
-    if name in ("activation", "output_activation", "cost", "first_layer"):
+    if name in ("activation", "output_activation", "cost", "first_layer", "last_batch", "keep",
+                "parametrization"):  # fmt: skip
         kind = WORDS
     if name in ("batch_size", "epochs", "n_threads", "every"):
         kind = [size for size in ODD_SIZES if size not in (2**31,)]
-    if name in ("shuffle", "nesterov"):
+    if name in ("rate_factors", "epsilon_factors"):
+        kind = (None, {}, {"W": 0}, {"b1": 2.0}, {"W": None}, {"w": 1}, {1: 1}, {"b": -1.0}, 1, [])
+    if name == "metric":
+        kind = (None, "cost", "errors", "hits", len, 1, lambda state: 1.0, lambda state: None)
+    if name in ("shuffle", "nesterov", "zero_output", "input_scale"):
         kind = (0, 1, "no", None, np.True_, np.array(True), [], (False,))
     if name == "callbacks":
         kind = (None, 1, [1], print, [None], "ab", (), iter(()), {})
@@ -234,7 +239,8 @@ def settings(draw):
     what = draw.pick(("network", "optimizer", "fit", "fit"))
     if what == "network":
         names = ("layer_dims", "activation", "output_activation", "cost", "dtype", "init", "rng",
-                 "huber_delta", "quantile")  # fmt: skip
+                 "huber_delta", "quantile", "init_bias", "zero_output", "input_scale",
+                 "parametrization")  # fmt: skip
         options = {"layer_dims": [3, 4, 2]} | {
             name: _odd(draw, name) for name in names if draw.chance(0.2)
         }
@@ -243,7 +249,7 @@ def settings(draw):
         if outcome.error is None:
             finite(outcome.result.predict(np.ones((2, outcome.result.layer_dims[0]))), "AL")
         return
-    schedules = fastdnn.StepDecay, fastdnn.Cosine, fastdnn.OneCycle
+    schedules = fastdnn.StepDecay, fastdnn.Cosine, fastdnn.OneCycle, fastdnn.CosLog
     kind = draw.pick((*fastdnn.optimizers.OPTIMIZERS, *schedules))
     known = list(kind.__dataclass_fields__)
     needed = {"learning_rate": 0.1, "every": 2, "epochs": 5}
@@ -269,6 +275,7 @@ def settings(draw):
         names = (
             "optimizer", "batch_size", "epochs", "shuffle", "l2", "dropout", "input_dropout",
             "clip_norm", "validation_data", "callbacks", "first_layer", "n_threads",
+            "label_smoothing", "last_batch", "rate_factors", "epsilon_factors", "keep", "metric",
         )  # fmt: skip
         fit |= {name: _odd(draw, name) for name in names if draw.chance(0.12)}
     net.fit(X, Y)

@@ -79,12 +79,20 @@ def as_one_process():
         "sparse": {"X": csr_array(X)},
         "threads": {"n_threads": 2, "l2": 1e-2, "accumulate": 2},
         "whole": {"batch_size": None},
+        "recipe": {
+            "made": {"input_scale": True, "parametrization": "ntk", "init_bias": 1.0},
+            "optimizer": fastdnn.Adam(fastdnn.CosLog(0.1, 2), epsilon=1e-3),
+            "rate_factors": {"scale": 6.0, "b": 0.1},
+            "label_smoothing": 0.1,
+            "l2": 1e-2,
+            "clip_norm": 0.2,
+        },
     }
     for dtype in ("float64", "float32"):
         for name, asked in cases.items():
-            one, other = network(dtype), network(dtype)
             arguments = {"batch_size": BATCH, "shuffle": False, "epochs": 2} | asked
-            given = arguments.pop("X", X)
+            given, made = arguments.pop("X", X), arguments.pop("made", {})
+            one, other = network(dtype, **made), network(dtype, **made)
             alone = one.fit(given, Y, **arguments)
             if "sample_weight" in arguments:
                 arguments["sample_weight"] = w[mine]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastdnn
-from fastdnn.optimizers import SGD, Adam, Cosine
+from fastdnn.optimizers import SGD, Adam, Cosine, CosLog
 
 X, Y = np.ones((8, 4)), np.ones(8)
 net = fastdnn.Network([4, 8, 1], "relu", rng=0)
@@ -18,6 +18,8 @@ net.fit(X, Y, optimizer="adam")  # wrong: arg-type, reportArgumentType
 net.fit(X, Y, optimizer=Adam(lr=0.1))  # wrong: call-arg, reportCallIssue
 net.fit(X, Y, first_layer="grams")  # wrong: arg-type, reportArgumentType
 net.fit(X, Y, epoch=3)  # wrong: call-arg, reportCallIssue
+net.fit(X, Y, validation_data=(X, Y), keep="best", metric="errors", rate_factors={"W": 0.5})
+net.fit(X, Y, optimizer=Adam(CosLog(0.1, 10)), keep="first")  # wrong: arg-type, reportArgumentType
 net.fitt(X, Y)  # wrong: attr-defined, reportAttributeAccessIssue
 net.epochs = 3  # wrong: misc, reportAttributeAccessIssue
 fastdnn.Network(4)  # wrong: arg-type, reportArgumentType
