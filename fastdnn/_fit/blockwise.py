@@ -40,6 +40,9 @@ class Epoch(loop.Epoch):
         self._form = self._shown = self.stretch = None
 
     def _train(self) -> None:
+        epochs = self._training.counts.epochs
+        # of each step it is asked when the block is there
+        rate = loop.rate_of(self._settings, epochs, 0)
         order = self._order()
         before, of, m = 0.0, 1.0 / len(order), self._blocks.m
         if self._left is not None:
@@ -62,14 +65,13 @@ class Epoch(loop.Epoch):
             if m < LIMIT:
                 # the last of all steps may have fewer examples, wherever its block comes
                 of = trainer.steps / _steps(self._settings, m)
-            rate = loop.rate_of(
-                self._settings, self._training.counts.epochs, trainer.steps, before, of
-            )
+            if isinstance(rate, np.ndarray):
+                rate = loop.rate_of(self._settings, epochs, trainer.steps, before, of)
             before += of
             trainer.begin(rate, last)
             cost = trainer.epoch()
             if settings.guarded and not isfinite(cost):
-                raise loop.diverged(self._training.counts.epochs)
+                raise loop.diverged(epochs)
             self.cost, self.learning_rate = cost, loop.last_of(rate)
 
     def _order(self) -> Sequence[int]:

@@ -105,6 +105,19 @@ def test_beside_numpy(case, dtype):
         np.testing.assert_allclose(P[f"b{l}"].ravel(), b[l - 1], rtol=rtol, atol=rtol)
 
 
+@pytest.mark.parametrize("dims", [[5, 40, 1], [5, 1]])
+@pytest.mark.parametrize("optimizer", [SGD(0.5), Adam(0.05)])
+def test_beside_numpy_with_one_output(optimizer, dims):
+    X, Y, T = problem("sigmoid", 60, n_L=1)
+    net = scaled(dims, "relu", "sigmoid")
+    costs, s, V, _ = oracle(net, X, T, optimizer, 3, 50, FACTORS | {"W2": 1.0})
+    factors = {"rate_factors": {"b": 0.1, "scale": 6.0}}
+    history = fit(net, X, Y, optimizer=optimizer, shuffle=False, batch_size=50, **factors)
+    np.testing.assert_allclose(history.costs, costs, rtol=1e-10)
+    np.testing.assert_allclose(net.parameters["scale"].ravel(), s, rtol=1e-10)
+    np.testing.assert_allclose(net.parameters["V1"].T, V[0], rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("optimizer", [SGD(0.1), RMSprop(0.01), NAdam(0.01)])
 def test_factors_of_one_change_nothing(optimizer, dtype):
