@@ -28,6 +28,7 @@ from bench import (
     report,
     serve,
     sparse,
+    tabular,
     threads,
     together,
     training,
@@ -53,6 +54,7 @@ TABLES: dict[str, ModuleType] = {
     "calls": calls,
     "serve": serve,
     "sparse": sparse,
+    "tabular": tabular,
     "threads": threads,
     "large": large,
     "mpi": mpi,
@@ -144,7 +146,7 @@ def _measure_table(
 ) -> list[dict[str, Any]]:
     table = TABLES[options.what]
     caption["threads"] = str(options.threads)
-    if table in (calls, estimators, many, sparse, together):
+    if table in (calls, estimators, many, sparse, tabular, together):
         caption["peers"] = f"scikit-learn {version('scikit-learn')}"
     if table in (lasting, serve):
         caption["peers"] = training.versions()
@@ -179,8 +181,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=tuple(TABLES),
         help="layers with dropout and L2, the course's second part, the estimators beside "
         "scikit-learn's, the functions in every mix of memory orders, a step early and late in a "
-        "long fit, calls for one step, predictions, sparse matrices, data in blocks, the default "
-        "number of threads beside loads, ranks of MPI, or products beside BLAS's",
+        "long fit, calls for one step, predictions, sparse matrices, tables, data in blocks, the "
+        "default number of threads beside loads, ranks of MPI, or products beside BLAS's",
     )
     _choices(parser, "--networks", tuple(NETWORKS))
     _choices(parser, "--dtypes", DTYPES)

@@ -134,8 +134,8 @@ def _load(case: Case, dtype: str) -> tuple[Any, Any]:
         X, y = datasets.load_digits(return_X_y=True)
         X = X / 16
     else:
-        X, photograph, red = _pixels(datasets.load_sample_images().images)
-        y = photograph if case.estimator == "MLPClassifier" else red
+        X, photograph, colours = pixels(datasets.load_sample_images().images)
+        y = photograph if case.estimator == "MLPClassifier" else colours[:, 0]
     chosen: Any = slice(None)
     if case.m is not None:
         chosen = np.random.default_rng(0).permutation(len(X))[: case.m]
@@ -143,13 +143,13 @@ def _load(case: Case, dtype: str) -> tuple[Any, Any]:
     return X, y[chosen].astype(dtype) if case.estimator == "MLPRegressor" else y[chosen]
 
 
-def _pixels(images: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """Cut 5 x 5 neighbourhoods without their centres: X, which image, the centre's red."""
+def pixels(images: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """Cut 5 x 5 neighbourhoods without their centres: X, which image, the centre's colours."""
     parts = []
     for i, image in enumerate(images):
         windows = np.lib.stride_tricks.sliding_window_view(image / 255.0, (5, 5), axis=(0, 1))
         flat = windows.transpose(0, 1, 3, 4, 2).reshape(-1, 25, 3)
         X = np.delete(flat, 12, axis=1).reshape(len(flat), 72)
-        parts.append((X, np.full(len(flat), i), flat[:, 12, 0]))
-    X, photograph, red = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return X, photograph, red
+        parts.append((X, np.full(len(flat), i), flat[:, 12]))
+    X, photograph, colours = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return X, photograph, colours

@@ -27,12 +27,14 @@ from fastdnn._sklearn import theirs
 from fastdnn._sklearn.assembled import NAMES
 from fastdnn._sklearn.chunks import begin_features, plain, same, usual
 from fastdnn._sklearn.classes import Classes
+from fastdnn._sklearn.classifier import TabularMLPClassifier as TabularMLPClassifier
 from fastdnn._sklearn.declared import Schedule, Solver, keep, only_if, trains
 from fastdnn._sklearn.documented import documented
 from fastdnn._sklearn.exported import offer
 from fastdnn._sklearn.parts import in_memory
 from fastdnn._sklearn.perceptron import Perceptron
 from fastdnn._sklearn.preprocessor import TabularPreprocessor as TabularPreprocessor
+from fastdnn._sklearn.regressor import TabularMLPRegressor as TabularMLPRegressor
 from fastdnn._sklearn.searches import GridSearchCV as GridSearchCV
 from fastdnn._sklearn.searches import RandomizedSearchCV as RandomizedSearchCV
 
@@ -51,7 +53,7 @@ _ADDED: dict[str, list[Any]] = {
 }
 
 
-@documented
+@documented()
 @lists(activations=NAMES)
 class MLPClassifier(Classes, theirs.MLPClassifier):
     """A classifier with scikit-learn's parameters and answers, many times as fast.
@@ -218,7 +220,7 @@ class MLPClassifier(Classes, theirs.MLPClassifier):
         return self._fit(X, y, sample_weight, incremental=True)
 
 
-@documented
+@documented()
 @lists(activations=NAMES, losses=LOSSES)
 class MLPRegressor(Perceptron, theirs.MLPRegressor):
     """A regressor with scikit-learn's parameters and answers, many times as fast.

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from fastdnn._fit import document
 from fastdnn._fit.container import ModelFileError
+from fastdnn._fit.predictor import remedy
 from fastdnn.network import Network
 
 __all__ = ["ModelFileError", "load", "save"]
@@ -74,7 +75,7 @@ def save(
     else:
         raise TypeError(
             "model must be a Network, an MLPClassifier, an MLPRegressor or a dict of parameters, "
-            f"got {type(model).__name__}"
+            f"got {type(model).__name__}{remedy(model)}"
         )
 
 

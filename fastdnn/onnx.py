@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from fastdnn._config import __version__
 from fastdnn._fit.graph import Graph, forward, unique
+from fastdnn._fit.predictor import remedy
 from fastdnn.network import Network
 
 if TYPE_CHECKING:
@@ -91,8 +92,12 @@ def to_onnx(
     elif not isinstance(model, Network):
         raise TypeError(
             "model must be a Network, MLPClassifier or MLPRegressor of fastdnn, "
-            f"got {type(model).__name__}: skl2onnx.to_onnx converts pipelines with those inside, "
-            "and MLPClassifier.from_sklearn takes scikit-learn's over"
+            f"got {type(model).__name__}"
+            + (
+                remedy(model)
+                or ": skl2onnx.to_onnx converts pipelines with those inside, and "
+                "MLPClassifier.from_sklearn takes scikit-learn's over"
+            )
         )
     net: Network = model.network_ if estimator else model
     # a fit may begin meanwhile

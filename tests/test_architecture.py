@@ -31,7 +31,7 @@ WINGS = {
         *("_arrays", "_course", "_fit", "functional", "parameters"),
     },
     "course2": {"_arrays", "_course", "application", "functional", "parameters"},
-    "_sklearn": {"_arrays", "_core", "_fit", "network"},
+    "_sklearn": {"_arrays", "_core", "_fit", "many", "network", "optimizers"},
     "estimators": {"_arrays", "_fit", "_sklearn"},
     "files": {"_fit", "_sklearn", "estimators", "network"},
     "onnx": {"_config", "_fit", "_sklearn", "network"},
@@ -186,6 +186,14 @@ ROOMS = {
         "searches": {"perceptron", "theirs"},
         "tables": set(),
         "preprocessor": {"declared", "tables", "theirs"},
+        "recipe": set(),
+        "tabular": {"preprocessor", "recipe", "stopping", "tables", "theirs"},
+        "classifier": {
+            *("declared", "documented", "preprocessor", "recipe", "tabular", "theirs"),
+        },
+        "regressor": {
+            *("declared", "documented", "preprocessor", "recipe", "tabular", "theirs"),
+        },
     },
     "c": {
         "literals": set(),

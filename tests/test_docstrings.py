@@ -18,7 +18,10 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 CHECKS = SETTINGS["numpydoc_validation"]
 MODULES = ("callbacks", "course2", "estimators", "plots")
 # what is in that module and not at the top
-ESTIMATORS = ("GridSearchCV", "RandomizedSearchCV", "TabularPreprocessor")
+ESTIMATORS = (
+    *("GridSearchCV", "RandomizedSearchCV", "TabularMLPClassifier", "TabularMLPRegressor"),
+    "TabularPreprocessor",
+)
 # what an example needs beside the package
 NEEDS = {
     "load_data": "h5py",

@@ -1,6 +1,7 @@
 """What the parameters mean that both estimators have, added to their docstrings."""
 
 import re
+from collections.abc import Callable
 from inspect import signature
 from typing import TypeVar
 
@@ -69,17 +70,65 @@ reproducible : bool, optional
 """
 
 
-def documented(cls: _Class) -> _Class:
+# those of the estimators of tables
+TABULAR = """\
+hidden_layer_sizes : array-like of int
+    Units of each hidden layer.
+activation : str or sequence of str
+    One for all hidden layers, or one for each, of
+    {activations}.
+learning_rate_init : float
+    The greatest step size: it rises from 0 and falls to 0 four times.
+beta_1 : float
+    Adam's decay rate of the first moment.
+beta_2 : float
+    Adam's decay rate of the second moment.
+epsilon : float
+    Added to Adam's divisor, to keep it from 0.
+batch_size : int
+    Examples of a step, or all if there are fewer; a last batch that is shorter is left out.
+max_iter : int
+    Epochs, over which the waves of the step size are spread.
+scale_rate : float
+    What the step size of the columns' factors is multiplied with.
+bias_rate : float
+    What that of the biases is multiplied with.
+validation_fraction : float or None
+    Share of the rows that is set apart to choose the best epoch by, of each class alike; None for
+    none, and the last epoch. Not used where `fit` is given X_val.
+categorical_features : "from_dtype", array-like of bool, int or str, or None
+    Which columns are categories, as for `TabularPreprocessor`.
+dtype : {"float32", "float64"}
+    Type in which the network computes; columns are made ready in float64.
+random_state : int, RandomState instance or None
+    What the rows set apart, and then a seed for each network, are drawn from.
+verbose : bool or int
+    Show how far it is, as `fastdnn.Network.fit` does.
+max_time : float, optional
+    Seconds after which no other epoch begins.
+n_threads : int, optional
+    Threads; by default as many as pay, of those that BLAS may use.
+n_ensemble : int
+    Networks that are trained at once, and whose predictions are averaged: of other seeds, and each
+    with other rows set apart.
+"""
+
+
+def documented(shared: str = _SHARED) -> Callable[[_Class], _Class]:
     """Write every parameter into a class's docstring, in the order of its signature."""
-    before, heading, rest = (cls.__doc__ or "").partition(f"{_WIDTH}Parameters\n")
-    if heading:
-        rule, _, rest = rest.partition("\n")
-        own, attributes, after = rest.partition(f"\n{_WIDTH}Attributes\n")
-        texts = {**_entries(re.sub("^(?=.)", _WIDTH, _SHARED, flags=re.M)), **_entries(own)}
-        names = [name for name in signature(cls).parameters if name in texts]
-        written = "".join(texts[name] for name in names)
-        cls.__doc__ = f"{before}{heading}{rule}\n{written}{attributes}{after}"
-    return cls
+
+    def decorate(cls: _Class) -> _Class:
+        before, heading, rest = (cls.__doc__ or "").partition(f"{_WIDTH}Parameters\n")
+        if heading:
+            rule, _, rest = rest.partition("\n")
+            own, attributes, after = rest.partition(f"\n{_WIDTH}Attributes\n")
+            texts = {**_entries(re.sub("^(?=.)", _WIDTH, shared, flags=re.M)), **_entries(own)}
+            names = [name for name in signature(cls).parameters if name in texts]
+            written = "".join(texts[name] for name in names)
+            cls.__doc__ = f"{before}{heading}{rule}\n{written}{attributes}{after}"
+        return cls
+
+    return decorate
 
 
 def _entries(text: str) -> dict[str, str]:

@@ -137,7 +137,10 @@ class TabularPreprocessor(theirs.TransformerMixin, theirs.BaseEstimator):
             The inputs of a network.
         """
         check_is_fitted(self, "center_")
-        table = tables.taken(self, X, reset=False)
+        return self._made(tables.taken(self, X, reset=False))
+
+    def _made(self, table: Any) -> Array:
+        """Transform a table that is judged."""
         columns = _columns(self, table, self.is_categorical_, self.categories_)
         return _scaled(columns, self.center_, self.scale_).astype(element_type(self.dtype))
 

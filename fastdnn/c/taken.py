@@ -11,6 +11,7 @@ import numpy as np
 
 from fastdnn._arrays import Array
 from fastdnn._fit.model import Model
+from fastdnn._fit.predictor import remedy
 from fastdnn.c.folded import Scaled, affine, scaled, unfolded
 from fastdnn.c.literals import LONGEST, text
 from fastdnn.network import Network
@@ -142,7 +143,7 @@ def _network(model: Any) -> Network:
         ours = () if estimators is None else (estimators.MLPClassifier, estimators.MLPRegressor)
         if not isinstance(model, ours):
             what = model if isinstance(model, str) else type(model).__name__
-            hint = ""
+            hint = remedy(model)
             if type(model).__module__.startswith("sklearn.neural_network"):
                 hint = f": fastdnn.{what}.from_sklearn takes it over"
             raise TypeError(

@@ -1,16 +1,15 @@
 """The preprocessor of tables: the published recipe's numbers, all kinds of columns, refusals."""
 
 import json
-import os
 import pickle
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
+from recipes import reference
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
@@ -18,17 +17,10 @@ from sklearn.pipeline import make_pipeline
 
 from fastdnn.estimators import MLPClassifier, TabularPreprocessor
 
-# beside the course's photographs
-PHOTOGRAPHS = Path(__file__).resolve().parents[3] / "shared/data/catvnoncat"
-REFERENCE = Path(os.environ.get("FASTDNN_DATA", PHOTOGRAPHS)).parent / "tabular/reference.npz"
 
-
-@pytest.fixture(scope="module")
-def reference():
-    if not REFERENCE.exists():
-        pytest.skip("the reference runs of the tabular recipe are not at hand")
-    with np.load(REFERENCE) as found:
-        return dict(found)
+@pytest.fixture(scope="module", name="reference")
+def of_reference():
+    return reference()
 
 
 def clipped(z):

@@ -1,0 +1,206 @@
+"""The estimators of tables: errors and times beside other methods, and beside PyTorch's steps."""
+
+import copy
+import itertools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from bench.estimators import pixels
+
+TITLE = "tables: error of a fifth that is kept for testing, mean of splits and seeds, and one fit"
+HEADER = ("table", "who", "fits", "error", "fit, s", "PyTorch, times")
+WIDTHS = (18, 24, 5, 9, 8, 14)
+SPLITS = 3
+# rows of the photographs' neighbourhoods
+ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """A table, whether it has classes, and how many fits there are: seeds, or one a split."""
+
+    name: str
+    classes: bool
+    seeds: bool = True
+
+
+CASES = (
+    Case("breast cancer", True),
+    Case("wine", True),
+    Case("digits", True),
+    Case("diabetes", False),
+    Case("which photograph", True, False),
+    Case("centre's green", False, False),
+)
+
+
+def run(
+    quick: bool, rounds: int, show: Callable[[tuple[str, ...]], None], threads: int
+) -> list[dict[str, Any]]:
+    """Fit each table by each method; the rounds are seeds."""
+    found = []
+    for case in CASES:
+        X, y = _load(case, 300 if quick else None)
+        methods = _methods(case, 2 if quick else 256, threads)
+        for who, fit in methods.items():
+            seeds = rounds if case.seeds and "of 8" not in who and not quick else 1
+            errors, times = [], []
+            for split in range(1 if quick else SPLITS):
+                order = np.random.RandomState(split).permutation(len(X))
+                test, train = order[: len(X) // 5], order[len(X) // 5 :]
+                for seed in range(seeds):
+                    start = perf_counter()
+                    predict = fit(X[train], y[train], 100 * split + seed)
+                    times.append(perf_counter() - start)
+                    errors.append(_error(case, predict(X[test]), y[test]))
+            row: dict[str, Any] = {"case": case.name, "who": who, "fits": len(errors)}
+            row |= {"error": float(np.mean(errors)), "seconds": float(np.median(times))}
+            found.append(row)
+            ours = next(each for each in found if each["case"] == case.name)
+            row["times"] = row["seconds"] / ours["seconds"]
+            times_torch = f"{row['times']:.1f}" if "PyTorch" in who else ""
+            numbers = f"{row['error']:.4f}", f"{row['seconds']:.2f}", times_torch
+            show((case.name, who, str(row["fits"]), *numbers))
+    return found
+
+
+def _methods(case: Case, epochs: int, threads: int) -> dict[str, Callable[..., Any]]:
+    """Name functions of rows, targets and a seed that give a function which predicts."""
+    ours, ensemble = import_module("fastdnn.estimators"), import_module("sklearn.ensemble")
+    kind = "Classifier" if case.classes else "Regressor"
+    tabular = getattr(ours, f"TabularMLP{kind}")
+    settings = {"max_iter": epochs, "n_threads": threads}
+    methods: dict[str, Callable[..., Any]] = {
+        f"TabularMLP{kind}": partial(_fitted, tabular, settings),
+        "an ensemble of 8": partial(_fitted, tabular, settings | {"n_ensemble": 8}),
+        f"MLP{kind}, standardised": partial(
+            _standardised, getattr(ours, f"MLP{kind}"), {"n_threads": threads}
+        ),
+        "HistGradientBoosting": partial(
+            _fitted, getattr(ensemble, f"HistGradientBoosting{kind}"), {}
+        ),
+    }
+    if not case.seeds:
+        del methods["an ensemble of 8"]
+    if find_spec("torch"):
+        methods["PyTorch, the same steps"] = partial(_torch, case.classes, epochs, threads)
+    return methods
+
+
+def _fitted(kind: Any, settings: dict[str, Any], X: Any, y: Any, seed: int) -> Any:
+    return kind(**settings, random_state=seed).fit(X, y).predict
+
+
+def _standardised(kind: Any, settings: dict[str, Any], X: Any, y: Any, seed: int) -> Any:
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), kind(**settings, random_state=seed))
+    if y.dtype.kind == "f":
+        model = TransformedTargetRegressor(model, transformer=StandardScaler())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged
+        return model.fit(X, y).predict
+
+
+def _error(case: Case, found: Any, y: Any) -> float:
+    return float(np.mean(found != y) if case.classes else np.sqrt(np.mean((found - y) ** 2)))
+
+
+def _load(case: Case, m: int | None) -> tuple[Any, Any]:
+    datasets = import_module("sklearn.datasets")
+    names = {"breast cancer": "breast_cancer", "wine": "wine", "digits": "digits"}
+    names["diabetes"] = "diabetes"
+    if case.name in names:
+        X, y = getattr(datasets, f"load_{names[case.name]}")(return_X_y=True)
+    else:
+        X, photograph, colours = pixels(datasets.load_sample_images().images)
+        chosen = np.random.default_rng(0).permutation(len(X))[:ROWS]
+        X = X[chosen]
+        y = photograph[chosen] if case.classes else 255 * colours[chosen, 1]
+    return X[:m], y[:m] if case.classes else y[:m].astype(float)
+
+
+# -------------------------------------------------------------------------------------------- torch
+
+
+def _torch(classes: bool, epochs: int, threads: int, X: Any, y: Any, seed: int) -> Any:
+    """Take the same steps by PyTorch: the same preprocessing, network, optimiser and best epoch."""
+    import torch
+
+    from fastdnn.estimators import TabularPreprocessor
+
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(seed)
+    order = np.random.RandomState(seed).permutation(len(X))
+    val, train = order[: len(X) // 5], order[len(X) // 5 :]
+    prep = TabularPreprocessor(dtype="float32").fit(X[train])
+    kinds: Any = np.unique(y) if classes else None
+    mean, std = (0.0, 1.0) if classes else (y[train].mean(), y[train].std())
+    targets = np.searchsorted(kinds, y) if classes else ((y - mean) / std).astype(np.float32)
+    Z, T = torch.from_numpy(prep.transform(X)), torch.from_numpy(targets)
+    dims = [Z.shape[1], 256, 256, 256, len(kinds) if kinds is not None else 1]
+    pairs = list(itertools.pairwise(dims))
+    weights = [torch.randn(i, o) for i, o in pairs]
+    biases = [torch.randn(o) for _, o in pairs]
+    weights[-1].zero_()
+    biases[-1].zero_()
+    scale = torch.ones(dims[0])
+    for P in (scale, *weights, *biases):
+        P.requires_grad_(True)
+    groups = [([scale], 6.0), (weights, 1.0), (biases, 0.1)]
+    optimizer = torch.optim.Adam(
+        [{"params": params, "factor": factor} for params, factor in groups], betas=(0.9, 0.95)
+    )
+    activation = torch.nn.functional.selu if classes else torch.nn.functional.mish
+    cost: Any = torch.nn.functional.mse_loss
+    if classes:
+        cost = partial(torch.nn.functional.cross_entropy, label_smoothing=0.1)
+
+    def outputs(A: Any) -> Any:
+        A = A * scale
+        for l, (W, b) in enumerate(zip(weights, biases, strict=True), 1):
+            A = (A @ W) / W.shape[0] ** 0.5 + b
+            if l < len(weights):
+                A = activation(A)
+        return A if classes else A[:, 0]
+
+    rows, held, batch = torch.from_numpy(train), torch.from_numpy(val), min(256, len(train))
+    steps, step, best, kept = len(train) // batch, 0, np.inf, None
+    for _ in range(epochs):
+        order = rows[torch.randperm(len(rows))]
+        for k in range(steps):
+            at = order[k * batch : (k + 1) * batch]
+            t = step / (epochs * steps)
+            wave = (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t))) / 2
+            for group in optimizer.param_groups:
+                group["lr"] = (0.04 if classes else 0.07) * wave * group["factor"]
+            optimizer.zero_grad()
+            cost(outputs(Z[at]), T[at]).backward()
+            optimizer.step()
+            step += 1
+        with torch.no_grad():
+            AL = outputs(Z[held])
+            wrong = AL.argmax(1) != T[held] if classes else (AL - T[held]) ** 2
+            value = float(wrong.float().mean())
+            if value <= best:
+                best, kept = value, copy.deepcopy((scale, weights, biases))
+    assert kept is not None
+    scale, weights, biases = kept
+
+    def predict(X: Any) -> Any:
+        with torch.no_grad():
+            AL = outputs(torch.from_numpy(prep.transform(X))).numpy()
+        return kinds[AL.argmax(1)] if kinds is not None else AL * std + mean
+
+    return predict

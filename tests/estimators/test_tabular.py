@@ -1,0 +1,345 @@
+"""The estimators of tables: the published recipe's runs, and what scikit-learn asks of them."""
+
+import itertools
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from inside import draw_with
+from recipes import reference
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+
+import fastdnn
+from fastdnn._sklearn import recipe
+from fastdnn.estimators import TabularMLPClassifier, TabularMLPRegressor
+
+SMALL = {"hidden_layer_sizes": (16, 16), "max_iter": 32, "random_state": 0}
+BOTH = [TabularMLPClassifier, TabularMLPRegressor]
+X, Y = load_iris(return_X_y=True)
+
+
+def of(cls):
+    return Y if cls is TabularMLPClassifier else X[:, 0] + X[:, 1] * X[:, 2]
+
+
+# -------------------------------------------------------------------------------------- the recipe
+
+
+def as_published(dims, activation, output, dtype, random):
+    """Make the network of the reference runs: its draws, and its orders."""
+    net = drawn(dims, activation, output, dtype, random)
+    weights = np.random.RandomState(11)
+    for l, (n_prev, n) in enumerate(itertools.pairwise(dims), 1):
+        W, b = weights.standard_normal((n_prev, n)), weights.standard_normal((1, n))
+        if l == len(dims) - 1:
+            W, b = 0 * W, 0 * b
+        net.parameters[f"W{l}"][...] = W.T / np.sqrt(n_prev)
+        net.parameters[f"b{l}"][...] = b.T
+    draw_with(net, np.random.RandomState(12))
+    return net
+
+
+drawn = recipe.network
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_run_is_the_published_one(dtype, monkeypatch):
+    found = reference()
+    monkeypatch.setattr(recipe, "network", as_published)
+    run = {name.rpartition("/")[2]: a for name, a in found.items() if f"/f{dtype[5:]}/" in name}
+    X, y = load_breast_cancer(return_X_y=True)
+    train, val, test = (found[f"breast_cancer/{part}"] for part in ("train", "val", "test"))
+    model = TabularMLPClassifier((16, 16, 16), dtype=dtype)
+    model.fit(X[train], y[train], X_val=X[val], y_val=y[val])
+    steps = len(run["loss_steps"])
+    near = {"float64": 1e-9, "float32": 1e-5}[dtype]
+    np.testing.assert_allclose(model.loss_curve_[:steps], run["loss_steps"], rtol=near)
+    assert model.predict_proba(X[test]).dtype == dtype
+    if dtype == "float64":
+        wrong = (1 - np.array(model.validation_scores_)) * len(val)
+        np.testing.assert_array_equal(np.round(wrong), run["val"])
+        assert model.best_iter_ == run["best_epoch"] + 1
+        np.testing.assert_allclose(model.predict_proba(X[test]), run["pred"], atol=1e-8)
+
+
+def test_quality_at_a_glance():
+    X, y = load_breast_cancer(return_X_y=True)
+    rows = np.random.default_rng(0).permutation(len(X))
+    model = TabularMLPClassifier((32, 32), random_state=0).fit(X[rows[:400]], y[rows[:400]])
+    assert model.score(X[rows[400:]], y[rows[400:]]) > 0.94
+    X, y = load_diabetes(return_X_y=True)
+    reg = TabularMLPRegressor((32, 32), random_state=0).fit(X[:350], y[:350])
+    assert reg.score(X[350:], y[350:]) > 0.3
+
+
+# ------------------------------------------------------------------------------- the best epoch
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_the_best_epoch_is_kept(cls):
+    y = of(cls)
+    model = cls(**SMALL).fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    scores = model.validation_scores_
+    assert len(scores) == len(model.loss_curve_) == model.n_iter_ == 32
+    assert model.best_score_ == max(scores)
+    # the last of those that are equal
+    assert model.best_iter_ == 32 - scores[::-1].index(max(scores))
+    if cls is TabularMLPClassifier:
+        assert model.score(X[1::2], y[1::2]) == pytest.approx(model.best_score_)
+    else:
+        of_errors = ((model.predict(X[1::2]) - y[1::2]) ** 2).mean() / y[::2].var()
+        assert model.best_score_ == pytest.approx(-of_errors, rel=1e-4)
+    last = cls(**SMALL, validation_fraction=None).fit(X, y)
+    assert last.validation_scores_ is last.best_score_ is None
+    assert last.best_iter_ == last.n_iter_ == 32
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_scoring(cls):
+    y = of(cls)
+    name = "neg_log_loss" if cls is TabularMLPClassifier else "r2"
+    model = cls(**SMALL, scoring=name).fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    assert model.best_score_ == max(model.validation_scores_)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from sklearn.metrics import get_scorer
+
+        again = get_scorer(name)(model, X[1::2], y[1::2])
+    assert again == pytest.approx(model.best_score_, rel=1e-5)
+
+    def own(estimator, X, y):
+        return -np.abs(estimator.predict(X) != y).sum()
+
+    model = cls(**SMALL, scoring=own).fit(X, y)
+    assert len(model.validation_scores_) == 32
+    with pytest.raises(ValueError, match="the score 'nothing' is nan in epoch 1"):
+        cls(**SMALL, scoring=nothing).fit(X, y)
+
+
+def nothing(estimator, X, y):
+    return np.nan
+
+
+def test_rows_set_apart_are_of_each_class_alike():
+    classes = np.repeat([0, 1, 2], [100, 10, 1])
+    parts = recipe.set_apart(111, 0.2, 5, classes, np.random.RandomState(0))
+    for part in parts:
+        counts = np.bincount(classes[part], minlength=3)
+        assert 19 <= counts[0] <= 22
+        assert 1 <= counts[1] <= 3
+        # a class is never set apart whole
+        assert counts[2] == 0
+    assert len(np.unique(np.concatenate(parts))) > 105
+
+
+# ------------------------------------------------------------------------ ensembles, probabilities
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("cls", BOTH)
+def test_an_ensemble_averages(cls, given):
+    y = of(cls)
+    val = {"X_val": X[1::2], "y_val": y[1::2]} if given else {}
+    models = [cls(**SMALL, n_ensemble=3, n_threads=n).fit(X, y, **val) for n in (1, 2)]
+    one = models[0]
+    assert len(one.networks_) == 3
+    assert one.network_ is one.networks_[0]
+    Z = one.preprocessor_.transform(X)
+    found = np.mean([net.predict(Z) for net in one.networks_], axis=0)
+    if cls is TabularMLPClassifier:
+        np.testing.assert_array_equal(one.predict_proba(X), found)
+    else:
+        found = found[:, 0] * one.target_scale_ + one.target_mean_
+        np.testing.assert_allclose(one.predict(X), found, rtol=1e-6)
+    # the same bits at any number of threads
+    np.testing.assert_array_equal(one.predict(X), models[1].predict(X))
+    assert one.loss_curve_ == models[1].loss_curve_
+
+
+def test_calibration_mends_the_softness():
+    X, y = load_breast_cancer(return_X_y=True)
+    soft = TabularMLPClassifier(**SMALL | {"max_iter": 100}).fit(X[::2], y[::2])
+    sharp = clone(soft).set_params(calibrate=True).fit(X[::2], y[::2])
+    losses = [log_loss(y[1::2], model.predict_proba(X[1::2])) for model in (soft, sharp)]
+    assert losses[1] < losses[0]
+    np.testing.assert_array_equal(soft.predict(X), sharp.predict(X))
+    with pytest.raises(ValueError, match="calibrate needs X_val"):
+        clone(sharp).set_params(validation_fraction=None).fit(X, y)
+
+
+# -------------------------------------------------------------------------------- scikit-learn's
+
+WHY = "rows are set apart, and quartiles taken, by rows and not by weights"
+BY_WEIGHTS = dict.fromkeys(
+    [f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")], WHY
+)
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_check_estimator(cls):
+    from sklearn.utils.estimator_checks import check_estimator
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(cls((16, 16), max_iter=64), expected_failed_checks=BY_WEIGHTS)
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_searches_clones_and_pickles(cls):
+    y = of(cls)
+    search = GridSearchCV(cls(**SMALL), {"learning_rate_init": [0.01, 0.05]}, cv=2).fit(X, y)
+    assert np.isfinite(search.best_score_)
+    assert (cross_val_score(cls(**SMALL), X, y, cv=KFold(3, shuffle=True)) > 0).all()
+    model = search.best_estimator_
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    np.testing.assert_array_equal(clone(model).fit(X, y).predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_weights(cls):
+    y = of(cls)
+    val = {"X_val": X[1::2], "y_val": y[1::2]}
+    weights = np.ones(150)
+    weights[::3] = 0
+    model = cls(**SMALL).fit(X, y, weights, **val)
+    without = cls(**SMALL).fit(X[weights > 0], y[weights > 0], **val)
+    np.testing.assert_allclose(model.predict(X), without.predict(X), rtol=1e-6)
+    heavy = cls(**SMALL).fit(X, y, 1 + 5 * (np.arange(150) % 2), **val)
+    assert heavy.loss_curve_ != model.loss_curve_
+    scored = cls(**SMALL).fit(X, y, **val, sample_weight_val=np.arange(75.0))
+    assert 1 + scored.best_score_ > 0
+    assert cls(**SMALL).fit(X, y, np.arange(150.0)).n_iter_ == 32
+
+
+def test_a_table_of_pandas():
+    pd = pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "number": random.normal(size=200),
+            "color": random.choice(["red", "green", "blue"], 200),
+            "size": pd.Categorical(random.choice(["s", "l"], 200)),
+            "on": pd.array(random.choice([True, False], 200), dtype="boolean"),
+            "count": pd.array(random.integers(0, 9, 200), dtype="Int64"),
+        }
+    )
+    y = np.where((table["color"] == "red") ^ (table["size"] == "s"), "yes", "no")
+    table.loc[::7, ["number", "count", "on", "color"]] = None
+    model = TabularMLPClassifier((32, 32), random_state=0).fit(table, y)
+    assert model.score(table, y) > 0.85
+    assert list(model.classes_) == ["no", "yes"]
+    assert list(model.feature_names_in_) == list(table)
+    assert model.network_.layer_dims == (7, 32, 32, 2)
+    unseen = table.head(3).assign(color="black")
+    assert model.predict_proba(unseen).shape == (3, 2)
+    named = TabularMLPClassifier((8,), max_iter=4, categorical_features=["count"])
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        named.fit(table, y)
+    assert not hasattr(named, "n_features_in_")
+    assert named.fit(table[["number", "count"]], y).network_.layer_dims[0] > 5
+
+
+def test_several_outputs_and_bounds():
+    Y = np.column_stack([X[:, 0] * 1e3, X[:, 1] - 50])
+    model = TabularMLPRegressor(**SMALL).fit(X[:, 2:], Y)
+    assert model.predict(X[:, 2:]).shape == (150, 2)
+    assert model.score(X[:, 2:], Y) > 0.3
+    far = np.full((1, 2), 1e9)
+    clipped = clone(model).set_params(clip_output=True).fit(X[:, 2:], Y).predict(far)
+    assert (Y.min(axis=0) <= clipped).all()
+    assert (clipped <= Y.max(axis=0)).all()
+    assert TabularMLPRegressor(**SMALL).fit(X, np.full(150, 7.5)).predict(X[:1]) == 7.5
+
+
+def test_network_is_a_plain_one():
+    model = TabularMLPClassifier(**SMALL).fit(X, Y)
+    net = model.network_
+    assert type(net) is fastdnn.Network
+    assert net.dtype == "float32"
+    Z = model.preprocessor_.transform(X)
+    np.testing.assert_array_equal(net.predict(Z), model.predict_proba(X))
+    assert sorted(net.parameters) == ["W1", "W2", "W3", "b1", "b2", "b3"]
+
+
+@pytest.mark.parametrize("write", [fastdnn.save, fastdnn.to_c, fastdnn.to_onnx])
+def test_a_file_holds_the_network_alone(write, tmp_path):
+    if write is fastdnn.to_onnx:
+        pytest.importorskip("onnx")
+    model = TabularMLPRegressor(**SMALL).fit(X, X[:, 0])
+    where = () if write is fastdnn.to_onnx else (tmp_path / "model.h",)
+    with pytest.raises(TypeError, match="write its network_, which takes rows"):
+        write(model, *where)
+    write(model.network_, *where)
+
+
+def test_time_and_words(capfd):
+    model = TabularMLPRegressor((8,), max_iter=10**6, max_time=0.2, verbose=True, random_state=0)
+    model.fit(X, X[:, 0])
+    assert 0 < model.n_iter_ < 10**6
+    assert model.best_score_ == max(model.validation_scores_)
+    assert "epoch" in capfd.readouterr().err
+    ensemble = clone(model).set_params(n_ensemble=2, verbose=0).fit(X, X[:, 0])
+    assert 0 < ensemble.n_iter_ < 10**6
+
+
+# --------------------------------------------------------------------------------- what is refused
+
+REFUSED = {
+    "one class": (lambda: (X, np.zeros(150)), {}, {}, "only one class"),
+    "one row": (lambda: (X[:1], Y[:1]), {}, {}, "one class"),
+    "a row a class": (lambda: (X[49:51], Y[49:51]), {}, {}, "only row of a class"),
+    "classes of y_val": (
+        lambda: (X[:100], Y[:100]), {}, {"X_val": X, "y_val": Y}, r"y_val has .* not: \[2\]",
+    ),
+    "half a validation": (lambda: (X, Y), {}, {"X_val": X}, "must be given together"),
+    "weights alone": (lambda: (X, Y), {}, {"sample_weight_val": Y}, "needs X_val and y_val"),
+    "infinite": (lambda: (X / 0.0, Y), {}, {}, "infinity"),
+    "all missing": (lambda: (X * np.nan, Y), {}, {}, "column 0 has no value at all"),
+    "no weight": (lambda: (X, Y), {}, {"sample_weight": 0 * Y}, "non-zero|above 0 somewhere"),
+    "negative weight": (lambda: (X, Y), {}, {"sample_weight": -1.0 - Y}, "at least 0"),
+    "nothing": (lambda: (X[:0], Y[:0]), {}, {}, "0 sample"),
+    "lengths": (lambda: (X, Y[::2]), {}, {}, "inconsistent numbers of samples"),
+    "no y": (lambda: (X, None), {}, {}, "requires y to be passed"),
+    "dtype": (lambda: (X, Y), {"dtype": "int8"}, {}, "dtype must be float32 or float64"),
+    "layers": (lambda: (X, Y), {"hidden_layer_sizes": (4, 0)}, {}, "hidden_layer_sizes must"),
+    "fraction": (lambda: (X, Y), {"validation_fraction": 1.5}, {}, "validation_fraction"),
+    "scoring": (lambda: (X, Y), {"scoring": "none"}, {}, "scoring"),
+    "activation": (lambda: (X, Y), {"activation": "step"}, {}, "activation"),
+    "features": (
+        lambda: (X, Y), {}, {"X_val": X[:, :2], "y_val": Y}, "X has 2 features, but",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_refused_leaves_nothing_behind(kind):
+    make, parameters, options, message = REFUSED[kind]
+    model = TabularMLPClassifier(**SMALL | parameters)
+    with np.errstate(divide="ignore"), pytest.raises(ValueError, match=message):
+        model.fit(*make(), **options)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    if not parameters:
+        model.fit(X, Y)
+        before = model.predict(X)
+        with np.errstate(divide="ignore"), pytest.raises(ValueError, match=message):
+            model.fit(*make(), **options)
+        np.testing.assert_array_equal(model.predict(X), before)
+
+
+def test_one_row_of_a_regression():
+    with pytest.raises(ValueError, match="n_samples=1 .* no row is left to train on"):
+        TabularMLPRegressor(**SMALL).fit(X[:1], [1.0])
+    model = TabularMLPRegressor(**SMALL, validation_fraction=None).fit(X[:1], [1.0])
+    assert model.predict(X[1:2]) == 1
+    with pytest.raises(ValueError, match="y_val has the shape"):
+        TabularMLPRegressor(**SMALL).fit(X, X[:, 0], X_val=X, y_val=X)
