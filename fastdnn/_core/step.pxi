@@ -17,11 +17,6 @@
 # thread makes a dW as soon as its dZ is there. No bit depends on who has which slices: sums over
 # the batch's rows, and over weights, are made slice by slice.
 
-cdef enum:
-    AT_ONCE = 256  # parameters that are changed at a time
-    AHEAD = 512    # after how many others they are
-
-
 cdef double step(Job *job, Part *part, const floating *tag, bint *finite) noexcept nogil:
     # one batch, and after the step's last batch the update; returns the cost times the weight
     cdef:

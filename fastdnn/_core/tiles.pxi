@@ -304,18 +304,11 @@ cdef extern from *:
     FASTDNN_TILES(float, int32_t)
     FASTDNN_TILES(double, int64_t)
     #define fastdnn_fetch(p) __builtin_prefetch(p)
-    /* the compiler has this instruction of every x86-64 with AVX2 behind an option of its own */
-    #if defined(__x86_64__) && defined(__AVX2__)
-    #define fastdnn_own(p) __asm__ volatile("prefetchw %0" : : "m"(*(const char *) (p)))
-    #else
-    #define fastdnn_own(p) __builtin_prefetch(p, 1)
-    #endif
     #else
     #define FASTDNN_VECTORS 2
     #define FASTDNN_ROW 8
     #define FASTDNN_HALVES 0
     #define fastdnn_fetch(p) ((void) 0)
-    #define fastdnn_own(p) ((void) 0)
     #define fastdnn_float_tile( \\
             R, V, H, K, alpha, A, row, col, B, row_B, beta, C, row_C, last) \\
         ((void) 0)
@@ -345,7 +338,6 @@ cdef extern from *:
         FASTDNN_FUSES
         FASTDNN_ROW
     void fastdnn_fetch(const void *) noexcept nogil
-    void fastdnn_own(const void *) noexcept nogil  # fetch what is to be written
     void fastdnn_float_tile(
         int R, int V, int H, Py_ssize_t K, float alpha, const float *A, Py_ssize_t row,
         Py_ssize_t col, const float *B, Py_ssize_t row_B, float beta, float *C, Py_ssize_t row_C,

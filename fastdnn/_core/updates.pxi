@@ -200,26 +200,13 @@ cdef void optimise(
     const Job *job, const Part *part, const Factors *factors, Py_ssize_t size, floating scale,
     floating l2, const floating *g, floating *m1, floating *m2, floating *p,
 ) noexcept nogil:
-    # The optimisers' loops, compiled once for all that call them. Parameters that another thread
-    # has read lie in its cache too, and are taken from there, line by line, before they are
-    # changed: helpers and whom they help ask for that while they change those before them.
-    cdef:
-        Step step = part.step
-        Py_ssize_t i = 0, j, n = size
+    # the optimisers' loops, compiled once for all that call them
+    cdef Step step = part.step
     step.rate *= factors.rate
     step.ahead *= factors.rate
     step.decay *= factors.decay
     step.epsilon *= factors.epsilon
-    if job.turns.helped:
-        n = min(size, <Py_ssize_t> AT_ONCE)
-    while i < size:
-        n = min(n, size - i)
-        j = i + AHEAD
-        while job.turns.helped and j < min(i + AHEAD + n, size):
-            fastdnn_own(p + j)
-            j += 64 // sizeof(floating)
-        move(job.optimizer, &step, n, scale, l2, g + i, m1 + i, m2 + i, p + i)
-        i += n
+    move(job.optimizer, &step, size, scale, l2, g, m1, m2, p)
 
 
 # --------------------------------------------------------------------------- arenas, and dropout
