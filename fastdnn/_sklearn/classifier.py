@@ -143,7 +143,7 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
 
         Returns
         -------
-        self : TabularMLPClassifier
+        TabularMLPClassifier
             The estimator itself; where an error is raised, it is what it was.
 
         Raises
@@ -170,7 +170,7 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
 
         Returns
         -------
-        y : ndarray, shape (n_samples,)
+        ndarray, shape (n_samples,)
             The classes.
         """
         P = self.predict_proba(X)
@@ -186,7 +186,7 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
 
         Returns
         -------
-        y_prob : ndarray, shape (n_samples, n_classes)
+        ndarray, shape (n_samples, n_classes)
             A row for each row.
         """
         return self._predicted(X)
@@ -201,7 +201,7 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
 
         Returns
         -------
-        log_y_prob : ndarray, shape (n_samples, n_classes)
+        ndarray, shape (n_samples, n_classes)
             A row for each row.
         """
         with np.errstate(divide="ignore"):

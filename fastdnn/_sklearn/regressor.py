@@ -133,7 +133,7 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
 
         Returns
         -------
-        self : TabularMLPRegressor
+        TabularMLPRegressor
             The estimator itself; where an error is raised, it is what it was.
 
         Raises
@@ -158,7 +158,7 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
 
         Returns
         -------
-        y : ndarray of float64, shape (n_samples,) or (n_samples, n_outputs)
+        ndarray of float64, shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         """
         Y = self._labels(self._predicted(X))
