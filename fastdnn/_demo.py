@@ -1,28 +1,42 @@
 """The demonstration of the command: the course's network on real photographs."""
 
 import argparse
+import hashlib
+import io
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastdnn._arrays import Array
+from fastdnn._config import optional
+from fastdnn._fit import disk
+from fastdnn._fit.threads import processors
 from fastdnn.application import L_layer_model, predict
-from fastdnn.images import load_data, optional, plot_costs, print_mislabeled_images
+from fastdnn.images import load_data, plot_costs, print_mislabeled_images
 from fastdnn.parameters import initialize_parameters_deep
 
 TRAIN_IMAGES, TEST_IMAGES = 209, 50  # as many as the course has
-MEASURED = 100  # iterations of plain NumPy
+# what a figure may be, by its suffix: how such a file begins
+FORMATS = {".png": (b"\x89PNG\r\n\x1a\n",), ".pdf": (b"%PDF-",), ".svg": (b"<?xml", b"<svg")}
 
 _SIDE = 64
-_STEP = 8  # pixels between the places where a patch may begin
+_STEPS = range(_SIDE, 7, -1)  # pixels between the places of patches, the most that have room
 _TEST_COLUMNS, _TRAIN_COLUMNS = 80, 160  # of a photograph, in turn
 _HIDDEN = (20, 7, 5)
 _LEARNING_RATE = 0.0075
+
+_ROUNDS = 9  # trainings, with plain NumPy before and after each
+_SECONDS = 6.0  # after which no other one begins
+_BLOCK = 0.5  # seconds of plain NumPy's iterations at a time, at most
+_QUIET = 0.9  # of its processors, what a process has of them on a quiet machine, at least
+_BYTES = bytes(1 << 22)
 
 
 def demo(images: int, data: Path | None, iterations: int, seed: int, output: Path) -> None:
@@ -39,62 +53,74 @@ def demo(images: int, data: Path | None, iterations: int, seed: int, output: Pat
     seed : int
         For the first weights and the places of the patches.
     output : Path
-        Where to write the figure, a PNG.
+        Where to write the figure, in the format that its suffix names.
     """
     # missing packages and data shall be noticed before the training, not after it
     optional("matplotlib.figure")
     output = output.absolute()
-    folder = output.parent
-    if (
-        output.is_dir()
-        or not folder.is_dir()
-        or not os.access(output if output.exists() else folder, os.W_OK)
-    ):
-        raise OSError(f"cannot write to {output}")
-
+    _look(output)
     if data is None:
         photographs = _patches(images, seed)
-        print("Patches of scikit-learn's photographs china.jpg (temple) and flower.jpg (flower).")
+        what = "patches of scikit-learn's photographs china.jpg (temple) and flower.jpg (flower)"
     else:
         photographs = load_data(data)
-        print(f"Photographs from {data}.")
+        what = f"photographs from {data}"
     train_x_orig, train_y, test_x_orig, test_y, classes = photographs
     train_x = train_x_orig.reshape(len(train_x_orig), -1).T / 255.0
     test_x = test_x_orig.reshape(len(test_x_orig), -1).T / 255.0
     layers_dims = [len(train_x), *_HIDDEN, 1]
+    print(f"{what[0].upper()}{what[1:]}.")
     print(f"{train_x.shape[1]} images to train on, {test_x.shape[1]} to test on.")
-    with _blas_threads() as threads:
+
+    def train(print_cost: bool) -> tuple[dict[str, Array], list[Array]]:
+        return L_layer_model(
+            train_x, train_y, layers_dims, _LEARNING_RATE, iterations, print_cost, rng=seed
+        )
+
+    first = initialize_parameters_deep(layers_dims, rng=seed, scale="lecun")
+    with _blas_threads() as (limit, threads), np.errstate(all="ignore"):
         print(
-            f"Network {layers_dims}, learning rate {_LEARNING_RATE}, "
-            f"{iterations} iterations, {threads} BLAS thread{'s' * (threads != 1)}.\n"
+            f"Network {layers_dims}, learning rate {_LEARNING_RATE}, {iterations} iterations, "
+            f"up to {_threads(threads)}.\n"
         )
-        start = time.perf_counter()
-        parameters, costs = L_layer_model(
-            train_x,
-            train_y,
-            layers_dims,
-            _LEARNING_RATE,
-            iterations,
-            print_cost=True,
-            rng=seed,
+        (parameters, costs), rounds = _measure(
+            train,
+            lambda parameters: train_in_numpy(train_x, train_y, parameters, _LEARNING_RATE, 1)[0],
+            first,
+            limit,
+            threads,
         )
-        seconds = time.perf_counter() - start
-        print("\nTraining images:", end=" ")
-        predict(train_x, train_y, parameters)
-        print("Test images:    ", end=" ")
-        p = predict(test_x, test_y, parameters)
-        print(f"\nfastdnn     {seconds:7.2f} s for {iterations} iterations")
-        measured = min(MEASURED, iterations)
-        theirs = _time_numpy(train_x, train_y, layers_dims, measured, seed) * iterations / measured
-    extrapolated = f", extrapolated from its first {measured}" * (measured < iterations)
-    print(
-        f"plain NumPy {theirs:7.2f} s{extrapolated}\n"
-        f"ratio       {theirs / seconds:7.2f}\n"
-    )  # fmt: skip
-    _figure(classes, test_x, test_y, p, costs, np.mean(p == test_y)).savefig(
-        output, format="png", dpi=120
+    print("\nTraining images:", end=" ")
+    predict(train_x, train_y, parameters)
+    print("Test images:    ", end=" ")
+    p = predict(test_x, test_y, parameters)
+    print("", *compared(rounds, iterations), "", sep="\n")
+
+    figure = _figure(classes, test_x, test_y, p, costs, np.mean(p == test_y))
+    # a folder's name may hold what Matplotlib takes for mathematics
+    figure.suptitle(
+        f"Network {layers_dims}, {iterations} iterations on\n{train_x.shape[1]} {what}",
+        fontsize="medium",
+        parse_math=False,
     )
+    picture = io.BytesIO()
+    figure.savefig(picture, format=output.suffix[1:].lower(), dpi=120)
+    disk.write(output, [picture.getvalue()])
     print(f"Figure: {output}")
+
+
+def _look(output: Path) -> None:
+    """Look whether a picture can be written, and takes the place of nothing else than one."""
+    if output.exists():
+        if not output.is_file() or not os.access(output, os.W_OK):
+            raise OSError(f"cannot write to {output}")
+        with output.open("rb") as file:
+            start = file.read(16)
+        kind = output.suffix.lower()
+        if start and not start.startswith(FORMATS[kind]):
+            raise OSError(f"{output} is no {kind[1:].upper()}: it is not overwritten")
+    elif not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
+        raise OSError(f"cannot write to {output}")
 
 
 def _patches(images: int, seed: int) -> tuple[Array, Array, Array, Array, Array]:
@@ -103,7 +129,6 @@ def _patches(images: int, seed: int) -> tuple[Array, Array, Array, Array, Array]
     photographs = optional("sklearn.datasets").load_sample_images().images
     random = np.random.RandomState(seed)
     test_images = max(2, round(images * TEST_IMAGES / TRAIN_IMAGES))
-    period = _TEST_COLUMNS + _TRAIN_COLUMNS
     arrays: list[Array] = []
     for offset, columns, count, name in (
         (_TEST_COLUMNS, _TRAIN_COLUMNS, images, "training"),
@@ -112,15 +137,12 @@ def _patches(images: int, seed: int) -> tuple[Array, Array, Array, Array, Array]
         y = np.arange(count) % 2
         x = np.empty((count, _SIDE, _SIDE, 3), np.uint8)
         for label, photograph in enumerate(photographs):
-            rows, width, _ = photograph.shape
-            places = [
-                (row, column)
-                for row in range(0, rows - _SIDE + 1, _STEP)
-                for first in range(offset, width, period)
-                for column in range(first, min(first + columns, width) - _SIDE + 1, _STEP)
-            ]
             wanted = np.flatnonzero(y == label)
-            if wanted.size > len(places):
+            for step in _STEPS:
+                places = _places(photograph, offset, columns, step)
+                if wanted.size <= len(places):
+                    break
+            else:
                 raise argparse.ArgumentError(
                     None,
                     f"argument --images: the photographs have room for {2 * len(places)} {name} "
@@ -135,23 +157,145 @@ def _patches(images: int, seed: int) -> tuple[Array, Array, Array, Array, Array]
     return arrays[0], arrays[1], arrays[2], arrays[3], np.array([b"temple", b"flower"])
 
 
+def _places(photograph: Array, offset: int, columns: int, step: int) -> list[tuple[int, int]]:
+    """List where patches may begin, so many pixels from each other, in some of the columns."""
+    rows, width, _ = photograph.shape
+    return [
+        (row, column)
+        for row in range(0, rows - _SIDE + 1, step)
+        for first in range(offset, width, _TEST_COLUMNS + _TRAIN_COLUMNS)
+        for column in range(first, min(first + columns, width) - _SIDE + 1, step)
+    ]
+
+
+# ------------------------------------------------------------------------------------- measurement
+
+
+class Rounds(NamedTuple):
+    """What was measured in turn: plain NumPy, a training, plain NumPy, and so on.
+
+    Parameters
+    ----------
+    ours : list of float
+        Seconds of each training.
+    theirs : mapping of int to list of float
+        Seconds of plain NumPy's iteration before each training and after the last one, for each
+        number of threads.
+    iterations : mapping of int to int
+        How many of them these are means of.
+    had : list of float
+        How much of the processors that it may use the process had at these times.
+    """
+
+    ours: list[float]
+    theirs: Mapping[int, list[float]]
+    iterations: dict[int, int]
+    had: list[float]
+
+
+def compared(rounds: Rounds, iterations: int) -> Iterator[str]:
+    """Tell both times and their ratio, as medians, whose ends the same load has moved."""
+    ours = np.median(rounds.ours)
+    medians = {threads: np.median(seconds) for threads, seconds in rounds.theirs.items()}
+    best = min(medians, key=lambda threads: medians[threads])
+    others = "".join(
+        f", on {_threads(threads)} {seconds * iterations:.2f} s"
+        for threads, seconds in medians.items()
+        if threads != best
+    )
+    # each training beside what surrounds it
+    around = np.array(rounds.theirs[best])
+    ratios = (around[:-1] + around[1:]) / 2 * iterations / np.array(rounds.ours)
+    low, high = np.percentile(ratios, [25, 75])
+    had = np.mean(rounds.had)
+    times = len(rounds.ours)
+    yield (
+        f"fastdnn     {ours:7.2f} s for {iterations} iterations"
+        + f", the median of {times} trainings" * (times > 1)
+    )
+    yield (
+        f"plain NumPy {medians[best] * iterations:7.2f} s on {_threads(best)}, "
+        f"from {rounds.iterations[best]} of its iterations{others}"
+    )
+    busy = bool(had < _QUIET)
+    yield f"ratio       {medians[best] * iterations / ours:7.0f}" + busy * (
+        f", from {low:.0f} to {high:.0f} in half of the trainings"
+    )
+    if busy:
+        yield (
+            f"This machine is busy: of the {_threads(max(medians), 'processor')} that this process "
+            f"may use it had {100 * had:.0f} %."
+        )
+
+
+def _threads(count: int, noun: str = "thread") -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _measure(
+    train: Callable[[bool], Any],
+    iterate: Callable[[dict[str, Array]], dict[str, Array]],
+    parameters: dict[str, Array],
+    limit: Callable[[int], AbstractContextManager[Any]],
+    threads: int,
+) -> tuple[Any, Rounds]:
+    """Train, more than once where that is short, with plain NumPy's iterations in between."""
+    counts = sorted({1, threads})
+    rounds = Rounds([], {count: [] for count in counts}, dict.fromkeys(counts, 0), [])
+    trained = None
+    seconds = 0.0
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        while True:
+            for count in counts:
+                with limit(count):
+                    if trained is None:
+                        iterate(parameters)  # wakes the threads
+                    start = now = time.perf_counter()
+                    n = 0
+                    while not n or now - start < seconds:
+                        parameters = iterate(parameters)
+                        now = time.perf_counter()
+                        n += 1
+                rounds.theirs[count].append((now - start) / n)
+                rounds.iterations[count] += n
+            rounds.had.append(fmean(pool.map(_share, [seconds / 5] * threads)))
+            if trained is not None and (
+                len(rounds.ours) == _ROUNDS or time.perf_counter() - begun > _SECONDS
+            ):
+                return trained, rounds
+            start = time.perf_counter()
+            result = train(trained is None)
+            rounds.ours.append(time.perf_counter() - start)
+            # as long as a training, so that the same load falls upon both
+            seconds = min(rounds.ours[-1], _BLOCK)
+            trained = result if trained is None else trained
+
+
+def _share(seconds: float) -> float:
+    """Say how much of a processor a thread has that always has something to do."""
+    start, used = time.perf_counter(), time.thread_time()
+    while True:
+        hashlib.sha256(_BYTES)  # lets other threads run
+        passed = time.perf_counter() - start
+        if passed > seconds:
+            return (time.thread_time() - used) / passed
+
+
 @contextmanager
-def _blas_threads() -> Iterator[int]:
-    """Hold NumPy's BLAS and SciPy's to the same number of threads."""
+def _blas_threads() -> Iterator[tuple[Callable[[int], AbstractContextManager[Any]], int]]:
+    """Hold NumPy's BLAS and SciPy's to as many threads as this process has processors.
+
+    Yields what limits them further, and the number.
+    """
     controller = optional("threadpoolctl").ThreadpoolController().select(user_api="blas")
     threads = min((pool["num_threads"] for pool in controller.info()), default=1)
+    threads = min(threads, processors())
     with controller.limit(limits=threads):
-        yield threads
+        yield lambda count: controller.limit(limits=count), threads
 
 
-def _time_numpy(X: Array, Y: Array, layers_dims: list[int], iterations: int, seed: int) -> float:
-    """Time the same iterations by plain NumPy, in seconds."""
-    parameters = initialize_parameters_deep(layers_dims, rng=seed, scale="lecun")
-    with np.errstate(all="ignore"):
-        train_in_numpy(X, Y, parameters, _LEARNING_RATE, 1)  # wakes the threads
-        start = time.perf_counter()
-        train_in_numpy(X, Y, parameters, _LEARNING_RATE, iterations)
-    return time.perf_counter() - start
+# ------------------------------------------------------------------------------ figure, plain NumPy
 
 
 def _figure(

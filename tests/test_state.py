@@ -198,8 +198,8 @@ def test_a_number_of_threads_beyond_reason_is_cut():
     if Path("/proc/self/task").exists():
         before = len(list(Path("/proc/self/task").iterdir()))
         net.fit(rows, rows[:, 0] > 0, n_threads=3000, callbacks=[count])
-        assert max(seen) - before < 4 * threads._processors()
-    assert threads.choose(3000, 10**6, 1.0, 1) == 4 * threads._processors()
+        assert max(seen) - before < 4 * threads.processors()
+    assert threads.choose(3000, 10**6, 1.0, 1) == 4 * threads.processors()
     assert len(net.predict(rows, n_threads=3000)) == len(rows)
 
 

@@ -30,7 +30,7 @@ def choose(work, rows=10_000, n_threads=None):
 
 def test_little_work_gets_one_thread(monkeypatch):
     monkeypatch.setattr(threads, "current", lambda: 64)
-    monkeypatch.setattr(threads, "_processors", lambda: 64)
+    monkeypatch.setattr(threads, "processors", lambda: 64)
     assert choose(1999) == 1
     assert choose(3000) == 3
     assert choose(1e9, rows=31) == 1

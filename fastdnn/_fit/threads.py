@@ -36,11 +36,11 @@ def choose(
     """
     if n_threads is not None:
         n_threads = min(n_threads, max(1, rows))
-        return n_threads if n_threads <= _MOST else min(n_threads, _MOST * _processors())
+        return n_threads if n_threads <= _MOST else min(n_threads, _MOST * processors())
     most = current()
     if most == 1 or work < 2 * least or rows < 2 * least_rows:
         return 1
-    return min(most, _processors(), int(work // least), rows // least_rows)
+    return min(most, processors(), int(work // least), rows // least_rows)
 
 
 def helpers(n_threads: int | None, rows: int, work: float) -> int:
@@ -50,9 +50,9 @@ def helpers(n_threads: int | None, rows: int, work: float) -> int:
 
 def at_once(n_threads: int | None, count: int) -> tuple[int, int]:
     """Choose how many of some networks are trained at once, and how many threads each may have."""
-    most = min(current() if n_threads is None else n_threads, _MOST * _processors())
+    most = min(current() if n_threads is None else n_threads, _MOST * processors())
     if n_threads is None:
-        most = min(most, _processors())
+        most = min(most, processors())
     return min(most, count), max(1, most // count)
 
 
@@ -85,7 +85,7 @@ def current() -> int:
     return blas_threads()
 
 
-def _processors() -> int:
+def processors() -> int:
     """Count the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
