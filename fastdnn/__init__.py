@@ -8,17 +8,37 @@ if find_spec("fastdnn._core.course") is None:
         "where the installed package is found, or build it in place: pip install -e ."
     )
 
+import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# whether this process is the command, whose module is imported after this one
+if (_name := Path((getattr(sys, "argv", None) or [""])[0]).stem) == "fastdnn" or (
+    _name == "-m" and "fastdnn" in sys.orig_argv
+):
+    _is_command = True
+
+    def _end(*_: Any) -> None:
+        """End at Ctrl-C, whatever is done: an import or a destructor may hide an error."""
+        try:
+            sys.stdout.flush()
+        finally:
+            os.write(2, b"fastdnn: error: interrupted\n")
+            os._exit(130)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+else:
+    _is_command = False
+
 try:
     from fastdnn._config import __version__, config, show_config
 except ImportError as _error:
-    # the command's module is imported after this one, too late to make one line of the error
-    _name = Path(sys.argv[0]).stem if getattr(sys, "argv", None) else ""
-    if _name == "fastdnn" or (_name == "-m" and "fastdnn" in sys.orig_argv):
+    # too late for the command to make one line of the error
+    if _is_command:
         raise SystemExit(f"fastdnn: error: {_error}") from None
     raise
 from fastdnn import callbacks as callbacks

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import fastdnn
-from fastdnn._demo import MEASURED, TEST_IMAGES, TRAIN_IMAGES, demo
+from fastdnn._config import install
+from fastdnn._demo import FORMATS, TEST_IMAGES, TRAIN_IMAGES, demo
 from fastdnn.files import summary
 
 _DEMO = f"""\
@@ -17,16 +18,18 @@ the two that scikit-learn ships, cut into patches of 64 x 64 pixels. No column o
 pixels to both the training and the test patches. The course's own photographs can be used instead.
 
 Printed are the cost as it falls, the accuracy on both sets, and how long plain NumPy takes for the
-same iterations, measured on the first {MEASURED}. The figure shows the cost and the images of the
-test set that were given the wrong class.
+same iterations: some of them are measured between trainings, on one thread and on as many as the
+process may use, and the better time counts. On a busy machine a range stands beside the ratio. The
+figure shows the cost and the images of the test set that were given the wrong class.
 
-The demo needs: pip install "fastdnn[demo]"
+The demo needs some packages:
+  {install("sklearn", "PIL", "matplotlib", "threadpoolctl")}
 """
 
 _EXAMPLES = """\
 examples:
   fastdnn demo                               within a minute on two cores
-  fastdnn demo --images 1000 --seed 7        more patches, other places, other weights
+  fastdnn demo --images 1000 --seed 7        more patches, closer to each other, other weights
   fastdnn demo --data datasets               train_catvnoncat.h5 and test_catvnoncat.h5 from there
 
 exit status:
@@ -53,8 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     status : int
         0 if all went well.
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
     try:
+        if arguments.command is None:
+            parser.print_help()
+            return 0
         arguments.run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -83,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="fastdnn",
         description="The L-layer neural network of the Deep Learning Specialization, compiled.",
     )
-    commands = parser.add_subparsers(metavar="command", dest="command", required=True)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {fastdnn.__version__}")
+    commands = parser.add_subparsers(metavar="command", dest="command")
 
     training = commands.add_parser(
         "demo",
@@ -125,9 +133,10 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument(
         "--output",
         metavar="PATH",
-        type=Path,
+        type=_picture,
         default=Path("fastdnn-demo.png"),
-        help="where to write the figure, a PNG (default fastdnn-demo.png)",
+        help="where to write the figure, which its suffix makes a PNG, PDF or SVG (default "
+        "fastdnn-demo.png)",
     )
 
     info = commands.add_parser(
@@ -150,6 +159,13 @@ def _at_least(least: int, most: int | None = None) -> Any:
         return value
 
     return integer
+
+
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in FORMATS:
+        raise argparse.ArgumentTypeError(f"must end in {', '.join(FORMATS)}, got {text!r}")
+    return path
 
 
 def _info(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,10 @@
 
 import ctypes
 import platform
+import re
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +14,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"fastdnn computes with SciPy's BLAS, but SciPy cannot be imported ({error}): "
-        "pip install scipy"
+        "python -m pip install scipy"
     ) from error
 
 try:
@@ -20,11 +23,56 @@ try:
 except TypeError as error:
     raise ImportError(
         f"fastdnn was built for another BLAS than that of SciPy {scipy.__version__}, which counts "
-        f"by other integers ({error}): take SciPy's wheel, pip install --force-reinstall scipy, "
-        "or build fastdnn for this one, pip install --no-build-isolation --no-binary :all: fastdnn"
+        f"by other integers ({error}): take SciPy's wheel, python -m pip install --force-reinstall "
+        "scipy, or build fastdnn for this one, in the folder of its sources: "
+        "python -m pip install --no-build-isolation ."
     ) from error
 
 __version__ = "0.1.0"
+
+# the packages that only some need, by what is imported, as the extras of pyproject.toml have them
+PACKAGES = {
+    "PIL": "pillow>=9.5",
+    "h5py": "h5py>=3.8",
+    "matplotlib": "matplotlib>=3.7",
+    "onnx": "onnx>=1.15",
+    "pandas": "pandas>=2",
+    "rich": "rich>=13",
+    "sklearn": "scikit-learn>=1.6",
+    "threadpoolctl": "threadpoolctl>=3.1",
+}
+
+
+def optional(module: str) -> Any:
+    """Import a module of a package that only some need, or say how to install it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{module} cannot be imported ({error}): {install(module)}", name=module
+        ) from error
+
+
+def scikit_learn() -> None:
+    """Look whether there is a scikit-learn that the estimators can extend."""
+    found = optional("sklearn").__version__
+    least = PACKAGES["sklearn"].partition(">=")[2]
+    if _numbers(found) < _numbers(least):
+        raise ImportError(
+            f"fastdnn.estimators needs scikit-learn {least} or later, found {found}: "
+            f"{install('sklearn')}",
+            name="sklearn",
+        )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:2]]
+
+
+def install(*modules: str) -> str:
+    """Say how to install the packages of some modules."""
+    packages = (PACKAGES[module.partition(".")[0]] for module in modules)
+    return " ".join(["python -m pip install", *(f'"{package}"' for package in packages)])
 
 
 def config(*, reproducible: bool | None = None) -> dict[str, bool]:

@@ -10,12 +10,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from numpy.typing import ArrayLike
 
-try:
-    import sklearn  # noqa: F401
-except ImportError as _error:  # pragma: no cover
-    raise ImportError(
-        "fastdnn.estimators needs scikit-learn: pip install 'fastdnn[sklearn]'"
-    ) from _error
+# says what is missing, before what follows fails
+import fastdnn._sklearn  # noqa: F401
+
+# isort: split
 from sklearn.metrics import get_scorer_names
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions

@@ -1,6 +1,5 @@
 """The course's images: loading them, and the figures drawn of a training."""
 
-import importlib
 import math
 import os
 import sys
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, label_row, real
+from fastdnn._config import optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -250,16 +250,6 @@ def _load(directory: Path, part: str) -> tuple[Array, Array, Array]:
     if x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
         raise ValueError(f"{path} has images of {x.dtype} and labels of {y.dtype}, not numbers")
     return x, y.reshape(1, -1), classes
-
-
-def optional(module: str) -> Any:
-    """Import a module that only the extra `demo` installs."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f'{module} cannot be imported ({error}): pip install "fastdnn[demo]"', name=module
-        ) from error
 
 
 def new_axes(width: float, height: float) -> "Axes":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastdnn._config import __version__
+from fastdnn._config import __version__, optional
 from fastdnn._fit.graph import Graph, forward, unique
 from fastdnn._fit.predictor import remedy
 from fastdnn.network import Network
@@ -77,12 +77,7 @@ def to_onnx(
     >>> [output.name for output in fastdnn.to_onnx(net).graph.output]
     ['AL']
     """
-    try:
-        from onnx import checker
-    except ImportError as error:
-        raise ImportError(
-            f'to_onnx needs the package onnx: pip install "fastdnn[onnx]" ({error})'
-        ) from error
+    checker = optional("onnx.checker")
     estimator = _is_estimator(model)
     if estimator:
         # which has imported scikit-learn

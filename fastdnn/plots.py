@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastdnn._arrays import Array, integer, real
+from fastdnn._config import optional
 from fastdnn._fit.results import History
-from fastdnn.images import new_axes, optional, whole_figure
+from fastdnn.images import new_axes, whole_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

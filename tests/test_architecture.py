@@ -23,15 +23,15 @@ WINGS = {
     "_course": {"_arrays", "_core", "_fit"},
     "functional": {"_arrays", "_core", "_course"},
     "parameters": {"_arrays", "_core", "_course"},
-    "images": {"_arrays"},
-    "plots": {"_arrays", "_fit", "images"},
+    "images": {"_arrays", "_config"},
+    "plots": {"_arrays", "_config", "_fit", "images"},
     "network": {"_arrays", "_course", "_fit", "optimizers", "parameters"},
     "many": {"_fit", "network", "optimizers"},
     "application": {
         *("_arrays", "_course", "_fit", "functional", "parameters"),
     },
     "course2": {"_arrays", "_course", "application", "functional", "parameters"},
-    "_sklearn": {"_arrays", "_core", "_fit", "many", "network", "optimizers"},
+    "_sklearn": {"_arrays", "_config", "_core", "_fit", "many", "network", "optimizers"},
     "estimators": {"_arrays", "_fit", "_sklearn"},
     "files": {"_fit", "_sklearn", "estimators", "network"},
     "onnx": {"_config", "_fit", "_sklearn", "network"},
@@ -40,7 +40,7 @@ WINGS = {
         *("_config", "_core", "_fit", "application", "callbacks", "course2", "files"),
         *("functional", "images", "many", "network", "plots", "optimizers", "parameters"),
     },
-    "_demo": {"_arrays", "application", "images", "parameters"},
+    "_demo": {"_arrays", "_config", "_fit", "application", "images", "parameters"},
     "__main__": {"__init__", "_demo", "files"},
 }
 # The files of each wing, from the bottom up: what they may import of their own wing.

@@ -93,7 +93,7 @@ def test_load_data_of_no_hdf5_file(tmp_path):
 )
 def test_missing_package_names_the_extra(module, call, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf'{module}.*pip install "fastdnn\[demo\]"'):
+    with pytest.raises(ImportError, match=f'{module}.*pip install "{module[:4]}.*>='):
         call()
 
 

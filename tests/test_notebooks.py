@@ -96,6 +96,7 @@ def test_a_bar_and_tables():
 def test_a_notebook_without_rich_gets_lines_and_a_hint():
     (outputs,) = run(SETUP + "import sys; sys.modules['rich'] = None; net.fit(X, Y, verbose=True);")
     assert re.match(
-        r"fastdnn draws a bar here with rich: pip install rich\nepoch 1 of 1, cost 0\.\d+, ",
+        r"fastdnn draws a bar here with rich: python -m pip install .rich>=13.\n"
+        r"epoch 1 of 1, cost 0\.\d+, ",
         written(outputs),
     )

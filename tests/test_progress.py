@@ -162,7 +162,7 @@ def test_an_interrupt_leaves_the_cursor():
 def test_without_rich_a_terminal_gets_lines_and_a_hint_once(code):
     shown, _ = in_terminal(f"import sys\nsys.modules['rich'] = None\n{code}")
     lines = shown.split("\r\n")
-    assert lines[0] == "fastdnn draws a bar here with rich: pip install rich"
+    assert lines[0] == 'fastdnn draws a bar here with rich: python -m pip install "rich>=13"'
     assert [line.partition(",")[0] for line in lines[1:3]] == ["epoch 1 of 1"] * 2
     assert lines[3:] == [""]
 

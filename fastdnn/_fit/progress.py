@@ -6,6 +6,8 @@ from threading import Lock
 from time import perf_counter
 from typing import Any, Protocol
 
+from fastdnn._config import install
+
 # seconds between two drawings of a bar
 _FRAME = 0.1
 # seconds between two lines, at least, and as a share of the time that has passed
@@ -176,7 +178,7 @@ def _hint() -> None:
     global _hinted
     if not _hinted:
         _hinted = True
-        _write("fastdnn draws a bar here with rich: pip install rich")
+        _write(f"fastdnn draws a bar here with rich: {install('rich')}")
 
 
 def _write(line: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastdnn._arrays import Array
+from fastdnn._config import optional
 from fastdnn._fit.html import history_html
 
 
@@ -95,10 +96,7 @@ class History:
         >>> history.to_frame().columns.tolist()
         ['cost', 'time']
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(f"to_frame needs pandas ({error}): pip install pandas") from error
+        pandas = optional("pandas")
         columns = {"cost": self.costs}
         if self.validation_costs:
             columns["validation_cost"] = self.validation_costs
