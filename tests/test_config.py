@@ -1,7 +1,12 @@
 """What show_config prints, and what an installation lacks."""
 
+import ctypes
+import os
 import re
+import shutil
+import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -13,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 import fastdnn
 from fastdnn import _config
-from fastdnn._core import levels
+from fastdnn._core import levels, workers
 
 
 def test_show_config_names_the_level_the_blas_its_threads_and_the_versions(capsys):
@@ -24,9 +29,91 @@ def test_show_config_names_the_level_the_blas_its_threads_and_the_versions(capsy
     assert rows["fastdnn"] == fastdnn.__version__
     assert rows["SIMD"].split()[0] == levels.level
     assert rows["BLAS"]
-    assert rows["BLAS threads"] in ("1", "unknown")
+    assert rows["BLAS threads"].split(";")[0] in ("1", "unknown")
     assert rows["SciPy"] == scipy.__version__
     assert rows["NumPy"] == np.__version__
+
+
+# --------------------------------------------------------------------------------------- the BLAS
+
+
+@pytest.mark.skipif(not workers.sets_threads(), reason="this BLAS cannot be asked")
+def test_the_blas_of_scipy_is_told_with_its_threads():
+    code = """
+        import threadpoolctl, fastdnn
+        with threadpoolctl.threadpool_limits(2):
+            fastdnn.show_config()
+    """
+    assert re.search(
+        r"^BLAS: +(OpenBLAS|MKL) [\d.]+.*, /.*\nBLAS threads: 2$", run_apart(code), re.M
+    )
+
+
+# libraries that say of themselves what the true ones do: a path, C, what is told, its threads, and
+# whether these can be set
+OPENBLAS = """
+    const char *{0}_get_config{1}(void) {{ return "OpenBLAS 0.3.21 NO_AFFINITY MAX_THREADS=64"; }}
+    const char *{0}_get_corename{1}(void) {{ return "Zen"; }}
+    int {0}_get_num_threads{1}(void) {{ return 3; }}
+    void {0}_set_num_threads{1}(int n) {{ (void) n; }}
+"""
+MKL = """
+    #include <string.h>
+    void MKL_Get_Version_String(char *text, int n)
+    { strncpy(text, "Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build", n); }
+    int MKL_Get_Max_Threads(void) { return 5; }
+    void MKL_Set_Num_Threads(int n) { (void) n; }
+"""
+BLIS = """
+    const char *bli_info_get_version_str(void) { return "1.1"; }
+    long bli_thread_get_num_threads(void) { return 4; }
+"""
+LIBRARIES = {
+    "SciPy's wheel": (
+        "libscipy_openblas-1.so", OPENBLAS.format("scipy_openblas", ""),
+        "OpenBLAS 0.3.21 for Zen", 3, True,
+    ),
+    "64-bit integers": (
+        "libopenblas64_.so", OPENBLAS.format("openblas", "64_"),
+        "OpenBLAS 0.3.21 for Zen", 3, True,
+    ),
+    "Debian's OpenBLAS": (
+        "openblas-pthread/libblas.so.3", OPENBLAS.format("openblas", ""),
+        "OpenBLAS 0.3.21 for Zen", 3, True,
+    ),
+    "MKL": ("libmkl_rt.so.2", MKL, "MKL 2024.2", 5, True),
+    "BLIS": ("libblis.so.4", BLIS, "BLIS 1.1", 4, False),
+    "BLIS, closed": ("blis-pthread/libblas.so.3", "", "BLIS", None, False),
+    "reference": ("blas/libblas.so.3.12.1", "", "reference BLAS", 1, False),
+    "Accelerate": (
+        "Accelerate.framework/vecLib.framework/Versions/A/libBLAS.dylib", "",
+        "Accelerate", None, False,
+    ),
+    "another": ("libelse.so", "", "by what SciPy was built with", None, False),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(os.name != "posix" or not shutil.which("cc"), reason="needs a C compiler")
+@pytest.mark.parametrize("kind", LIBRARIES)
+def test_a_blas_is_told_by_what_it_says(kind, tmp_path):
+    name, code, told, threads, can_be_set = LIBRARIES[kind]
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    source = tmp_path / "blas.c"
+    source.write_text(f"void dgemm_(void) {{}}\n{textwrap.dedent(code)}", encoding="ascii")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", file, source], check=True)
+    library = ctypes.CDLL(str(file))
+    text, count = _config.blas(library)
+    assert told in text
+    assert text.endswith(f", {file}")
+    assert count == threads
+    assert all(workers._find_blas(library)) == can_be_set
+
+
+def test_a_blas_whose_threads_cannot_be_set(monkeypatch, capsys):
+    monkeypatch.setattr(workers, "sets_threads", lambda: False)
+    fastdnn.show_config()
+    assert capsys.readouterr().out.count("; fastdnn cannot set them, and takes one where") == 1
 
 
 # ---------------------------------------------------------------------------- what is not installed

@@ -67,9 +67,19 @@ def test_figures_are_shown_once():
         "plt.show()",
         "%matplotlib inline\n" + plot,
         "fig, ax = plt.subplots()\nfastdnn.plot_costs([3.0, 2.0], ax=ax);",
+        "display.plot();",
+        "from fastdnn.estimators import MLPClassifier\n"
+        "est = MLPClassifier(max_iter=2, tol=-1.0).fit(X, Y[:, 0])\n"
+        "LossCurveDisplay.from_estimator(est)",
+        "from fastdnn.__main__ import main\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    main(['demo', '--images', '12', '--iterations', '2', '--output', folder + '/a.png'])",
         "print(plt.get_fignums())",
     )
-    assert [images(outputs) for outputs in shown] == [1, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 0]
+    expected = [1, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    # the demo writes its figure to a file
+    assert [images(outputs) for outputs in shown] == [*expected, 0, 0]
+    assert "Figure: " in written(shown[-2])
     assert "[]" in written(shown[-1])
 
 

@@ -39,21 +39,29 @@ cdef:
     int n_births = 0  # how many forks lie between the first process and this one
 
 
-def _find_blas():
-    """Find the two functions of SciPy's OpenBLAS that get and set its number of threads.
+def _find_blas(library=None):
+    """Find the two functions of SciPy's OpenBLAS or MKL that get and set its number of threads.
 
     Returns their addresses, or 0 and 0 if SciPy links another BLAS: then nothing is set.
     """
-    library = ctypes.CDLL(cython_blas.__file__)
-    for prefix in ("scipy_openblas", "openblas"):
-        for suffix in ("", "64_"):
-            names = (f"{prefix}_{verb}_num_threads{suffix}" for verb in ("get", "set"))
-            try:
-                return tuple(
-                    ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in names)
-            except AttributeError:
-                continue
+    if library is None:
+        library = ctypes.CDLL(cython_blas.__file__)
+    pairs = [
+        [f"{prefix}_{verb}_num_threads{suffix}" for verb in ("get", "set")]
+        for prefix in ("scipy_openblas", "openblas") for suffix in ("", "64_")
+    ]
+    for names in (*pairs, ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads")):
+        try:
+            return tuple(
+                ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in names)
+        except AttributeError:
+            continue
     return 0, 0
+
+
+def sets_threads():
+    """Whether BLAS's number of threads can be asked and set."""
+    return set_threads != NULL
 
 
 def blas_threads():
