@@ -240,13 +240,15 @@ def _measure(
     threads: int,
 ) -> tuple[Any, Rounds]:
     """Train, more than once where that is short, with plain NumPy's iterations in between."""
-    counts = sorted({1, threads})
+    # one thread comes last, and what is watched first: others that have nothing to do spin a while
+    counts = sorted({1, threads}, reverse=True)
     rounds = Rounds([], {count: [] for count in counts}, dict.fromkeys(counts, 0), [])
     trained = None
     seconds = 0.0
     begun = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         while True:
+            rounds.had.append(fmean(pool.map(_share, [seconds / 5] * threads)))
             for count in counts:
                 with limit(count):
                     if trained is None:
@@ -259,7 +261,6 @@ def _measure(
                         n += 1
                 rounds.theirs[count].append((now - start) / n)
                 rounds.iterations[count] += n
-            rounds.had.append(fmean(pool.map(_share, [seconds / 5] * threads)))
             if trained is not None and (
                 len(rounds.ours) == _ROUNDS or time.perf_counter() - begun > _SECONDS
             ):

@@ -41,7 +41,7 @@ WINGS = {
         *("functional", "images", "many", "network", "plots", "optimizers", "parameters"),
     },
     "_demo": {"_arrays", "_config", "_fit", "application", "images", "parameters"},
-    "__main__": {"__init__", "_demo", "files"},
+    "__main__": {"__init__", "_config", "_demo", "files"},
 }
 # The files of each wing, from the bottom up: what they may import of their own wing.
 ROOMS = {

@@ -481,7 +481,7 @@ def test_stopped_in_the_training(error, status, word, tmp_path, monkeypatch, cap
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot send itself Ctrl-C on Windows")
 @pytest.mark.parametrize(
     "module",
-    ["scipy.linalg", "fastdnn._core.levels", "fastdnn.network", "matplotlib.figure", "PIL"],
+    ["scipy.linalg", "fastdnn._core.levels", "fastdnn.network", "PIL"],
 )
 def test_an_interrupt_while_something_is_imported(module, tmp_path):
     code = f"""
