@@ -139,6 +139,7 @@ def test_no_hint_presumes_an_index_that_has_fastdnn():
 
 
 def test_a_scikit_learn_that_is_too_old():
+    pytest.importorskip("sklearn")
     code = """
         import sklearn
         sklearn.__version__ = "1.5.2"
@@ -158,6 +159,7 @@ def test_a_scikit_learn_that_is_too_old():
 
 @pytest.mark.parametrize("found", ["1.6.0", "1.10.0", "1.7.dev0", "2.0rc1", "1.6.1.post1"])
 def test_a_scikit_learn_that_is_new_enough(found, monkeypatch):
+    pytest.importorskip("sklearn")
     monkeypatch.setattr("sklearn.__version__", found)
     _config.scikit_learn()
 
