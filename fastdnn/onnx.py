@@ -77,6 +77,7 @@ def to_onnx(
     >>> [output.name for output in fastdnn.to_onnx(net).graph.output]
     ['AL']
     """
+    optional("onnx")
     checker = optional("onnx.checker")
     estimator = _is_estimator(model)
     if estimator:

@@ -69,7 +69,7 @@ def test_figures_are_shown_once():
         "fig, ax = plt.subplots()\nfastdnn.plot_costs([3.0, 2.0], ax=ax);",
         "display.plot();",
         "from fastdnn.estimators import MLPClassifier\n"
-        "est = MLPClassifier(max_iter=2, tol=-1.0).fit(X, Y[:, 0])\n"
+        "est = MLPClassifier(max_iter=2).fit(X, Y[:, 0])\n"
         "LossCurveDisplay.from_estimator(est)",
         "from fastdnn.__main__ import main\n"
         "with tempfile.TemporaryDirectory() as folder:\n"
