@@ -201,12 +201,17 @@ cdef void optimise(
     floating l2, const floating *g, floating *m1, floating *m2, floating *p,
 ) noexcept nogil:
     # the optimisers' loops, compiled once for all that call them
-    cdef Step step = part.step
-    step.rate *= factors.rate
-    step.ahead *= factors.rate
-    step.decay *= factors.decay
-    step.epsilon *= factors.epsilon
-    move(job.optimizer, &step, size, scale, l2, g, m1, m2, p)
+    cdef:
+        Step own
+        const Step *step = &part.step
+    if job.factored:
+        own = part.step
+        own.rate *= factors.rate
+        own.ahead *= factors.rate
+        own.decay *= factors.decay
+        own.epsilon *= factors.epsilon
+        step = &own
+    move(job.optimizer, step, size, scale, l2, g, m1, m2, p)
 
 
 # --------------------------------------------------------------------------- arenas, and dropout

@@ -457,6 +457,8 @@ def refused():
         "callbacks": fit(callbacks=3 if last else ()),
         "small": fit(batch_size=SIZE - 1),
         "gram": fit(batch_size=None, optimizer=fastdnn.SGD(0.1), first_layer="gram"),
+        "dropped": fit(last_batch="drop"),
+        "best": fit(keep="best", validation_data=(X, Y)),
         "no examples": fit(X=X[:0], Y=Y[:0]),
         "empty, no Y": fit(X=X[:0], Y=None) if last else fit(),
         "empty, Y": fit(X=X[:0]) if last else fit(),

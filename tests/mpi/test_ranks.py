@@ -187,6 +187,8 @@ def test_divergence_is_undone_on_every_rank(n, answers):
         ("schedule", "learning_rate must be the same"),
         ("small", "batch_size must be at least the number of ranks"),
         ("gram", "first_layer='gram' does not go with comm"),
+        ("dropped", "last_batch='drop' does not go with comm"),
+        ("best", "keep='best' does not go with comm"),
         ("no examples", "X must have examples on one rank or more"),
     ],
 )
