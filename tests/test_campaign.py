@@ -14,7 +14,7 @@ import fastdnn
 CAMPAIGN = Path(__file__).with_name("campaign") / "campaign.py"
 KINDS = (
     "functions,parameters,application,passes,network,settings,states,writes,callbacks,interrupts,"
-    "teams,estimators,hyperparameters,assigned,sparse_matrices,scorers"
+    "teams,sharing,beside,estimators,hyperparameters,assigned,sparse_matrices,scorers"
 )
 
 

@@ -42,6 +42,8 @@ KINDS = {
     "callbacks": ("disturbed", 0.3, ()),
     "interrupts": ("disturbed", 0.5, ("threadpoolctl",)),
     "teams": ("disturbed", 0.5, ()),
+    "sharing": ("shared", 0.1, ()),
+    "beside": ("shared", 0.1, ()),
     "estimators": ("perceptrons", 0.2, ("sklearn",)),
     "hyperparameters": ("perceptrons", 0.2, ("sklearn",)),
     "assigned": ("perceptrons", 0.3, ("sklearn",)),
