@@ -29,4 +29,4 @@ reg.predict_proba(X)  # wrong: attr-defined, reportAttributeAccessIssue
 
 prep = TabularPreprocessor(dtype="float32").set_output(transform="pandas")
 assert_type(prep.fit(X), TabularPreprocessor)
-prep.transfrom(X)  # wrong: attr-defined, reportAttributeAccessIssue
+prep.transforms(X)  # wrong: attr-defined, reportAttributeAccessIssue
