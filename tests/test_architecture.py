@@ -80,10 +80,10 @@ ROOMS = {
         "numbers": {"optimizers", "spec"},
         "ranks": {"plan", "spec", "workspace"},
         "training": {
-            *("activations", "levels", "numbers", "optimizers", "plan", "ranks", "slices"),
+            *("activations", "board", "levels", "numbers", "optimizers", "plan", "ranks", "slices"),
             *("source", "spec", "taken", "turns", "workers", "workspace"),
         },
-        "stretch": {"clock", "draws", "levels", "plan", "source", "spec", "training"},
+        "stretch": {"board", "clock", "draws", "levels", "plan", "source", "spec", "training"},
     },
     "_course": {
         "generators": set(),

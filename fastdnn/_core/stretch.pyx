@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 
 import numpy
 
-from fastdnn._core cimport levels
+from fastdnn._core cimport board, levels
 from fastdnn._core.clock cimport now
 from fastdnn._core.draws cimport shuffle
 from fastdnn._core.plan cimport address, is_like
@@ -74,7 +74,7 @@ cdef class Stretch:
             Py_ssize_t m = trainer.job.m
         self.trainer, self.kept_alive = trainer, []
         run.job, run.net = &trainer.job, &trainer.plan.net
-        run.steps, run.epochs = &trainer.counts.steps, &trainer.counts.epochs
+        run.steps, run.epochs = &trainer.counts.n_steps, &trainer.counts.n_epochs
         run.left = -1 if count is None else count
         run.began, run.most = now() - passed, most
         run.size = MOST if count is None else max(1, min(MOST, count))
@@ -379,8 +379,9 @@ cdef void _train(Run *run) noexcept nogil:
         job, among(job, run.order if run.ordered else NULL, run.among), rate, each, run.steps[0])
     run.cost = levels.verbs.epoch(job)
     run.trained |= job.ended or job.steps > run.steps[0]
-    run.steps[0] = job.steps
-    run.epochs[0] += job.ended
+    board.write(run.steps, job.steps)
+    if job.ended:
+        board.write(run.epochs, run.epochs[0] + 1)
     if job.interrupted:
         run.end = INTERRUPTED
         return

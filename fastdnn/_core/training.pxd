@@ -10,8 +10,8 @@ from fastdnn._core.spec cimport Job
 
 cdef class Counts:
     cdef:
-        public int64_t steps
-        public int64_t epochs
+        int64_t n_steps
+        int64_t n_epochs
 
 
 cdef class Trainer:

@@ -13,7 +13,7 @@ from copy import copy
 
 import numpy
 
-from fastdnn._core cimport levels
+from fastdnn._core cimport board, levels
 from fastdnn._core.activations cimport RELU
 from fastdnn._core.numbers cimport take_numbers
 from fastdnn._core.optimizers cimport NONE, SGD, Optimizer
@@ -71,6 +71,24 @@ cdef class Counts:
 
     def __reduce__(self):
         return Counts, (self.steps, self.epochs)
+
+    # whole, whichever thread looks while another one trains
+
+    @property
+    def steps(self):
+        return board.read(&self.n_steps)
+
+    @steps.setter
+    def steps(self, int64_t steps):
+        board.write(&self.n_steps, steps)
+
+    @property
+    def epochs(self):
+        return board.read(&self.n_epochs)
+
+    @epochs.setter
+    def epochs(self, int64_t epochs):
+        board.write(&self.n_epochs, epochs)
 
 
 @auto_pickle(False)
@@ -341,7 +359,7 @@ cdef class Trainer:
         if not self.job.continued:
             self.former = self.model.training
         begin_epoch(&self.job, NULL if self.draw is None else self.order, rate, rates,
-                    self.counts.steps)
+                    self.counts.n_steps)
 
     cdef int enter(self) except -1:
         # what must be so before an epoch
@@ -396,9 +414,10 @@ cdef class Trainer:
             bint trained
         with nogil:
             cost = levels.verbs.epoch(&self.job)
-        trained = self.job.ended or self.job.steps > self.counts.steps
-        self.counts.steps = self.job.steps
-        self.counts.epochs += self.job.ended and not self.job.unfinished
+        trained = self.job.ended or self.job.steps > self.counts.n_steps
+        board.write(&self.counts.n_steps, self.job.steps)
+        if self.job.ended and not self.job.unfinished:
+            board.write(&self.counts.n_epochs, self.counts.n_epochs + 1)
         self.leave(trained, cost)
         if self.job.interrupted:
             raise_pending()
