@@ -143,7 +143,8 @@ cdef inline void offer(
 ) noexcept nogil:
     # Begin a stage of less than UNITS, the one before it being finished. What it needs is to be
     # written before.
-    cdef uint64_t stage = (<uint64_t> board.left >> 2 * PLACE + 1) + 1
+    # a helper that was away may still try to claim of the stage before, in vain
+    cdef uint64_t stage = (<uint64_t> read(&board.left) >> 2 * PLACE + 1) + 1
     board.make, board.given, board.units = make, given, units
     board.modes = modes()
     write(&board.processor, processor())
