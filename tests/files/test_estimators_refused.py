@@ -202,7 +202,7 @@ def test_without_scikit_learn_a_file_of_an_estimator_says_so(tmp_path):
         except ImportError as error:
             print(error)
     """
-    assert "needs scikit-learn" in run_apart(code, str(tmp_path / "est"))
+    assert 'install "scikit-learn>=1.6"' in run_apart(code, str(tmp_path / "est"))
 
 
 def test_no_warning():
