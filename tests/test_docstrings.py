@@ -123,3 +123,4 @@ def test_every_parameter_of_an_estimator_is_documented(name):
     section = inspect.getdoc(cls).split("Parameters\n----------\n")[1].split("\n\n")[0]
     documented = re.findall(r"^(\w+) : ", section, re.MULTILINE)
     assert documented == list(inspect.signature(cls).parameters)
+    assert not re.search("^( {1,3}| {5,})\\S", section, re.MULTILINE)  # one indentation

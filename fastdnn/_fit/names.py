@@ -200,7 +200,8 @@ def lists(**names: Iterable[str]) -> Callable[[Class], Class]:
             key, brace, rest = line.strip().lstrip("{").partition("}")
             if brace and key in names:
                 text = ", ".join(f'"{name}"' for name in names[key]) + rest
-                lines[at] = indent(fill(text, 92), " " * 8)
+                # Python 3.13 has taken off the indentation of the source
+                lines[at] = indent(fill(text, 92), " " * (len(line) - len(line.lstrip())))
         cls.__doc__ = "\n".join(lines)
         return cls
 

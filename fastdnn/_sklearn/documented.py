@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Callable
-from inspect import signature
+from inspect import cleandoc, signature
 from typing import TypeVar
 
 _Class = TypeVar("_Class", bound=type)
-_WIDTH = " " * 4
 # scikit-learn's, and then those that are new or mean more
 _SHARED = """\
 hidden_layer_sizes : array-like of int
@@ -118,11 +117,13 @@ def documented(shared: str = _SHARED) -> Callable[[_Class], _Class]:
     """Write every parameter into a class's docstring, in the order of its signature."""
 
     def decorate(cls: _Class) -> _Class:
-        before, heading, rest = (cls.__doc__ or "").partition(f"{_WIDTH}Parameters\n")
+        # without the indentation of the source, which Python 3.13 takes off itself
+        text = cleandoc(cls.__doc__ or "") + "\n"
+        before, heading, rest = text.partition("\nParameters\n")
         if heading:
             rule, _, rest = rest.partition("\n")
-            own, attributes, after = rest.partition(f"\n{_WIDTH}Attributes\n")
-            texts = {**_entries(re.sub("^(?=.)", _WIDTH, shared, flags=re.M)), **_entries(own)}
+            own, attributes, after = rest.partition("\nAttributes\n")
+            texts = {**_entries(shared), **_entries(own)}
             names = [name for name in signature(cls).parameters if name in texts]
             written = "".join(texts[name] for name in names)
             cls.__doc__ = f"{before}{heading}{rule}\n{written}{attributes}{after}"
@@ -133,5 +134,5 @@ def documented(shared: str = _SHARED) -> Callable[[_Class], _Class]:
 
 def _entries(text: str) -> dict[str, str]:
     """Cut a section into its entries."""
-    found = re.findall(r"^ {4}\w+ : .*\n(?: {8}.*\n?)*", text, re.M)
+    found = re.findall(r"^\w+ : .*\n(?: {4}.*\n?)*", text, re.M)
     return {entry.split()[0]: entry for entry in found}
