@@ -195,7 +195,7 @@ def lists(**names: Iterable[str]) -> Callable[[Class], Class]:
     """Write lists of names into a class's docstring, where ``{key}`` begins a line."""
 
     def filled(cls: Class) -> Class:
-        lines = (cls.__doc__ or "").splitlines()
+        lines = (cls.__doc__ or "").split("\n")
         for at, line in enumerate(lines):
             key, brace, rest = line.strip().lstrip("{").partition("}")
             if brace and key in names:
