@@ -9,15 +9,19 @@ if find_spec("fastdnn._core.course") is None:
     )
 
 import os
+import re
 import signal
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# whether this process is the command, whose module is imported after this one
+# whether this process is the command, whose module is imported after this one: the first option -m
+# is Python's, and what comes later its program's
 if (_name := Path((getattr(sys, "argv", None) or [""])[0]).stem) == "fastdnn" or (
-    _name == "-m" and "fastdnn" in sys.orig_argv
+    _name == "-m"
+    and (_asked := re.search("\0-[bBdEiIOPqRsSuvx]*m\0?([^\0]*)", "\0".join(sys.orig_argv)))
+    and _asked[1] == "fastdnn"
 ):
     _is_command = True
 

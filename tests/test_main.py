@@ -509,6 +509,24 @@ def test_a_program_keeps_its_own_answer_to_an_interrupt():
     assert run_apart(code) == "True\n"
 
 
+@pytest.mark.parametrize("arguments", [["fastdnn"], ["-m", "fastdnn"], ["-mfastdnn"]])
+def test_a_module_that_is_told_of_fastdnn_is_not_the_command(arguments, tmp_path):
+    package = tmp_path / "program"
+    package.mkdir()
+    # imported while Python has not yet found which file it will run
+    (package / "__init__.py").write_text("import fastdnn", encoding="utf-8")
+    (package / "__main__.py").write_text(
+        "import signal; print(signal.getsignal(2) is signal.default_int_handler)", encoding="utf-8"
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(fastdnn.__file__).parents[1])])
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-Pm", "program", *arguments],
+        env=os.environ | {"PYTHONPATH": path}, capture_output=True, encoding="utf-8", timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (run.stdout, run.stderr) == ("True\n", "")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error on Windows")
 def test_closed_pipe(tmp_path):
     reader, writer = os.pipe()
