@@ -188,12 +188,8 @@ ROOMS = {
         "preprocessor": {"declared", "tables", "theirs"},
         "recipe": set(),
         "tabular": {"preprocessor", "recipe", "stopping", "tables", "theirs"},
-        "classifier": {
-            *("declared", "documented", "preprocessor", "recipe", "tabular", "theirs"),
-        },
-        "regressor": {
-            *("declared", "documented", "preprocessor", "recipe", "tabular", "theirs"),
-        },
+        "classifier": {"declared", "documented", "recipe", "tabular", "theirs"},
+        "regressor": {"declared", "documented", "recipe", "tabular", "theirs"},
     },
     "c": {
         "literals": set(),

@@ -13,9 +13,8 @@ from sklearn.utils.validation import _check_y, column_or_1d
 from fastdnn._arrays import Array
 from fastdnn._fit.names import ACTIVATIONS, lists
 from fastdnn._sklearn import recipe, theirs
-from fastdnn._sklearn.declared import keep, trains
+from fastdnn._sklearn.declared import keep, restoring, trains
 from fastdnn._sklearn.documented import TABULAR, documented
-from fastdnn._sklearn.preprocessor import whole
 from fastdnn._sklearn.recipe import Examples
 from fastdnn._sklearn.tabular import Tabular
 from fastdnn.network import Network
@@ -154,7 +153,7 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
             If the table is not what `TabularPreprocessor` takes, there is one class alone, or y_val
             has others; or if a score is not finite.
         """
-        with whole(self):
+        with restoring(self):
             if self.calibrate and X_val is None and self.validation_fraction is None:
                 raise ValueError("calibrate needs X_val and y_val, or a validation_fraction")
             self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)

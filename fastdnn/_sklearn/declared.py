@@ -4,7 +4,8 @@ The other files of this wing are given an estimator, read and write these attrib
 of its methods. scikit-learn's methods and decorators, which have no types, are declared here too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import numpy as np
@@ -134,3 +135,15 @@ def keep(estimator: object, parameters: dict[str, Any]) -> None:
     for name, value in parameters.items():
         if name != "self":
             setattr(estimator, name, value)
+
+
+@contextmanager
+def restoring(estimator: Any) -> Iterator[None]:
+    """Fit all of an estimator: where that fails it is what it was."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

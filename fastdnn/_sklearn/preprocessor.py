@@ -1,7 +1,5 @@
 """A table of numbers and categories as inputs of a network: robust scales, and a smooth clip."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -10,7 +8,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from fastdnn._arrays import Array
 from fastdnn._sklearn import tables, theirs
-from fastdnn._sklearn.declared import trains
+from fastdnn._sklearn.declared import restoring, trains
 
 # categories that a column may have
 MOST = 1000
@@ -112,7 +110,7 @@ class TabularPreprocessor(theirs.TransformerMixin, theirs.BaseEstimator):
             If the table is not what scikit-learn accepts, a number is infinite, or a column has no
             value at all, or too many categories.
         """
-        with whole(self):
+        with restoring(self):
             element_type(self.dtype)
             table = tables.taken(self, X, reset=True)
             names = getattr(self, "feature_names_in_", None)
@@ -184,18 +182,6 @@ def element_type(dtype: Any) -> Any:
     if found not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     return found
-
-
-@contextmanager
-def whole(estimator: Any) -> Iterator[None]:
-    """Fit all of an estimator: where that fails it is what it was."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def _called(at: int, names: Array | None) -> str:

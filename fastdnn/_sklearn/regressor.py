@@ -10,9 +10,8 @@ from sklearn.utils.validation import _check_y
 from fastdnn._arrays import Array
 from fastdnn._fit.names import ACTIVATIONS, lists
 from fastdnn._sklearn import recipe, theirs
-from fastdnn._sklearn.declared import keep, trains
+from fastdnn._sklearn.declared import keep, restoring, trains
 from fastdnn._sklearn.documented import TABULAR, documented
-from fastdnn._sklearn.preprocessor import whole
 from fastdnn._sklearn.recipe import Examples
 from fastdnn._sklearn.tabular import Tabular
 
@@ -144,7 +143,7 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
             If the table is not what `TabularPreprocessor` takes, or a target is not finite; or if a
             score is not.
         """
-        with whole(self):
+        with restoring(self):
             self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
