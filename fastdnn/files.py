@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from fastdnn._fit import document
 from fastdnn._fit.container import ModelFileError
-from fastdnn._fit.predictor import remedy
+from fastdnn._fit.fields import Fields
 from fastdnn.network import Network
 
 __all__ = ["ModelFileError", "load", "save"]
@@ -28,13 +28,14 @@ def save(
 
     Parameters
     ----------
-    model : Network, MLPClassifier, MLPRegressor or dict
-        A network, a fitted estimator, or the course's parameters ``W1, b1, ..., WL, bL``.
+    model : Network, estimator of fastdnn, TabularPreprocessor or dict
+        A network, a fitted estimator or preprocessor, or the course's parameters
+        ``W1, b1, ..., WL, bL``.
     path : str, path-like or binary file
         Where to; a file that is open is written to as it is.
     training_state : bool
         Also write moments, counts, optimiser and generator, so that training goes on to the last
-        bit.
+        bit. The estimators of tables have none.
     allow_nonfinite : bool
         Whether weights may be NaN or infinite.
 
@@ -44,7 +45,8 @@ def save(
         If the model is of another type, or holds what a file cannot: functions, say, or objects of
         the user's own. The message names it.
     ValueError
-        If the estimator is not fitted, or a number is not finite.
+        If the estimator is not fitted, or has no training state that is asked for; or if a number
+        is not finite.
     RuntimeError
         If another thread has a network in the middle of an epoch, or is fitting the estimator.
     OSError
@@ -74,8 +76,8 @@ def save(
         _save_estimator(model, path, training_state, allow_nonfinite)
     else:
         raise TypeError(
-            "model must be a Network, an MLPClassifier, an MLPRegressor or a dict of parameters, "
-            f"got {type(model).__name__}{remedy(model)}"
+            "model must be a Network, an estimator of fastdnn or a dict of parameters, "
+            f"got {type(model).__name__}"
         )
 
 
@@ -94,7 +96,7 @@ def load(path: Target, *, mmap: bool = False, allow_nonfinite: bool = False) -> 
 
     Returns
     -------
-    Network, MLPClassifier, MLPRegressor or dict
+    Network, estimator, TabularPreprocessor or dict
         As it was saved.
 
     Raises
@@ -102,7 +104,7 @@ def load(path: Target, *, mmap: bool = False, allow_nonfinite: bool = False) -> 
     ModelFileError
         If the file is not a whole and consistent model, a ValueError.
     ValueError
-        If mmap is asked for parameters.
+        If mmap is asked for parameters or a preprocessor.
     ImportError
         If it holds an estimator, but scikit-learn is missing.
     OSError
@@ -170,26 +172,37 @@ def _told(file: document.Opened) -> Iterator[str]:
         if stored:
             yield f"optimizer: {model.training.optimizer}, {model.training.counts.steps} steps"
     else:
-        model = document.model_of(file.contents, said.within("network"), False)
-        yield f"network: {str(model).rpartition(', ')[0]}"
-        for part in ("parameters", "fitted"):
-            for name, value in said.entries(part):
-                yield f"{name}: {value}"
-    if file.kind != document.PARAMETERS:
+        if "network" in said:
+            model = document.model_of(file.contents, said.within("network"), False)
+            yield f"network: {str(model).rpartition(', ')[0]}"
+        if "networks" in said:
+            yield f"networks: {said.whole('networks', 1)}"
+        yield from _told_of_estimator(said)
+    if file.kind not in (document.PARAMETERS, *document.TABLES):
         yield f"training state: {'yes' if stored else 'no'}"
     yield "arrays: " + ", ".join(f"{ascii(name)[1:-1]} {shape}" for name, shape in shapes.items())
+
+
+def _told_of_estimator(said: Fields) -> Iterator[str]:
+    if "preprocessor" in said:
+        inner = said.within("preprocessor")
+        yield from (f"{name}: {value}" for name, value in inner.entries("fitted"))
+    for part in ("parameters", "fitted"):
+        yield from (f"{name}: {value}" for name, value in said.entries(part))
 
 
 def _is_estimator(model: Any) -> bool:
     """Whether it is one of the estimators, which nobody has whose program has not imported them."""
     module = sys.modules.get("fastdnn.estimators")
-    return module is not None and isinstance(model, (module.MLPClassifier, module.MLPRegressor))
+    known = () if module is None else tuple(getattr(module, name) for name in document.ESTIMATORS)
+    return isinstance(model, known)
 
 
 def _save_estimator(model: Any, path: Target, training_state: bool, allow_nonfinite: bool) -> None:
     from sklearn.utils.validation import check_is_fitted
 
     from fastdnn._sklearn.stored import said_of_estimator
+    from fastdnn._sklearn.stored_tables import said_of_tabular
 
     cls = type(model)
     if cls.__module__ != "fastdnn.estimators":
@@ -201,8 +214,15 @@ def _save_estimator(model: Any, path: Target, training_state: bool, allow_nonfin
     try:
         check_is_fitted(model)
         model._validate_params()
-        seen, names = model._seen(), cls._get_param_names()
-        arrays, said = said_of_estimator(model, names, seen, training_state)
+        if cls.__name__ in document.TABLES:
+            if training_state:
+                raise ValueError(
+                    f"training_state must be False: a fit of {cls.__name__} begins anew"
+                )
+            arrays, said = said_of_tabular(model)
+        else:
+            seen, names = model._seen(), cls._get_param_names()
+            arrays, said = said_of_estimator(model, names, seen, training_state)
     except Exception:
         _refuse_fitting(model, before)
         raise
@@ -225,6 +245,9 @@ def _refuse_fitting(model: Any, before: dict[str, Any]) -> None:
 def _estimator_of(file: document.Opened, mmap: bool) -> Any:
     from fastdnn import estimators
     from fastdnn._sklearn.stored import estimator_of
+    from fastdnn._sklearn.stored_tables import tabular_of
 
     cls = getattr(estimators, file.kind)
-    return estimator_of(cls, cls._validate_params, file, mmap)
+    return (tabular_of if file.kind in document.TABLES else estimator_of)(
+        cls, cls._validate_params, file, mmap
+    )

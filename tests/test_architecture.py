@@ -188,6 +188,7 @@ ROOMS = {
         "preprocessor": {"declared", "tables", "theirs"},
         "recipe": set(),
         "tabular": {"preprocessor", "recipe", "stopping", "tables", "theirs"},
+        "stored_tables": {"labels", "preprocessor", "stored", "tabular"},
         "classifier": {"declared", "documented", "recipe", "tabular", "theirs"},
         "regressor": {"declared", "documented", "recipe", "tabular", "theirs"},
     },

@@ -29,7 +29,10 @@ from fastdnn.optimizers import OPTIMIZERS, SCHEDULES
 
 VERSION = 1
 NETWORK, PARAMETERS = "Network", "parameters"
-KINDS = (NETWORK, PARAMETERS, "MLPClassifier", "MLPRegressor")
+# estimators of tables, and what makes these ready
+TABLES = ("TabularMLPClassifier", "TabularMLPRegressor", "TabularPreprocessor")
+ESTIMATORS = ("MLPClassifier", "MLPRegressor", *TABLES)
+KINDS = (NETWORK, PARAMETERS, *ESTIMATORS)
 # of a network
 _ATTRIBUTES = ("_model", "_fits")
 _DTYPES = ("float32", "float64")
@@ -141,8 +144,8 @@ def said_of_model(model: Model) -> dict[str, Any]:
     }
 
 
-def model_of(contents: Contents, said: Fields, mmap: bool) -> Model:
-    """Make a model, in memory of its own or in the mapped file's."""
+def model_of(contents: Contents, said: Fields, mmap: bool, prefix: str = "") -> Model:
+    """Make a model, in memory of its own or in the mapped file's; a prefix begins its names."""
     dtype = np.dtype(said.text("dtype", _DTYPES))
     dims = tuple(said.items("layer_dims", int))
     if len(dims) < 2 or not 1 <= min(dims) <= max(dims) <= LIMIT:
@@ -173,7 +176,7 @@ def model_of(contents: Contents, said: Fields, mmap: bool) -> Model:
     if "parametrization" in said:
         parametrization = said.text("parametrization", PARAMETRIZATIONS)
     said.end()
-    params = _params(contents, dims, scaled, dtype, mmap)
+    params = _params(contents, dims, scaled, dtype, mmap, prefix)
     meaning = activations, output, cost.name, parameter
     model = Model(dims, *meaning, params, None, scaled, parametrization)
     model.demand(reproducible)
@@ -181,16 +184,17 @@ def model_of(contents: Contents, said: Fields, mmap: bool) -> Model:
 
 
 def _params(
-    contents: Contents, dims: tuple[int, ...], scaled: bool, dtype: np.dtype[Any], mmap: bool
-) -> Array:
+    contents: Contents, dims: tuple[int, ...], scaled: bool, dtype: np.dtype[Any], mmap: bool,
+    prefix: str,
+) -> Array:  # fmt: skip
     """Take the parameters into one arena: a copy, unless it is mapped."""
     L = len(dims) - 1
-    if f"W{L}" not in contents.entries or len(contents.entries) < 2 * L:
+    if f"{prefix}W{L}" not in contents.entries or len(contents.entries) < 2 * L:
         # before anything is laid out for as many layers as the document speaks of
         raise ModelFileError(f"there are no arrays W1, b1, ..., W{L}, b{L} for {list(dims)[:40]}")
     rows = table(dims, scaled)
-    views = [contents.take(row.name, dtype, row.shape) for row in rows]
-    run = contents.run(row.name for row in rows)
+    views = [contents.take(f"{prefix}{row.name}", dtype, row.shape) for row in rows]
+    run = contents.run(f"{prefix}{row.name}" for row in rows)
     if mmap:
         if run is None or run.ctypes.data % run.itemsize:
             raise ModelFileError(

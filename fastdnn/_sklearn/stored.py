@@ -100,10 +100,10 @@ def said_of_estimator(
     document = {
         "kind": type(estimator).__name__,
         "network": said_of_model(model),
-        "parameters": {name: _said_of_parameter(name, found[name]) for name in names},
+        "parameters": {name: said_of_parameter(name, found[name]) for name in names},
         "fitted": fitted,
     }
-    asked = _requests_of(estimator)
+    asked = requests_of(estimator)
     if asked:
         document["requests"] = asked
     if training_state:
@@ -119,13 +119,14 @@ def said_of_estimator(
     return arrays, document
 
 
-def _said_of_parameter(name: str, value: Any) -> Any:
+def said_of_parameter(name: str, value: Any) -> Any:
+    """Say a parameter's value in JSON."""
     if name == "random_state" and isinstance(value, np.random.RandomState):
         return {"RandomState": said_of(value, name)}
     return encoded(value, name)
 
 
-def _requests_of(asking: Any) -> dict[str, Any]:
+def requests_of(asking: Any) -> dict[str, Any]:
     """List the requests of metadata that a user has made of an estimator."""
     if "_metadata_request" not in vars(asking):
         return {}
@@ -161,21 +162,17 @@ def estimator_of(cls: Any, judge: Callable[[Any], object], file: Opened, mmap: b
     contents, document = file.contents, file.document
     given = document.within("parameters")
     names = cls._get_param_names()
-    parameters = {name: _parameter_of(given, name) for name in names}
+    parameters = {name: parameter_of(given, name) for name in names}
     given.end()
     estimator = cls(**parameters)
-    try:
-        judge(estimator)
-    except (TypeError, ValueError) as error:
-        # a parameter's value is told, however long it is
-        raise ModelFileError(str(error)[:_LONGEST]) from None
+    judged(estimator, judge)
     model = model_of(contents, document.within("network"), mmap)
     _take_fitted(estimator, model, file)
     model = _meant(estimator, model)
     if "training" in document:
         _take_training(model, file)
     if "requests" in document:
-        _take_requests(estimator, document.within("requests"))
+        take_requests(estimator, document.within("requests"))
     file.end()
     vars(estimator).update(
         _model=model, coefs_=list(model.coefs), intercepts_=list(model.intercepts),
@@ -184,7 +181,17 @@ def estimator_of(cls: Any, judge: Callable[[Any], object], file: Opened, mmap: b
     return estimator
 
 
-def _parameter_of(given: Fields, name: str) -> Any:
+def judged(estimator: Any, judge: Callable[[Any], object]) -> None:
+    """Judge an estimator's parameters by a function."""
+    try:
+        judge(estimator)
+    except (TypeError, ValueError) as error:
+        # a parameter's value is told, however long it is
+        raise ModelFileError(str(error)[:_LONGEST]) from None
+
+
+def parameter_of(given: Fields, name: str) -> Any:
+    """Take a parameter from a file, and judge its type as far as scikit-learn does not."""
     said = given.take(name)
     value: Any
     if name == "random_state" and type(said) is dict and said.keys() == {"RandomState"}:
@@ -283,7 +290,8 @@ def _take_training(model: Model, file: Opened) -> None:
     model.training = Training(rule, *moments_of(model, file.contents, rule), counts, made)
 
 
-def _take_requests(asking: Any, said: Fields) -> None:
+def take_requests(asking: Any, said: Fields) -> None:
+    """Make the requests of metadata that a file has."""
     for method in _METHODS:
         if method not in said:
             continue

@@ -36,7 +36,8 @@ WORDS = [
     "18446744073709551616", "340282366920938463463374607431768211455", "NaN", "-Infinity", '""',
     '"W1"', '"b1"', '"W3"', '"m1"', '"F32"', '"F64"', '"F16"', '"relu"', '"gelu"', '"softmax"',
     '"exp"', '"identity"', '"huber"', '"poisson"', '"cross_entropy"', '"float32"', '"float64"',
-    '"parameters"', '"Network"', '"MLPClassifier"', '"MLPRegressor"', '"Adam"', '"SGD"', '"sgd"',
+    '"parameters"', '"Network"', '"MLPClassifier"', '"MLPRegressor"',
+    '"TabularMLPClassifier"', '"TabularPreprocessor"', '"Adam"', '"SGD"', '"sgd"',
     '"adam"', '"momentum"', '"\\ud800"', '"\u00e9"', '"training"', '"shape"', '"<U1"', '"|O"',
     '"<U9999999"', "[]", "{}", "[[]]", "[0]", "[1,1]", "[2,3,1]", '{"number":"inf"}', "[" * 70,
     '{"number":"nan"}', '{"tuple":[3]}', '{"dict":[[1,2]]}', '{"bytes":"a"}', '{"name":"Cosine"}',
@@ -80,7 +81,12 @@ def seeds():
     plain += [Seed(fastdnn.initialize_parameters_deep([2, 3, 1], dtype=t)) for t in ("f4", "f8")]
     others = []
     if find_spec("sklearn"):
-        from fastdnn.estimators import MLPClassifier, MLPRegressor
+        from fastdnn.estimators import (
+            MLPClassifier,
+            MLPRegressor,
+            TabularMLPClassifier,
+            TabularMLPRegressor,
+        )
 
         for y, options in (
             (np.array(["no", "yes"])[Y], {"class_weight": {"no": 1, "yes": 2}}),
@@ -90,6 +96,16 @@ def seeds():
             given = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0} | options
             others += [Seed(MLPClassifier(**given).fit(X, y), training_state=True)]
         others += [Seed(MLPRegressor(hidden_layer_sizes=2, max_iter=2).fit(X, X))]
+        of_table = {"hidden_layer_sizes": 2, "max_iter": 2, "validation_fraction": None,
+                    "categorical_features": [0]}  # fmt: skip
+        others += [
+            Seed(model)
+            for model in (
+                TabularMLPClassifier(**of_table).fit(X, Y),
+                TabularMLPRegressor(**of_table, n_ensemble=2).fit(X, X),
+                TabularMLPClassifier(**of_table).fit(X, Y).preprocessor_,
+            )
+        ]
     return plain, others
 
 
@@ -172,6 +188,11 @@ def judge(file):
     if isinstance(model, dict):
         fastdnn.L_model_forward(np.ones((model["W1"].shape[1], 2)), model)
         return "parameters"
+    if hasattr(model, "is_categorical_") or hasattr(model, "networks_"):
+        tell = getattr(model, "predict", getattr(model, "transform", None))
+        if len(tell(np.ones((3, model.n_features_in_)))) != 3:
+            raise AssertionError(f"{model!r} tells of other rows")
+        return "tables"
     network = isinstance(model, Network)
     n_0 = model.layer_dims[0] if network else len(model.coefs_[0])
     given = X if n_0 == 2 else np.ones((3, n_0))

@@ -270,7 +270,7 @@ def test_network_is_a_plain_one():
     assert sorted(net.parameters) == ["W1", "W2", "W3", "b1", "b2", "b3"]
 
 
-@pytest.mark.parametrize("write", [fastdnn.save, fastdnn.to_c, fastdnn.to_onnx])
+@pytest.mark.parametrize("write", [fastdnn.to_c, fastdnn.to_onnx])
 def test_a_file_holds_the_network_alone(write, tmp_path):
     if write is fastdnn.to_onnx:
         pytest.importorskip("onnx")
