@@ -2,16 +2,16 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fastdnn._arrays import Array
 from fastdnn._config import __version__, optional
 from fastdnn._fit.graph import Graph, forward, unique
-from fastdnn._fit.predictor import remedy
 from fastdnn.network import Network
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # of ONNX 1.10, which has every operator of a graph
 _OPSET, _IR_VERSION = 15, 8
-_ML = "ai.onnx.ml"
+_ML, _OF_ML = "ai.onnx.ml", ("ZipMap", "LabelEncoder")
 # the most bytes of weights: a protobuf message has fewer than 2^31
 _MOST = 2**31 - 2**20
 
@@ -33,9 +33,14 @@ def to_onnx(
     regressor ``variable`` (m, n_outputs), and those of a classifier are ``label`` (m,), for several
     labels (m, n_labels), and ``probabilities`` (m, n_classes): skl2onnx's names.
 
+    An estimator of tables reads the columns of numbers as ``X``, NaN where one is missing, and
+    those of categories as strings, ``categories``, or, where some are no strings, as int64,
+    ``codes``: their indices in ``categories_``. Any other string or index is a category that is
+    missing. `TabularPreprocessor` has the output ``variable`` (m, n_columns).
+
     Parameters
     ----------
-    model : Network, MLPClassifier or MLPRegressor
+    model : Network, estimator of fastdnn or TabularPreprocessor
         What is written; an estimator must be fitted.
     dtype : {float32, float64}, optional
         Element type of the input, of what is computed and of the probabilities; by default the
@@ -44,7 +49,8 @@ def to_onnx(
         For a classifier ``{"zipmap": ...}``, as in skl2onnx. False, the default: as above. True:
         ``output_label``, and ``output_probability``, a dict of the classes for each row; only in
         float32. "columns": ``output_label``, and for each class an output (m,), whose name is the
-        class after an ``i`` or, of strings, an ``s``.
+        class after an ``i`` or, of strings, an ``s``. For a table ``{"categories": "codes"}`` takes
+        indices of strings too, and "strings" refuses others.
 
     Returns
     -------
@@ -79,46 +85,121 @@ def to_onnx(
     """
     optional("onnx")
     checker = optional("onnx.checker")
-    estimator = _is_estimator(model)
-    if estimator:
-        # which has imported scikit-learn
-        from fastdnn._sklearn.exported import refuse_overridden
-
-        refuse_overridden(model)
-    elif not isinstance(model, Network):
-        raise TypeError(
-            "model must be a Network, MLPClassifier or MLPRegressor of fastdnn, "
-            f"got {type(model).__name__}"
-            + (
-                remedy(model)
-                or ": skl2onnx.to_onnx converts pipelines with those inside, and "
-                "MLPClassifier.from_sklearn takes scikit-learn's over"
-            )
-        )
-    net: Network = model.network_ if estimator else model
-    # a fit may begin meanwhile
-    net = deepcopy(net)
-    kind = _element_type(net.dtype if dtype is None else dtype)
-    if net._model.params.size * kind.itemsize > _MOST:
-        raise ValueError(f"{net!r} has more than 2 GB of weights, which ONNX cannot hold in a file")
-    classifies = estimator and hasattr(model, "classes_")
-    zipmap = _zipmap({} if options is None else options, model, classifies, kind)
-    if classifies:
-        graph, outputs = _classifier(model, net, kind, zipmap)
+    options = {} if options is None else options
+    if _is_of(model, "perceptron", "Perceptron"):
+        made = _of_estimator(model, dtype, options)
+    elif _is_of(model, "tabular", "Tabular") or _is_of(
+        model, "preprocessor", "TabularPreprocessor"
+    ):
+        made = _of_table(model, dtype, options)
+    elif isinstance(model, Network):
+        made = _of_network(model, dtype, options)
     else:
-        name = "variable" if estimator else "AL"
-        graph = Graph(kind, unique({"X", name}))
-        forward(graph, net._model, "X", name)
-        outputs = {name: _tensor(kind, "m", net.layer_dims[-1])}
-    made = _assembled(graph, outputs, model, net)
+        raise TypeError(
+            "model must be a Network or an estimator of fastdnn, "
+            f"got {type(model).__name__}: skl2onnx.to_onnx converts pipelines with MLPClassifier "
+            "or MLPRegressor inside, and MLPClassifier.from_sklearn takes scikit-learn's over"
+        )
     checker.check_model(made, full_check=True)
     return made
 
 
-def _is_estimator(model: Any) -> bool:
+def _is_of(model: Any, file: str, name: str) -> bool:
     # whoever has one has imported its module
-    module = sys.modules.get("fastdnn._sklearn.perceptron")
-    return module is not None and isinstance(model, module.Perceptron)
+    module = sys.modules.get(f"fastdnn._sklearn.{file}")
+    return module is not None and isinstance(model, getattr(module, name))
+
+
+def _of_network(model: Network, dtype: Any, options: Any) -> "ModelProto":
+    # a fit may begin meanwhile
+    net = deepcopy(model)
+    kind = _judged([net], dtype)
+    _options(options, model, [], kind)
+    graph = Graph(kind, unique({"X", "AL"}))
+    forward(graph, net._model, "X", "AL")
+    inputs = {"X": _tensor(kind, "m", net.layer_dims[0])}
+    outputs = {"AL": _tensor(kind, "m", net.layer_dims[-1])}
+    return _assembled(graph, inputs, outputs, model, net, {})
+
+
+def _of_estimator(model: Any, dtype: Any, options: Any) -> "ModelProto":
+    # which has imported scikit-learn
+    from fastdnn._sklearn import exported
+
+    exported.refuse_overridden(model)
+    net = deepcopy(model.network_)
+    kind = _judged([net], dtype)
+    classifies = hasattr(model, "classes_")
+    zipmap = _options(options, model, ["zipmap"] * classifies, kind)
+    n_0, n = net.layer_dims[0], net.layer_dims[-1]
+    inputs = {"X": _tensor(kind, "m", n_0)}
+    if classifies:
+        classes = exported.labels(model)
+
+        def classify(graph: Graph, label: str, probabilities: str) -> None:
+            exported.classify(graph, model, net._model, classes, "X", label, probabilities)
+
+        n = max(n, 2)
+        shape = [n] if exported.several(model) else []
+        graph, outputs = _classifier(classes, n, shape, kind, zipmap, inputs, classify)
+    else:
+        graph = Graph(kind, unique({"X", "variable"}))
+        forward(graph, net._model, "X", "variable")
+        outputs = {"variable": _tensor(kind, "m", n)}
+    features = getattr(model, "feature_names_in_", None)
+    said = {} if features is None else {"feature_names": json.dumps(list(map(str, features)))}
+    return _assembled(graph, inputs, outputs, model, net, said)
+
+
+def _of_table(model: Any, dtype: Any, options: Any) -> "ModelProto":
+    from sklearn.utils.validation import check_is_fitted
+
+    from fastdnn._sklearn import exported
+    from fastdnn._sklearn import exported_tables as tables
+
+    check_is_fitted(model)
+    exported.refuse_overridden(model)
+    model = deepcopy(model)
+    prep, nets = getattr(model, "preprocessor_", model), getattr(model, "networks_", [])
+    kind = _judged(nets, prep.dtype if dtype is None and not nets else dtype)
+    classifies = hasattr(model, "classes_")
+    zipmap = _options(options, model, ["zipmap"] * classifies + ["categories"], kind)
+    columns = tables.inputs_of(prep, options.get("categories"))
+    types = {tables.NUMBERS: kind, tables.STRINGS: np.dtype(object)}
+    inputs = {
+        name: _tensor(types.get(name, np.dtype(np.int64)), "m", n) for name, n in columns.items()
+    }
+    models = [net._model for net in nets]
+    if classifies:
+        classes = exported.held(np.asarray(model.classes_))
+
+        def classify(graph: Graph, label: str, probabilities: str) -> None:
+            Z = tables.prepare(graph, prep, columns)
+            tables.classify(graph, models, classes, Z, label, probabilities)
+
+        graph, outputs = _classifier(classes, len(classes), [], kind, zipmap, inputs, classify)
+    else:
+        graph = Graph(kind, unique({*inputs, "variable"}))
+        Z, n = tables.prepare(graph, prep, columns), len(prep.center_)
+        if models:
+            n = models[0].layer_dims[-1]
+            tables.average(graph, models, Z, Y := graph.unique("y"))
+            tables.targets(graph, model, Y, "variable")
+        else:
+            graph.add("Identity", Z, out="variable")
+        outputs = {"variable": _tensor(kind, "m", n)}
+    said = tables.said_of_columns(prep, columns)
+    return _assembled(graph, inputs, outputs, model, nets[0] if nets else None, said)
+
+
+def _judged(nets: list[Network], dtype: Any) -> np.dtype[Any]:
+    """Find the type of a graph, in which networks are not too large."""
+    kind = _element_type(nets[0].dtype if dtype is None else dtype)
+    if sum(net._model.params.size for net in nets) * kind.itemsize > _MOST:
+        raise ValueError(
+            f"{nets[0]!r} has more than 2 GB of weights, which ONNX cannot hold in a file"
+        )
+    return kind
 
 
 def _element_type(dtype: Any) -> np.dtype[Any]:
@@ -131,15 +212,14 @@ def _element_type(dtype: Any) -> np.dtype[Any]:
     return kind
 
 
-def _zipmap(options: Any, model: Any, classifies: bool, kind: np.dtype[Any]) -> bool | str:
-    """Take the one option, which only a classifier has."""
+def _options(options: Any, model: Any, known: list[str], kind: np.dtype[Any]) -> bool | str:
+    """Judge the names of the options, and take the one that only a classifier has."""
     if not isinstance(options, Mapping):
         raise TypeError(f"options must be a dict, got {options!r}")
-    known = {"zipmap"} if classifies else set()
-    if unknown := set(options) - known:
+    if unknown := set(options) - {*known}:
         raise ValueError(
             f"options has {min(unknown, key=str)!r}, but for {type(model).__name__} there is "
-            + ("only 'zipmap'" if classifies else "none")
+            + (f"only {' or '.join(map(repr, known))}" if known else "none")
         )
     zipmap: Any = options.get("zipmap", False)
     if not isinstance(zipmap, bool) and not (isinstance(zipmap, str) and zipmap == "columns"):
@@ -153,22 +233,41 @@ def _zipmap(options: Any, model: Any, classifies: bool, kind: np.dtype[Any]) -> 
 
 
 def _classifier(
-    model: Any, net: Network, kind: np.dtype[Any], zipmap: bool | str
-) -> tuple[Graph, dict[str, "TypeProto"]]:
-    """Make a classifier's graph, and the types of its outputs by name."""
+    classes: Array, n: int, shape: list[int], kind: np.dtype[Any], zipmap: bool | str,
+    inputs: Mapping[str, "TypeProto"], classify: Callable[[Graph, str, str], None],
+) -> tuple[Graph, dict[str, "TypeProto"]]:  # fmt: skip
+    """Make a classifier's graph of a function that adds labels and probabilities.
+
+    Parameters
+    ----------
+    classes : ndarray
+        As the graph shall hold them.
+    n : int
+        How many probabilities there are.
+    shape : list of int
+        Of a row's labels.
+    kind, zipmap :
+        The graph's type, and the option.
+    inputs : dict
+        By name.
+    classify : callable
+        Given the graph, and names of labels and probabilities.
+
+    Returns
+    -------
+    tuple
+        The graph, and the types of its outputs by name.
+    """
     from onnx import helper
 
-    from fastdnn._sklearn.exported import classify, labels, several
-
-    classes = labels(model)
-    strings, n = classes.dtype == object, max(net.layer_dims[-1], 2)
+    strings = classes.dtype == object
     if zipmap and len(classes) != n:
         raise ValueError(
             f"options['zipmap'] is {zipmap!r}, but there are {n} probabilities of {len(classes)} "
             "class: take False"
         )
     label, probabilities = "output_label" if zipmap else "label", "probabilities"
-    outputs = {label: _tensor(classes.dtype, "m", *([n] if several(model) else []))}
+    outputs = {label: _tensor(classes.dtype, "m", *shape)}
     if zipmap == "columns":
         columns = [f"{'s' if strings else 'i'}{name}" for name in classes]
         outputs |= dict.fromkeys(columns, _tensor(kind, "m"))
@@ -179,8 +278,8 @@ def _classifier(
         outputs["output_probability"] = helper.make_sequence_type_proto(rows)
     else:
         outputs[probabilities] = _tensor(kind, "m", n)
-    graph = Graph(kind, unique({"X", probabilities, *outputs}))
-    classify(graph, model, net._model, classes, "X", label, probabilities)
+    graph = Graph(kind, unique({*inputs, probabilities, *outputs}))
+    classify(graph, label, probabilities)
     if zipmap == "columns":
         for i, column in enumerate(columns):
             index = graph.constant("i", np.array(i, np.int64))
@@ -198,28 +297,31 @@ def _tensor(kind: np.dtype[Any], *shape: str | int) -> "TypeProto":
 
 
 def _assembled(
-    graph: Graph, outputs: Mapping[str, "TypeProto"], model: Any, net: Network
-) -> "ModelProto":
-    """Make the model of a graph and the types of its outputs."""
+    graph: Graph, inputs: Mapping[str, "TypeProto"], outputs: Mapping[str, "TypeProto"], model: Any,
+    net: Network | None, said: dict[str, str],
+) -> "ModelProto":  # fmt: skip
+    """Make the model of a graph, the types of its inputs and outputs, and what else is said."""
     from onnx import helper, numpy_helper
 
     nodes = [
         helper.make_node(
             node.operator, node.inputs, [node.output], f"{node.operator}_{i}",
-            domain=_ML if node.operator == "ZipMap" else "", **node.attributes,
+            domain=_ML if node.operator in _OF_ML else "", **node.attributes,
         )
         for i, node in enumerate(graph.nodes)
     ]  # fmt: skip
     domains = [helper.make_opsetid("", _OPSET)]
     if any(node.domain for node in nodes):
-        domains.append(helper.make_opsetid(_ML, 1))
-    meaning = net._model
-    hidden = ", ".join(dict.fromkeys(meaning.activations)) or "no hidden layer"
+        domains.append(helper.make_opsetid(_ML, 2))
+    layers = ""
+    if net is not None:
+        hidden = ", ".join(dict.fromkeys(net._model.activations)) or "no hidden layer"
+        layers = f"Layers {list(net.layer_dims)}, {hidden}, {net._model.output}"
     made = helper.make_model(
         helper.make_graph(
             nodes,
             type(model).__name__,
-            [helper.make_value_info("X", _tensor(graph.dtype, "m", net.layer_dims[0]))],
+            [helper.make_value_info(name, kind) for name, kind in inputs.items()],
             [helper.make_value_info(name, kind) for name, kind in outputs.items()],
             [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
         ),
@@ -227,9 +329,8 @@ def _assembled(
         ir_version=_IR_VERSION,
         producer_name="fastdnn",
         producer_version=__version__,
-        doc_string=f"Layers {list(net.layer_dims)}, {hidden}, {meaning.output}",
+        doc_string=layers,
     )
-    features = getattr(model, "feature_names_in_", None)
-    if features is not None:
-        helper.set_model_props(made, {"feature_names": json.dumps(list(map(str, features)))})
+    if said:
+        helper.set_model_props(made, said)
     return made

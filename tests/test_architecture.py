@@ -34,7 +34,7 @@ WINGS = {
     "_sklearn": {"_arrays", "_config", "_core", "_fit", "many", "network", "optimizers"},
     "estimators": {"_arrays", "_fit", "_sklearn"},
     "files": {"_fit", "_sklearn", "estimators", "network"},
-    "onnx": {"_config", "_fit", "_sklearn", "network"},
+    "onnx": {"_arrays", "_config", "_fit", "_sklearn", "network"},
     "c": {"_arrays", "_config", "_fit", "network"},
     "__init__": {
         *("_config", "_core", "_fit", "application", "callbacks", "course2", "files"),
@@ -188,6 +188,7 @@ ROOMS = {
         "preprocessor": {"declared", "tables", "theirs"},
         "recipe": set(),
         "tabular": {"preprocessor", "recipe", "stopping", "tables", "theirs"},
+        "exported_tables": {"preprocessor"},
         "stored_tables": {"labels", "preprocessor", "stored", "tabular"},
         "classifier": {"declared", "documented", "recipe", "tabular", "theirs"},
         "regressor": {"declared", "documented", "recipe", "tabular", "theirs"},

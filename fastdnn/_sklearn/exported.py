@@ -25,7 +25,9 @@ def refuse_overridden(estimator: Any) -> None:
     """Raise TypeError if a subclass predicts by methods of its own."""
     cls: Any = type(estimator)
     base = next(c for c in cls.__mro__ if c.__module__ == "fastdnn.estimators")
-    for name in ("predict", "predict_proba", "_predict", "_forward_pass_fast"):
+    for name in (
+        "predict", "predict_proba", "transform", "_predict", "_predicted", "_forward_pass_fast"
+    ):  # fmt: skip
         if getattr(cls, name, None) is not getattr(base, name, None):
             raise TypeError(
                 f"{cls.__name__} overrides {name}, which a graph of its layers does not know: "
@@ -47,22 +49,26 @@ def labels(classifier: Declared) -> Array:
         If they cannot be held by one.
     """
     complete(classifier)
-    classes = np.asarray(classifier._label_binarizer.classes_)
+    return held(np.asarray(classifier._label_binarizer.classes_))
+
+
+def held(classes: Array) -> Array:
+    """Take labels in a type that ONNX has, or raise as `labels`."""
     if classes.dtype.kind in "biuf":
         with np.errstate(invalid="ignore"):
-            held = classes.astype(np.int64)
-        if not np.array_equal(held, classes):
+            whole = classes.astype(np.int64)
+        if not np.array_equal(whole, classes):
             raise ValueError(
                 f"classes_ is {classes!r}, but labels in ONNX are int64 or strings: fit with those"
             )
-        return held
-    held = classes.astype(object)
-    if not all(isinstance(label, str) for label in held):
+        return whole
+    objects = classes.astype(object)
+    if not all(isinstance(label, str) for label in objects):
         raise TypeError(
-            f"classes_ holds {type(held[0]).__name__}, but labels in ONNX are int64 or strings: "
+            f"classes_ holds {type(objects[0]).__name__}, but labels in ONNX are int64 or strings: "
             "fit with those"
         )
-    return np.array([str(label) for label in held], dtype=object)
+    return np.array([str(label) for label in objects], dtype=object)
 
 
 def classify(
