@@ -202,6 +202,10 @@ ROOMS = {
         "comment": {"elementary", "literals", "taken"},
         "selftest": {"folded", "taken"},
         "header": {"comment", "elementary", "layers", "literals", "selftest", "taken"},
+        "columns": {"selftest", "taken"},
+        "tables": {
+            *("columns", "comment", "elementary", "header", "layers", "literals", "selftest"),
+        },
     },
 }
 NEEDED = {"numpy", "scipy"}

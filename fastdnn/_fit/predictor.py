@@ -206,10 +206,3 @@ class Predictor:
         True
         """
         return check_grad(self._model, X, Y, sample_weight, l2)
-
-
-def remedy(model: object) -> str:
-    """Say how an estimator of tables is written, whose network alone can be."""
-    if not isinstance(getattr(model, "network_", None), Predictor):
-        return ""
-    return ": pickle it, or write its network_, which takes rows that its preprocessor_ makes ready"

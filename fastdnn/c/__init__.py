@@ -6,7 +6,9 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from fastdnn._fit import disk
+from fastdnn.c.columns import is_table, table_of
 from fastdnn.c.header import header
+from fastdnn.c.tables import table_header
 from fastdnn.c.taken import taken
 
 __all__ = ["to_c"]
@@ -33,11 +35,15 @@ def to_c(
     - ``int name_selftest(void)``: 0 if eight answers are those of Python, or the number of the
       first that is not.
 
+    Of an estimator of tables ``x`` has the columns that are numbers, NaN where one is missing, and
+    after it comes ``const int *c``, with the index of the category in each of the other columns, -1
+    where it is missing. The file's comment tells the categories. There is no ``name_gradient``.
+
     Parameters
     ----------
-    model : Network, MLPClassifier, MLPRegressor or Pipeline
-        Trained; a pipeline of scikit-learn that ends with one of these estimators after scalers:
-        StandardScaler, MinMaxScaler, MaxAbsScaler or RobustScaler.
+    model : Network, estimator of fastdnn or Pipeline
+        Trained; a pipeline of scikit-learn that ends with an MLPClassifier or MLPRegressor after
+        scalers: StandardScaler, MinMaxScaler, MaxAbsScaler or RobustScaler.
     path : path
         The file; the old one stays whole if it cannot be written.
     name : str
@@ -76,5 +82,8 @@ def to_c(
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise TypeError(f"path must name a file, got {type(path).__name__}")
-    text = header(taken(model, name, dtype, scaler))
+    if is_table(model):
+        text = table_header(table_of(model, name, dtype, scaler))
+    else:
+        text = header(taken(model, name, dtype, scaler))
     disk.write(path, [text.encode("ascii")])

@@ -8,12 +8,12 @@ from fastdnn.c import elementary
 from fastdnn.c.literals import in_comment, listed, verbatim
 from fastdnn.c.taken import Taken
 
-_LICENSE = (
+LICENSE = (
     "License: the weights and this file are of whoever made them with fastdnn. Its C code, which "
     "fastdnn brings along, is under the terms of 0BSD: use, change and give it away for any "
     "purpose, without a condition or a notice."
 )
-_LINKAGE = (
+LINKAGE = (
     "All functions are static inline. For other languages compile this file alone with external "
     "ones: cc -O3 -D NAME_API= -x c -c NAME.h -o NAME.o"
 )
@@ -41,7 +41,7 @@ def _paragraphs(given: Taken) -> Iterator[str]:
     size, count = model.dtype.itemsize, model.params.size
     yield f"NAME: a dense network of layers {chain}, in REAL."
     yield f"Written by fastdnn {__version__}; C99, and C++ from C++11 on."
-    yield _LICENSE
+    yield LICENSE
     steps = "" if given.scaled is None else ", which are scaled first as they were in Python"
     yield f"Inputs: {dims[0]} numbers{steps}."
     kept = sum(dims) * size
@@ -64,7 +64,7 @@ def _paragraphs(given: Taken) -> Iterator[str]:
         + bound
         * bool(errors)
     )
-    yield _LINKAGE
+    yield LINKAGE
 
 
 def _too(given: Taken) -> str:

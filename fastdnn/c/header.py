@@ -11,7 +11,7 @@ from fastdnn.c.literals import array, listed, named, text, verbatim, whole_numbe
 from fastdnn.c.selftest import ROWS, answers
 from fastdnn.c.taken import Taken
 
-_BEFORE = """
+BEFORE = """
 #ifndef NAME_included
 #define NAME_included
 
@@ -42,7 +42,7 @@ _BEFORE = """
 extern "C" {
 #endif
 """
-_AFTER = """
+AFTER = """
 #ifdef __cplusplus
 }
 #endif
@@ -72,7 +72,7 @@ def header(given: Taken) -> str:
     if model.output == "softmax":
         names.append("exp")
     functions, _ = elementary.functions(["fma", *names], real)
-    parts = [_BEFORE % layers.KEEP_LOOP, _enum(given), _classes(given)]
+    parts = [BEFORE % layers.KEEP_LOOP, _enum(given), classes(given)]
     if given.scaled is not None:
         parts.append(f"\n/* an input x becomes {_SCALED[given.split]} */\n")
         for name, part in given.scaled._asdict().items():
@@ -84,8 +84,8 @@ def header(given: Taken) -> str:
     parts.append(functions)
     for write in (layers.forward, layers.backward):
         parts += [write(l, n_prev, n, real) for l, (n_prev, n) in shapes]
-    parts += [_output(given), _predict(given), _predict_n(given), _label(given), _gradient(given)]
-    text = "".join([*comment(given), *parts, selftest, _AFTER])
+    parts += [output(given), predict(given), _predict_n(given), _label(given), _gradient(given)]
+    text = "".join([*comment(given), *parts, selftest, AFTER])
     return named(text, given.name, real)
 
 
@@ -94,7 +94,8 @@ def _enum(given: Taken) -> str:
     return f"\nenum {{ NAME_inputs = {given.inputs}, NAME_outputs = {given.outputs}{count} }};\n"
 
 
-def _classes(given: Taken) -> str:
+def classes(given: Taken) -> str:
+    """Write the labels, if there are some."""
     if given.classes is None:
         return ""
     labels, kind = given.classes.tolist(), type(given.classes.tolist()[0])
@@ -156,7 +157,7 @@ def _arrays(given: Taken, names: str) -> list[str]:
     return lines
 
 
-def _output(given: Taken) -> str:
+def output(given: Taken) -> str:
     """Write the function that makes the answers of the logits."""
     n, output = given.model.layer_dims[-1], given.model.output
     if given.pair:
@@ -183,7 +184,8 @@ def _output(given: Taken) -> str:
     return "\n".join([*head, *body, "}", ""])
 
 
-def _predict(given: Taken) -> str:
+def predict(given: Taken) -> str:
+    """Write the function that answers a row."""
     L = len(given.model.layer_dims) - 1
     forward = _forward(given)
     lines = [

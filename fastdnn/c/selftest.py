@@ -13,7 +13,7 @@ from fastdnn.network import Network
 ROWS = 8
 # how many times what rounding makes of the answers is allowed, and how many units at least
 _TIMES, _UNITS = 64, 16
-_TOO_LARGE = "the model answers infinity or NaN to any input: its weights are too large"
+TOO_LARGE = "the model answers infinity or NaN to any input: its weights are too large"
 
 
 class Answers(NamedTuple):
@@ -44,25 +44,37 @@ def answers(given: Taken) -> Answers:
             X = drawn if scaled is None else scaled.center + drawn / scaled.factor
             X = X.astype(dtype)
             A = _after(scaled, X.astype(np.float64))
-            found = _predicted(model, A, given.pair)
+            found = predicted(model, A, given.pair)
             if np.isfinite(found).all() and np.isfinite(X).all():
                 break
             drawn /= 4
         else:
-            raise ValueError(_TOO_LARGE)
+            raise ValueError(TOO_LARGE)
         single = Model.from_arrays(model.coefs, model.intercepts, *model.meaning, dtype=np.float32)
-        rough = _predicted(single, A, given.pair)
+        rough = predicted(single, A, given.pair)
         if not np.isfinite(rough).all():
-            rough = _predicted(_coarse(given.exact), A, given.pair)
-        exact = _predicted(given.exact, A, given.pair)
+            rough = predicted(coarse(given.exact), A, given.pair)
+        exact = predicted(given.exact, A, given.pair)
+    return Answers(X, found, tolerances(found, rough, exact, dtype))
+
+
+def tolerances(found: Array, rough: Array, exact: Array, dtype: np.dtype[Any]) -> Array:
+    """Compute how far each output may be off, of answers in a type, in single and in double.
+
+    Raises
+    ------
+    ValueError
+        If one is not finite.
+    """
+    with np.errstate(all="ignore"):
         noise = np.abs(rough - exact).max(axis=0)
     unit = np.finfo(dtype).eps
     noise *= unit / np.finfo(np.float32).eps
     allowed = _TIMES * noise + _UNITS * unit * np.abs(found).max(axis=0)
     allowed = (allowed + np.finfo(dtype).tiny).astype(dtype)
     if not np.isfinite(allowed).all():
-        raise ValueError(_TOO_LARGE)
-    return Answers(X, found, allowed)
+        raise ValueError(TOO_LARGE)
+    return np.asarray(allowed)
 
 
 def _after(scaled: Scaled | None, X: Array) -> Array:
@@ -72,7 +84,7 @@ def _after(scaled: Scaled | None, X: Array) -> Array:
     return ((X - center) - rest) * factor
 
 
-def _coarse(model: Model) -> Model:
+def coarse(model: Model) -> Model:
     """Copy a model with the digits of single precision, but not its range."""
     copied = Model.from_arrays(model.coefs, model.intercepts, *model.meaning, dtype=np.float64)
     digits, exponents = np.frexp(copied.params)
@@ -80,7 +92,8 @@ def _coarse(model: Model) -> Model:
     return copied
 
 
-def _predicted(model: Model, A: Array, pair: bool) -> Array:
+def predicted(model: Model, A: Array, pair: bool) -> Array:
+    """Compute a model's answers, in its type; of a pair both probabilities."""
     dtype: Any = model.dtype
     AL = Network._of(model).predict(A.astype(dtype), n_threads=1)
     return np.hstack([1 - AL, AL]) if pair else AL

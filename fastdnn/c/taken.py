@@ -11,7 +11,6 @@ import numpy as np
 
 from fastdnn._arrays import Array
 from fastdnn._fit.model import Model
-from fastdnn._fit.predictor import remedy
 from fastdnn.c.folded import Scaled, affine, scaled, unfolded
 from fastdnn.c.literals import LONGEST, text
 from fastdnn.network import Network
@@ -85,15 +84,15 @@ class Taken:
 
 def taken(model: Any, name: Any, dtype: Any, scaler: Any) -> Taken:
     """Judge the arguments of `to_c`."""
-    name = _name(name)
+    name = identifier(name)
     steps, last = unfolded(model)
     if scaler is not None:
         before, only = unfolded(scaler)
         steps = [*before, ("", only), *steps]
     net = _network(last)
     exact = net._model
-    kind = _element_type(dtype, exact.dtype)
-    rounded = _copy(exact, kind)
+    kind = element_type(dtype, exact.dtype)
+    rounded = copied(exact, kind)
     n_L, output = exact.layer_dims[-1], exact.output
     classes = None if isinstance(last, Network) else getattr(last, "classes_", None)
     pair, exclusive = False, output == "softmax" or (output == "sigmoid" and n_L == 1)
@@ -107,13 +106,14 @@ def taken(model: Any, name: Any, dtype: Any, scaler: Any) -> Taken:
                 raise ValueError(f"classes_ holds {len(classes)} labels for {n_L} outputs")
             check_labels(classes)
     return Taken(
-        name, TYPES[kind], rounded, _copy(exact, np.dtype(np.float64)),
+        name, TYPES[kind], rounded, copied(exact, np.dtype(np.float64)),
         scaled(affine(steps, exact.layer_dims[0]), kind), pair, exclusive, classes,
         _features([step for _, step in steps] + [last], exact.layer_dims[0]),
     )  # fmt: skip
 
 
-def _name(name: Any) -> str:
+def identifier(name: Any) -> str:
+    """Judge the name that all others begin with."""
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, got {type(name).__name__}")
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
@@ -143,19 +143,22 @@ def _network(model: Any) -> Network:
         ours = () if estimators is None else (estimators.MLPClassifier, estimators.MLPRegressor)
         if not isinstance(model, ours):
             what = model if isinstance(model, str) else type(model).__name__
-            hint = remedy(model)
+            hint = ""
+            if hasattr(model, "preprocessor_"):
+                hint = ": give it alone, it makes the columns ready itself"
             if type(model).__module__.startswith("sklearn.neural_network"):
                 hint = f": fastdnn.{what}.from_sklearn takes it over"
             raise TypeError(
-                "model must be a Network, an MLPClassifier or MLPRegressor of fastdnn, or a "
-                f"Pipeline that ends with one, got {what}{hint}"
+                "model must be a Network, an estimator of fastdnn, or a Pipeline of scalers that "
+                f"ends with an MLPClassifier or MLPRegressor, got {what}{hint}"
             )
         net = model.network_
     # a fit may begin meanwhile
     return deepcopy(net)
 
 
-def _element_type(dtype: Any, own: np.dtype[Any]) -> np.dtype[Any]:
+def element_type(dtype: Any, own: np.dtype[Any]) -> np.dtype[Any]:
+    """Judge the type that is asked for; None stands for the model's own."""
     if dtype is None:
         return own
     for kind in TYPES:
@@ -165,19 +168,19 @@ def _element_type(dtype: Any, own: np.dtype[Any]) -> np.dtype[Any]:
     raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
 
 
-def _copy(model: Model, dtype: np.dtype[Any]) -> Model:
+def copied(model: Model, dtype: np.dtype[Any]) -> Model:
     """Copy a model into another type; numbers below the smallest normal one become zero."""
     with np.errstate(over="ignore"):
-        copied = Model.from_arrays(model.coefs, model.intercepts, *model.meaning, dtype=dtype)
+        made = Model.from_arrays(model.coefs, model.intercepts, *model.meaning, dtype=dtype)
     # a scale of the inputs, which comes last, is a part of W1
-    for (row, new), (_, old) in zip(copied.entries(), model.entries(), strict=False):
+    for (row, new), (_, old) in zip(made.entries(), model.entries(), strict=False):
         if not np.isfinite(old).all():
             raise ValueError(f"{row.name} must be finite: the model holds infinity or NaN")
         if not np.isfinite(new).all():
             raise ValueError(f"{row.name} holds numbers that overflow in {dtype}")
     # as the engine takes them
-    copied.params[np.abs(copied.params) < np.finfo(dtype).tiny] = 0
-    return copied
+    made.params[np.abs(made.params) < np.finfo(dtype).tiny] = 0
+    return made
 
 
 def check_labels(classes: Array) -> None:

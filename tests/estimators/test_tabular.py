@@ -270,13 +270,6 @@ def test_network_is_a_plain_one():
     assert sorted(net.parameters) == ["W1", "W2", "W3", "b1", "b2", "b3"]
 
 
-def test_a_header_holds_the_network_alone(tmp_path):
-    model, where = TabularMLPRegressor(**SMALL).fit(X, X[:, 0]), tmp_path / "model.h"
-    with pytest.raises(TypeError, match="write its network_, which takes rows"):
-        fastdnn.to_c(model, where)
-    fastdnn.to_c(model.network_, where)
-
-
 def test_time_and_words(capfd):
     model = TabularMLPRegressor((8,), max_iter=10**6, max_time=0.2, verbose=True, random_state=0)
     model.fit(X, X[:, 0])
