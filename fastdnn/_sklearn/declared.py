@@ -139,11 +139,17 @@ def keep(estimator: object, parameters: dict[str, Any]) -> None:
 
 @contextmanager
 def restoring(estimator: Any) -> Iterator[None]:
-    """Fit all of an estimator: where that fails it is what it was."""
-    before = dict(vars(estimator))
+    """Fit all of an estimator: where that fails it is what it was; no file takes it meanwhile."""
+    found = vars(estimator)
+    before = {name: value for name, value in found.items() if name != "_owner"}
+    owner = object()
     try:
+        # until the fit ends the attributes do not belong together
+        found["_owner"] = owner
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        found.clear()
+        found.update(before)
         raise
+    if found.get("_owner") is owner:
+        del found["_owner"]

@@ -134,7 +134,7 @@ def _parameters(estimator: Any, attributes: Collection[str]) -> dict[str, Any]:
     """Say the parameters of an estimator, which has such attributes and no others."""
     found, names = vars(estimator), type(estimator)._get_param_names()
     for name in found:
-        if name not in (*names, *attributes):
+        if name not in (*names, *attributes, "_owner"):
             raise TypeError(
                 f"a model file cannot hold the attribute {name!r} of an estimator: delete it, or "
                 "pickle the estimator"

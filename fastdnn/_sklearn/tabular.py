@@ -238,7 +238,8 @@ class Tabular(theirs.BaseEstimator):
         if self.scoring is None:
             return self._metric
         seen = copy(self)
-        vars(seen).pop("feature_names_in_", None)
+        for name in ("feature_names_in_", "_owner"):
+            vars(seen).pop(name, None)
         seen.n_features_in_, seen.preprocessor_ = validation.X.shape[1], cast(Any, _Ready())
         given = Validation(validation.X, self._labels(validation.Y), validation.weights)
         score = scorer_of(seen, self.scoring, given, getattr(self, "classes_", None))

@@ -151,6 +151,21 @@ def test_no_training_goes_on_and_no_numbers_are_mapped(tmp_path):
         load(path, mmap=True)
 
 
+def test_not_while_it_is_fitted():
+    refused = []
+
+    def scoring(estimator, X, y):
+        with pytest.raises(RuntimeError, match="is being fitted"):
+            save(model, io.BytesIO())
+        refused.append(True)
+        return 1.0
+
+    model = again(fitted(TabularMLPClassifier)).set_params(scoring=scoring)
+    model.fit(X, CLASSES)
+    assert refused
+    save(model.set_params(scoring=None), io.BytesIO())
+
+
 # ---------------------------------------------------------------------------------- hostile files
 
 
