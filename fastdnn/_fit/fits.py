@@ -46,32 +46,32 @@ class Fits:
 
         See `Network.fit`. The network is what callbacks see.
         """
-        # the kept trainer serves one fit: another one, of a callback or a thread, finds none
-        before, kept = self.__dict__.pop("_kept", ((), None))
-        if (
-            sample_weight is not None
-            or block_bytes is not None
-            or not same(asked, before)
-            or not kept.takes(X, Y)
-        ):
-            kept = None
-            data = taken(model, X, Y, sample_weight, block_bytes)
-        validation = validation_of(model, validation_data, block_bytes)
-        epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
-        best = best_of(model, keep, metric, validation)
-        shown = verbose is not False and flag(verbose, "verbose")
-        if kept is None:
-            if not np.isfinite(model.params).all():
-                raise ValueError("the network's parameters must be finite")
-            settings = Settings.asked(model, data.m, *asked)
-        history = History()
-        # to train a single epoch below the Python line saves nothing
-        alone = None
-        if not (callbacks or isinstance(validation, Blocks)) and epochs > 1:
-            alone = Alone(None if validation is None else Loss(validation))
-            if best is not None:
-                alone = best.alone()
         with Exclusive(self.lock, message=BUSY):
+            # first of all: amidst another fit nobody may even look at weights and moments
+            before, kept = self.__dict__.pop("_kept", ((), None))
+            if (
+                sample_weight is not None
+                or block_bytes is not None
+                or not same(asked, before)
+                or not kept.takes(X, Y)
+            ):
+                kept = None
+                data = taken(model, X, Y, sample_weight, block_bytes)
+            validation = validation_of(model, validation_data, block_bytes)
+            epochs, callbacks = integer(epochs, "epochs", least=0), checked_callbacks(callbacks)
+            best = best_of(model, keep, metric, validation)
+            shown = verbose is not False and flag(verbose, "verbose")
+            if kept is None:
+                if not np.isfinite(model.params).all():
+                    raise ValueError("the network's parameters must be finite")
+                settings = Settings.asked(model, data.m, *asked)
+            history = History()
+            # to train a single epoch below the Python line saves nothing
+            alone = None
+            if not (callbacks or isinstance(validation, Blocks)) and epochs > 1:
+                alone = Alone(None if validation is None else Loss(validation))
+                if best is not None:
+                    alone = best.alone()
             if kept is not None:
                 training = loop.again(kept, epochs, alone)
             else:

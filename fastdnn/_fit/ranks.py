@@ -71,6 +71,12 @@ class Fit:
         return Ranks(comm, mpi).run(self._train)
 
     def _train(self, ranks: Ranks) -> tuple[History, bytes]:
+        # first of all: amidst another fit nobody may even look at weights and moments
+        with self._fits.alone():
+            history = self._trained(ranks)
+            return history, _digest(self._model)
+
+    def _trained(self, ranks: Ranks) -> History:
         model = self._model
         data = self._data()
         validation = _whole(validation_of(model, self._validation_data, self._block_bytes))
@@ -80,30 +86,29 @@ class Fit:
         callbacks = checked_callbacks(self._callbacks)
         settings = self._settings(ranks, data)
         verbose = flag(self._verbose, "verbose") and ranks.rank == 0
-        with self._fits.alone():
-            facts = {
-                "m": data.m if data.weights is None or data.weights.any() else 0,
-                "callbacks": bool(callbacks), "validated": validation is not None,
-            }  # fmt: skip
-            shards = ranks.gather((facts, self._compared(settings, epochs)))
-            _compare([compared for _, compared in shards])
-            steps, settings = self._agreed(ranks, settings, [facts["m"] for facts, _ in shards])
-            ranks.allot(steps, model.params, _memory(ranks, ranks.row(model.params)))
-            progress = None
-            if verbose:
-                progress = Progress("epoch", epochs, sum(facts["m"] for facts, _ in shards))
-            follow = _Following(
-                ranks, self._network, model, epochs, validation, callbacks,
-                any(facts["validated"] for facts, _ in shards), shards[0][0]["callbacks"], progress,
-            )  # fmt: skip
-            training = loop.epochs(model, data, settings, epochs)
-            try:
-                # a call: Python 3.13 leaves a loop's jump back out of what it stands in
-                with progress or nullcontext():
-                    follow(training)
-            finally:
-                training.close()
-        return follow.history, _digest(model)
+        facts = {
+            "m": data.m if data.weights is None or data.weights.any() else 0,
+            "callbacks": bool(callbacks), "validated": validation is not None,
+        }  # fmt: skip
+        shards = ranks.gather((facts, self._compared(settings, epochs)))
+        _compare([compared for _, compared in shards])
+        steps, settings = self._agreed(ranks, settings, [facts["m"] for facts, _ in shards])
+        ranks.allot(steps, model.params, _memory(ranks, ranks.row(model.params)))
+        progress = None
+        if verbose:
+            progress = Progress("epoch", epochs, sum(facts["m"] for facts, _ in shards))
+        follow = _Following(
+            ranks, self._network, model, epochs, validation, callbacks,
+            any(facts["validated"] for facts, _ in shards), shards[0][0]["callbacks"], progress,
+        )  # fmt: skip
+        training = loop.epochs(model, data, settings, epochs)
+        try:
+            # a call: Python 3.13 leaves a loop's jump back out of what it stands in
+            with progress or nullcontext():
+                follow(training)
+        finally:
+            training.close()
+        return follow.history
 
     def _data(self) -> Data:
         X, Y, sample_weight = self._examples

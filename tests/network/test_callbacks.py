@@ -1,10 +1,13 @@
 """Callbacks, the history, and the parameters that both see."""
 
+from threading import Thread
+
 import numpy as np
 import pytest
 import reference_network as reference
 from networks import problem, scatter_biases
 
+from fastdnn import SGD
 from fastdnn.network import Network
 
 
@@ -37,6 +40,60 @@ def test_a_fit_within_a_fit_is_refused():
     with pytest.raises(RuntimeError, match="is being trained"):
         net.fit(X, Y, callbacks=[lambda state: net.fit(X, Y)])
     net.fit(X, Y)
+
+
+class Told:
+    """Examples that tell when they are read."""
+
+    def __init__(self, examples, tell):
+        self.examples, self.tell = examples, tell
+
+    def __array__(self, dtype=None, copy=None):
+        self.tell()
+        return self.examples
+
+
+@pytest.mark.parametrize("threaded", [True, False], ids=["a thread", "a callback"])
+def test_a_fit_that_is_refused_has_looked_at_nothing(threaded):
+    X, Y, _ = problem("sigmoid")
+    net, found = Network([5, 8, 3], rng=0), []
+
+    def other(*_):
+        try:
+            net.fit(Told(X, lambda: found.append("read")), Y)
+        except RuntimeError as error:
+            found.append(str(error))
+
+    net.fit(X, Y, callbacks=[lambda _: in_a_thread(other) if threaded else other()])
+    assert [text.partition(":")[0] for text in found] == ["this network is being trained"]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["the first", "one like the one before"])
+def test_nobody_trains_between_the_look_of_a_fit_and_its_steps(again):
+    X, Y, _ = problem("sigmoid")
+    net, found = Network([5, 8, 3], rng=0), []
+    twin = Network([5, 8, 3], rng=0)
+
+    def other():
+        try:
+            net.fit(X, Y, optimizer=SGD(0.1), epochs=3)
+        except RuntimeError as error:
+            found.append(str(error))
+
+    for one, validation in ((twin, X), (net, Told(X, lambda: in_a_thread(other)))):
+        if again:
+            one.fit(X, Y, epochs=2)
+        one.fit(X, Y, epochs=2, validation_data=(validation, Y))
+    assert len(found) == 1
+    assert found[0].startswith("this network is being trained")
+    assert net.epochs == twin.epochs
+    np.testing.assert_array_equal(net.predict(X), twin.predict(X))
+
+
+def in_a_thread(function):
+    thread = Thread(target=function)
+    thread.start()
+    thread.join()
 
 
 def test_parameters_are_views():
