@@ -18,8 +18,9 @@ the two that scikit-learn ships, cut into patches of 64 x 64 pixels. No column o
 pixels to both the training and the test patches. The course's own photographs can be used instead.
 
 Printed are the cost as it falls, the accuracy on both sets, and how long plain NumPy takes for the
-same iterations: some of them are measured between trainings, on one thread and on as many as the
-process may use, and the better time counts. On a busy machine a range stands beside the ratio. The
+same iterations: some of them are measured between trainings. The first column has one thread each,
+whose ratio is nearly the same on a busy machine; the second one lets either side have as many as
+the process may use, and takes the better of both. On a busy machine a range stands beside. The
 figure shows the cost and the images of the test set that were given the wrong class.
 
 The demo needs some packages:

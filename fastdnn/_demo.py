@@ -32,8 +32,8 @@ _TEST_COLUMNS, _TRAIN_COLUMNS = 80, 160  # of a photograph, in turn
 _HIDDEN = (20, 7, 5)
 _LEARNING_RATE = 0.0075
 
-_ROUNDS = 9  # trainings, with plain NumPy before and after each
-_SECONDS = 6.0  # after which no other one begins
+_ROUNDS = 9  # trainings on each number of threads, with plain NumPy before each
+_SECONDS = 6.0  # after which no other round begins
 _BLOCK = 0.5  # seconds of plain NumPy's iterations at a time, at most
 _QUIET = 0.9  # of its processors, what a process has of them on a quiet machine, at least
 _BYTES = bytes(1 << 22)
@@ -81,7 +81,7 @@ def demo(images: int, data: Path | None, iterations: int, seed: int, output: Pat
     with _blas_threads() as (limit, threads), np.errstate(all="ignore"):
         print(
             f"Network {layers_dims}, learning rate {_LEARNING_RATE}, {iterations} iterations, "
-            f"up to {_threads(threads)}.\n"
+            f"up to {_count(threads, 'thread')}.\n"
         )
         (parameters, costs), rounds = _measure(
             train,
@@ -176,60 +176,81 @@ class Rounds(NamedTuple):
 
     Parameters
     ----------
-    ours : list of float
-        Seconds of each training.
+    ours : mapping of int to list of float
+        Seconds of each training, for each number of threads.
     theirs : mapping of int to list of float
-        Seconds of plain NumPy's iteration before each training and after the last one, for each
-        number of threads.
-    iterations : mapping of int to int
-        How many of them these are means of.
+        Seconds of an iteration of plain NumPy before each of them, on as many threads.
+    iterations : int
+        How many of plain NumPy's these are means of.
     had : list of float
         How much of the processors that it may use the process had at these times.
     """
 
-    ours: list[float]
+    ours: Mapping[int, list[float]]
     theirs: Mapping[int, list[float]]
-    iterations: dict[int, int]
+    iterations: int
     had: list[float]
 
 
 def compared(rounds: Rounds, iterations: int) -> Iterator[str]:
-    """Tell both times and their ratio, as medians, whose ends the same load has moved."""
-    ours = np.median(rounds.ours)
-    medians = {threads: np.median(seconds) for threads, seconds in rounds.theirs.items()}
-    best = min(medians, key=lambda threads: medians[threads])
-    others = "".join(
-        f", on {_threads(threads)} {seconds * iterations:.2f} s"
-        for threads, seconds in medians.items()
-        if threads != best
-    )
-    # each training beside what surrounds it
-    around = np.array(rounds.theirs[best])
-    ratios = (around[:-1] + around[1:]) / 2 * iterations / np.array(rounds.ours)
-    low, high = np.percentile(ratios, [25, 75])
-    had = np.mean(rounds.had)
-    times = len(rounds.ours)
+    """Tell both times and their ratio, as medians, whose ends the same load has moved.
+
+    On one thread each the ratio is nearly the same on a busy machine, too. How much more threads
+    bring depends upon how many processors are free, and is more for plain NumPy.
+    """
+    busy = bool(np.mean(rounds.had) < _QUIET)
+    most = max(rounds.ours)
+    columns = [_column(rounds, iterations, [1], busy)]
+    if most > 1:
+        columns.append(_column(rounds, iterations, [1, most], busy))
+    widths = [max(map(len, column)) for column in columns]
+    trainings = len(rounds.ours[1])
     yield (
-        f"fastdnn     {ours:7.2f} s for {iterations} iterations"
-        + f", the median of {times} trainings" * (times > 1)
+        f"{_count(iterations, 'iteration')}, "
+        + f"medians of {trainings} trainings each, " * (trainings > 1)
+        + f"plain NumPy's of {rounds.iterations} of its iterations:"
     )
-    yield (
-        f"plain NumPy {medians[best] * iterations:7.2f} s on {_threads(best)}, "
-        f"from {rounds.iterations[best]} of its iterations{others}"
-    )
-    busy = bool(had < _QUIET)
-    yield f"ratio       {medians[best] * iterations / ours:7.0f}" + busy * (
-        f", from {low:.0f} to {high:.0f} in half of the trainings"
-    )
+    for name, *cells in zip(("", "fastdnn", "plain NumPy", "ratio"), *columns, strict=True):
+        yield f"{name:11}" + "".join(
+            f"   {cell:>{width}}" for cell, width in zip(cells, widths, strict=True)
+        )
     if busy:
         yield (
-            f"This machine is busy: of the {_threads(max(medians), 'processor')} that this process "
-            f"may use it had {100 * had:.0f} %."
+            f"This machine is busy: of the {_count(most, 'processor')} that this process may use "
+            f"it had {100 * np.mean(rounds.had):.0f} %."
         )
+        yield "Half of the trainings had a ratio within the range beside it."
 
 
-def _threads(count: int, noun: str = "thread") -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+def _column(rounds: Rounds, iterations: int, counts: list[int], busy: bool) -> list[str]:
+    """Write both times and their ratio, where each side takes the better number of threads."""
+    ours, theirs = (
+        min(counts, key=lambda count: np.median(side[count]))
+        for side in (rounds.ours, rounds.theirs)
+    )
+    seconds = np.array(rounds.ours[ours])
+    numpy_seconds = np.array(rounds.theirs[theirs]) * iterations
+    ratio = f"{np.median(numpy_seconds) / np.median(seconds):.0f}"
+    if busy:
+        low, high = np.percentile(numpy_seconds / seconds, [25, 75])
+        ratio += f", {low:.0f} to {high:.0f}"
+    if len(counts) == 1:
+        return [
+            "one thread each",
+            f"{np.median(seconds):.2f} s",
+            f"{np.median(numpy_seconds):.2f} s",
+            ratio,
+        ]
+    return [
+        f"the better of {' and '.join(map(str, counts))} threads",
+        f"{np.median(seconds):.2f} s on {ours}",
+        f"{np.median(numpy_seconds):.2f} s on {theirs}",
+        ratio,
+    ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _measure(
@@ -240,15 +261,17 @@ def _measure(
     threads: int,
 ) -> tuple[Any, Rounds]:
     """Train, more than once where that is short, with plain NumPy's iterations in between."""
-    # one thread comes last, and what is watched first: others that have nothing to do spin a while
+    # one thread comes last, before what is watched: others that have nothing to do spin a while
     counts = sorted({1, threads}, reverse=True)
-    rounds = Rounds([], {count: [] for count in counts}, dict.fromkeys(counts, 0), [])
+    ours: dict[int, list[float]] = {count: [] for count in counts}
+    theirs: dict[int, list[float]] = {count: [] for count in counts}
+    iterations = 0
+    had: list[float] = []
     trained = None
     seconds = 0.0
     begun = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        while True:
-            rounds.had.append(fmean(pool.map(_share, [seconds / 5] * threads)))
+        while trained is None or (len(had) < _ROUNDS and time.perf_counter() - begun < _SECONDS):
             for count in counts:
                 with limit(count):
                     if trained is None:
@@ -259,18 +282,16 @@ def _measure(
                         parameters = iterate(parameters)
                         now = time.perf_counter()
                         n += 1
-                rounds.theirs[count].append((now - start) / n)
-                rounds.iterations[count] += n
-            if trained is not None and (
-                len(rounds.ours) == _ROUNDS or time.perf_counter() - begun > _SECONDS
-            ):
-                return trained, rounds
-            start = time.perf_counter()
-            result = train(trained is None)
-            rounds.ours.append(time.perf_counter() - start)
-            # as long as a training, so that the same load falls upon both
-            seconds = min(rounds.ours[-1], _BLOCK)
-            trained = result if trained is None else trained
+                    theirs[count].append((now - start) / n)
+                    iterations += n
+                    start = time.perf_counter()
+                    result = train(trained is None)
+                    ours[count].append(time.perf_counter() - start)
+                # as long as a training, so that the same load falls upon both
+                seconds = min(ours[count][-1], _BLOCK)
+                trained = result if trained is None else trained
+            had.append(fmean(pool.map(_share, [seconds / 5] * threads)))
+    return trained, Rounds(ours, theirs, iterations, had)
 
 
 def _share(seconds: float) -> float:
