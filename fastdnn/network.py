@@ -486,7 +486,8 @@ class Network(Predictor):
 
     def __getstate__(self) -> dict[str, Any]:
         """Write what version 0.1.0 wrote."""
-        state = {k: v for k, v in vars(self).items() if k not in ("_model", "_fits")}
+        state = dict(vars(self))
+        del state["_model"], state["_fits"]
         return state | pickled(self._model, self._fits.running)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -187,7 +187,7 @@ ROOMS = {
         "tables": set(),
         "preprocessor": {"declared", "tables", "theirs"},
         "recipe": set(),
-        "tabular": {"preprocessor", "recipe", "stopping", "tables", "theirs"},
+        "tabular": {"declared", "preprocessor", "recipe", "stopping", "tables", "theirs"},
         "exported_tables": {"preprocessor"},
         "stored_tables": {"labels", "preprocessor", "stored", "tabular"},
         "classifier": {"declared", "documented", "recipe", "tabular", "theirs"},

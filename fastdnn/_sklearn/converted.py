@@ -130,7 +130,7 @@ def _fitted(estimator: Any) -> dict[str, Any]:
     return deepcopy(
         {
             name: value
-            for name, value in vars(estimator).items()
+            for name, value in dict(vars(estimator)).items()
             if name in _KEPT or (name.endswith("_") and not name.startswith("_"))
         }
     )

@@ -137,19 +137,38 @@ def keep(estimator: object, parameters: dict[str, Any]) -> None:
             setattr(estimator, name, value)
 
 
+class Copied:
+    """A mixin that comes before scikit-learn's class: pickles and copies beside a fit."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # scikit-learn gives the attributes themselves, which another thread may set meanwhile: a
+        # dict of a dict is made at once, also without a GIL
+        state = dict(cast(dict[str, Any], super().__getstate__()))
+        state.pop("_owner", None)
+        return state
+
+
+FITTED = "this estimator is being fitted: let that end, or fit a clone of it"
+
+
 @contextmanager
 def restoring(estimator: Any) -> Iterator[None]:
-    """Fit all of an estimator: where that fails it is what it was; no file takes it meanwhile."""
-    found = vars(estimator)
-    before = {name: value for name, value in found.items() if name != "_owner"}
-    owner = object()
+    """Fit all of an estimator, in one thread at a time: where that fails it is what it was."""
+    found, owner = vars(estimator), object()
     try:
-        # until the fit ends the attributes do not belong together
-        found["_owner"] = owner
-        yield
-    except BaseException:
-        found.clear()
-        found.update(before)
-        raise
-    if found.get("_owner") is owner:
-        del found["_owner"]
+        # until the fit ends the attributes do not belong together, and no file takes them
+        if found.setdefault("_owner", owner) is not owner:
+            raise RuntimeError(FITTED)
+        before = dict(found)
+        try:
+            yield
+        except BaseException:
+            # never without the owner: another fit would begin
+            for name in found.keys() - before.keys():
+                found.pop(name, None)
+            found.update(before)
+            raise
+    finally:
+        # without a call, between whose parts an interrupt could come
+        if "_owner" in found and found["_owner"] is owner:
+            del found["_owner"]

@@ -50,6 +50,7 @@ from fastdnn._sklearn.checked import (
 )
 from fastdnn._sklearn.chunks import plain_examples
 from fastdnn._sklearn.converted import Conversions, from_theirs
+from fastdnn._sklearn.declared import FITTED
 from fastdnn._sklearn.gradients import Gradients
 from fastdnn._sklearn.lbfgs import descended, keeps_float32, minimize
 from fastdnn._sklearn.losses import constant_of, constants, examples, scale
@@ -112,9 +113,7 @@ class Perceptron(Gradients, Conversions, Scores, CallbackSupportMixin):
         owner, state = object(), self.__dict__
         try:
             if state.setdefault("_owner", owner) is not owner:
-                raise RuntimeError(
-                    "this estimator is being fitted: let that end, or fit a clone of it"
-                )
+                raise RuntimeError(FITTED)
             if incremental and lies_elsewhere(X):
                 draw = check_random_state(self.random_state).permutation
                 fit_parts(

@@ -8,13 +8,13 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from fastdnn._arrays import Array
 from fastdnn._sklearn import tables, theirs
-from fastdnn._sklearn.declared import restoring, trains
+from fastdnn._sklearn.declared import Copied, restoring, trains
 
 # categories that a column may have
 MOST = 1000
 
 
-class TabularPreprocessor(theirs.TransformerMixin, theirs.BaseEstimator):
+class TabularPreprocessor(Copied, theirs.TransformerMixin, theirs.BaseEstimator):
     """Make a table ready for a network: numbers alone, each of them between -3 and 3.
 
     A column of two categories becomes 1 for the first, in sorted order, and -1 for the second, and

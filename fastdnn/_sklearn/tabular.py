@@ -15,6 +15,7 @@ from fastdnn._arrays import Array
 from fastdnn._fit.names import ACTIVATIONS
 from fastdnn._fit.results import State
 from fastdnn._sklearn import recipe, tables, theirs
+from fastdnn._sklearn.declared import Copied
 from fastdnn._sklearn.preprocessor import TabularPreprocessor, element_type
 from fastdnn._sklearn.recipe import Examples
 from fastdnn._sklearn.stopping import Validation, scorer_of
@@ -28,7 +29,7 @@ class _Ready:
         return table
 
 
-class Tabular(theirs.BaseEstimator):
+class Tabular(Copied, theirs.BaseEstimator):
     """What the classifier and the regressor share."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -238,8 +239,7 @@ class Tabular(theirs.BaseEstimator):
         if self.scoring is None:
             return self._metric
         seen = copy(self)
-        for name in ("feature_names_in_", "_owner"):
-            vars(seen).pop(name, None)
+        vars(seen).pop("feature_names_in_", None)
         seen.n_features_in_, seen.preprocessor_ = validation.X.shape[1], cast(Any, _Ready())
         given = Validation(validation.X, self._labels(validation.Y), validation.weights)
         score = scorer_of(seen, self.scoring, given, getattr(self, "classes_", None))

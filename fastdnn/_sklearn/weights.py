@@ -18,7 +18,7 @@ from fastdnn._sklearn.assembled import (
     hidden_activations,
     output,
 )
-from fastdnn._sklearn.declared import Declared, Theirs
+from fastdnn._sklearn.declared import Copied, Declared, Theirs
 from fastdnn._sklearn.rates import Optimizer, fitted_to, state_of, training_of
 from fastdnn._sklearn.shared import Shared
 
@@ -26,7 +26,7 @@ from fastdnn._sklearn.shared import Shared
 _LEFT_OUT = ("_model", "_network", "_owner", "_stop")
 
 
-class Weights(Declared, Theirs):
+class Weights(Declared, Copied, Theirs):
     """A part of a perceptron: one model, of which the weights are views until some are assigned."""
 
     coefs_: list[Array]
@@ -113,9 +113,10 @@ class Weights(Declared, Theirs):
         return model if same else None
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {k: v for k, v in super().__getstate__().items() if k not in _LEFT_OUT}
-        if "_model" in vars(self):
-            state["_training"] = state_of(self._model.training)
+        found = super().__getstate__()
+        state = {k: v for k, v in found.items() if k not in _LEFT_OUT}
+        if "_model" in found:
+            state["_training"] = state_of(found["_model"].training)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
