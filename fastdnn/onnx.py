@@ -36,7 +36,8 @@ def to_onnx(
     An estimator of tables reads the columns of numbers as ``X``, NaN where one is missing, and
     those of categories as strings, ``categories``, or, where some are no strings, as int64,
     ``codes``: their indices in ``categories_``. Any other string or index is a category that is
-    missing. `TabularPreprocessor` has the output ``variable`` (m, n_columns).
+    missing, and a number that is infinite is clipped as a large one. `TabularPreprocessor` has the
+    output ``variable`` (m, n_columns).
 
     Parameters
     ----------

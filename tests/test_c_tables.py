@@ -129,10 +129,15 @@ def test_codes_and_numbers_of_any_value(dtype, tmp_path):
     y = np.empty(3, dtype)
     library.m_predict(pointer(numbers), pointer(codes), pointer(y))
     assert_close(y, model.predict_proba(NEW[:1])[0], dtype)
-    for value in (np.inf, -np.inf, np.finfo(dtype).max):
-        numbers[:] = value
-        library.m_predict(pointer(numbers), pointer(codes), pointer(y))
-        assert np.isfinite(y).all()
+    for sign in (1, -1):
+        # infinity, which Python refuses, is a large number
+        for value in (1e30, np.finfo(dtype).max, np.inf):
+            numbers[:] = sign * value
+            library.m_predict(pointer(numbers), pointer(codes), pointer(y))
+            table = X[:1].copy()
+            table[:, ~model.preprocessor_.is_categorical_] = sign * 1e30
+            table[:, model.preprocessor_.is_categorical_] = [None, None, "only"]
+            assert_close(y, model.predict_proba(table)[0], dtype)
 
 
 @needs_compiler
@@ -218,7 +223,8 @@ def wide():
         (wide, {"dtype": "float32"}, ValueError, "scales must neither overflow"),
         (lambda: make_pipeline(StandardScaler(), fitted(TabularMLPRegressor)[0]), {}, TypeError,
          "give it alone, it makes the columns ready itself"),
-        (lambda: TabularPreprocessor(), {}, TypeError, "got TabularPreprocessor"),
+        (lambda: TabularPreprocessor(), {}, TypeError,
+         "got TabularPreprocessor: a TabularMLPClassifier or TabularMLPRegressor is written with"),
     ],
 )  # fmt: skip
 def test_what_is_refused(make, options, error, word, tmp_path):

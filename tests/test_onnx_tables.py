@@ -125,6 +125,18 @@ def test_a_preprocessor(columns, dtype):
     assert_alike(prep, run(fastdnn.to_onnx(prep), prep, table), table, dtype)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_infinity_is_a_large_number(dtype):
+    model = fitted(TabularMLPRegressor, dtype=dtype)
+    made, table = fastdnn.to_onnx(model), NEW.copy()
+    found = []
+    for value in (np.inf, 1e30):
+        table[:, 0], table[:, 3] = value, -value
+        found.append(run(made, model.preprocessor_, table)["variable"])
+    np.testing.assert_array_equal(*found)
+    assert_near(found[0], model.predict(table), dtype)
+
+
 def test_names_of_columns():
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame(X, columns=["n", "k", "b", "m"]).astype({"n": float, "m": float})

@@ -50,7 +50,7 @@ class Tabular(Copied, theirs.BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "n_threads": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
     }
 

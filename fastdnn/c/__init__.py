@@ -37,7 +37,8 @@ def to_c(
 
     Of an estimator of tables ``x`` has the columns that are numbers, NaN where one is missing, and
     after it comes ``const int *c``, with the index of the category in each of the other columns, -1
-    where it is missing. The file's comment tells the categories. There is no ``name_gradient``.
+    where it is missing; a number that is infinite is clipped as a large one. The file's comment
+    tells the categories. There is no ``name_gradient``.
 
     Parameters
     ----------

@@ -263,7 +263,8 @@ def _comment(table: Table) -> Iterator[str]:
         LICENSE,
         f"Inputs: {numbers} numbers, NaN where one is missing, and {codes} codes, the indices of "
         "categories below, or -1 where one is missing or none of these. The columns are made ready "
-        "as they were in Python. Where there are no numbers or no codes, the argument may be NULL.",
+        "as they were in Python; an infinite number is clipped as a large one is. Where there are "
+        "no numbers or no codes, the argument may be NULL.",
         f"Memory: {count * model.params.size * size} bytes of weights, about {sum(dims) * size} "
         "bytes of stack. Nothing is allocated, printed or remembered between calls, so that "
         "threads may call at once; of libraries a compiler may want memcpy and memset.",

@@ -146,6 +146,8 @@ def _network(model: Any) -> Network:
             hint = ""
             if hasattr(model, "preprocessor_"):
                 hint = ": give it alone, it makes the columns ready itself"
+            if what == "TabularPreprocessor":
+                hint = ": a TabularMLPClassifier or TabularMLPRegressor is written with its own"
             if type(model).__module__.startswith("sklearn.neural_network"):
                 hint = f": fastdnn.{what}.from_sklearn takes it over"
             raise TypeError(

@@ -232,6 +232,13 @@ def test_categories_are_judged(values):
     assert_refused(header, document, data)
 
 
+@pytest.mark.parametrize(("name", "value"), [("n_threads", 2**31), ("n_ensemble", 0)])
+def test_parameters_are_judged(name, value):
+    header, document, data = parts(TabularMLPClassifier)
+    document["parameters"][name] = value
+    assert_refused(header, document, data)
+
+
 def test_the_preprocessor_fits_the_network():
     header, document, data = parts(TabularMLPClassifier)
     fitted = document["preprocessor"]["fitted"]
