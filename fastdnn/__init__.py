@@ -1,42 +1,47 @@
 """Dense neural networks on a CPU, compiled: the course's functions, and a network to train."""
 
+import os
+import signal
+import sys
+
+
+def _runs_the_command() -> bool:
+    """Say whether this process is the command, whose module is imported after this one."""
+    script: str = (getattr(sys, "argv", None) or [""])[0]
+    if script != "-m":
+        return script.replace("\\", "/").rpartition("/")[2].partition(".")[0] == "fastdnn"
+    # the first option -m is Python's, and what comes later its program's
+    for argument, following in zip(sys.orig_argv[1:], [*sys.orig_argv[2:], ""], strict=True):
+        flags, m, module = argument.partition("m")
+        if m and flags[:1] == "-" and not flags[1:].strip("bBdEiIOPqRsSuvx"):
+            return (module or following) == "fastdnn"
+    return False
+
+
+def _end(*_: object) -> None:
+    """End at Ctrl-C, whatever is done: an import or a destructor may hide an error."""
+    try:
+        sys.stdout.flush()
+    finally:
+        os.write(2, b"fastdnn: error: interrupted\n")
+        os._exit(130)
+
+
+# before all that takes time; while Python itself starts, for some 20 ms, Ctrl-C is its own affair
+if (_is_command := _runs_the_command()) and (
+    signal.getsignal(signal.SIGINT) is signal.default_int_handler
+):
+    signal.signal(signal.SIGINT, _end)
+
+from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 if find_spec("fastdnn._core.course") is None:
     raise ImportError(
         "this is the source folder of fastdnn, which is not compiled: run from another folder, "
         "where the installed package is found, or build it in place: pip install -e ."
     )
-
-import os
-import re
-import signal
-import sys
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-# whether this process is the command, whose module is imported after this one: the first option -m
-# is Python's, and what comes later its program's
-if (_name := Path((getattr(sys, "argv", None) or [""])[0]).stem) == "fastdnn" or (
-    _name == "-m"
-    and (_asked := re.search("\0-[bBdEiIOPqRsSuvx]*m\0?([^\0]*)", "\0".join(sys.orig_argv)))
-    and _asked[1] == "fastdnn"
-):
-    _is_command = True
-
-    def _end(*_: Any) -> None:
-        """End at Ctrl-C, whatever is done: an import or a destructor may hide an error."""
-        try:
-            sys.stdout.flush()
-        finally:
-            os.write(2, b"fastdnn: error: interrupted\n")
-            os._exit(130)
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end)
-else:
-    _is_command = False
 
 try:
     from fastdnn._config import __version__, config, show_config

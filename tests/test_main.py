@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 
@@ -531,16 +532,49 @@ def test_stopped_in_the_training(error, status, word, tmp_path, monkeypatch, cap
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot send itself Ctrl-C on Windows")
-@pytest.mark.parametrize(
-    "module",
-    ["scipy.linalg", "fastdnn._core.levels", "fastdnn.network", "PIL"],
-)
-def test_an_interrupt_while_something_is_imported(module, tmp_path):
-    code = f"""
+def test_an_interrupt_at_any_moment_of_the_start(tmp_path):
+    # Python imports this first: Ctrl-C comes at one of the imports after the package is reached
+    (tmp_path / "sitecustomize.py").write_text(
+        dedent("""
+        import os, signal, sys
+
+        left = int(os.environ["INTERRUPTED_AT"])
+
+        def interrupt(event, arguments):
+            global left
+            if event == "import" and signal.getsignal(2) is not signal.default_int_handler:
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        sys.addaudithook(interrupt)
+        """),
+        encoding="utf-8",
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(fastdnn.__file__).parents[1])])
+
+    def run(moment):
+        return subprocess.run(
+            [sys.executable, "-Pm", "fastdnn", "demo", *QUICK],
+            env=os.environ | {"PYTHONPATH": path, "INTERRUPTED_AT": str(moment)},
+            capture_output=True, encoding="utf-8", check=False, timeout=60, cwd=tmp_path,
+        )  # fmt: skip
+
+    moments = [1, 2, 3, 4, 6, 8, 11, 15, 20, 30, 40, 60, 80, 110, 150, 200, 280, 380, 500, 700]
+    with ThreadPoolExecutor(2) as pool:
+        for moment, ended in zip(moments, pool.map(run, moments), strict=True):
+            told = (moment, ended.returncode, ended.stderr)
+            assert told == (moment, 130, "fastdnn: error: interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["sitecustomize.py"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot send itself Ctrl-C on Windows")
+def test_an_interrupt_of_the_script(tmp_path):
+    code = """
         import os, signal, sys
 
         def interrupt(event, arguments):
-            if event == "import" and arguments[0] == {module!r}:
+            if event == "import" and arguments[0] == "PIL":
                 os.kill(os.getpid(), signal.SIGINT)
 
         sys.addaudithook(interrupt)
