@@ -176,7 +176,7 @@ class TabularPreprocessor(Copied, theirs.TransformerMixin, theirs.BaseEstimator)
 def element_type(dtype: Any) -> Any:
     """Judge the type that a parameter asks for."""
     try:
-        found = np.dtype(dtype)
+        found = None if dtype is None else np.dtype(dtype)
     except TypeError:
         found = None
     if found not in (np.float32, np.float64):

@@ -182,11 +182,19 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
 
     def _for_network(self, Y: Array, weights: Array | None, reset: bool) -> Array:
         if reset:
-            self.target_mean_ = np.average(Y, axis=0, weights=weights)
-            of = np.average((Y - self.target_mean_) ** 2, axis=0, weights=weights)
-            self.target_scale_ = np.sqrt(of)
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.target_mean_ = np.average(Y, axis=0, weights=weights)
+                off = Y - self.target_mean_
+                # squares of what is huge or tiny are kept from infinity and from 0
+                most = np.abs(off).max(axis=0)
+                unit = np.where(most == 0, 1, most)
+                of = np.average((off / unit) ** 2, axis=0, weights=weights)
+            self.target_scale_ = unit * np.sqrt(of)
+            if not np.isfinite(self.target_scale_).all():
+                raise ValueError("y has numbers too far apart for float64: scale them")
             self._bounds = Y.min(axis=0).reshape(self._shape), Y.max(axis=0).reshape(self._shape)
-        return (Y - self.target_mean_) / (self.target_scale_ + 1e-30)
+        # a target that is constant stays what it is
+        return (Y - self.target_mean_) / np.where(self.target_scale_ == 0, 1, self.target_scale_)
 
     def _outputs(self, Y: Array) -> int:
         return int(Y.shape[1])

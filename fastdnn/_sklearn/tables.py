@@ -1,5 +1,7 @@
 """The columns of a table, whoever made it: which are categories, their values, and its numbers."""
 
+import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -8,18 +10,41 @@ from sklearn.utils.validation import validate_data
 
 from fastdnn._arrays import Array
 
-# types of columns that hold categories: of pandas, and of polars
-_CATEGORICAL = ("category", "object", "str", "string", "utf8", "categorical", "enum")
+# types of columns that hold categories: of pandas, of polars, and of Arrow
+_CATEGORICAL = frozenset(
+    [
+        "category",
+        "object",
+        "str",
+        "string",
+        "utf8",
+        "categorical",
+        "enum",
+        "large_string",
+        "string_view",
+        "dictionary",
+    ]
+)
 _TIMES = ("date", "time", "duration", "period", "interval")
 
 
 def taken(estimator: Any, X: Any, reset: bool) -> Any:
     """Judge a table's shape and its features' names; what is no DataFrame becomes an array."""
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError("X is a masked array: give NaN where it is masked")
     if is_frame(X):
+        for name, count in Counter(X.columns).most_common(1):
+            if count > 1:
+                raise ValueError(f"X has {count} columns of the name {name!r}")
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         if not len(X):
             raise ValueError(
                 f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required "
+                f"by {type(estimator).__name__}."
+            )
+        if not X.shape[1]:
+            raise ValueError(
+                f"Found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 is required "
                 f"by {type(estimator).__name__}."
             )
         return X
@@ -28,7 +53,7 @@ def taken(estimator: Any, X: Any, reset: bool) -> Any:
 
 def is_frame(X: Any) -> bool:
     """Tell whether it is a DataFrame of pandas or polars."""
-    return getattr(X, "ndim", 2) == 2 and (
+    return len(getattr(X, "shape", ())) == 2 and (
         hasattr(X, "iloc") or type(X).__module__.partition(".")[0] == "polars"
     )
 
@@ -37,7 +62,7 @@ def types(X: Any) -> list[str]:
     """Name the types of a table's columns, without what stands in brackets, in small letters."""
     if not is_frame(X):
         return ["number"] * X.shape[1]
-    return [str(dtype).lower().partition("[")[0].partition("(")[0] for dtype in X.dtypes]
+    return [re.split(r"[\[(<]", str(dtype).lower())[0] for dtype in X.dtypes]
 
 
 def categorical(X: Any, asked: Any, names: Array | None) -> Array:
@@ -95,7 +120,11 @@ def values(X: Any, at: int) -> tuple[Array, Array]:
 
 def _missing(value: Any) -> bool:
     """Tell whether a value is None, NaN, NaT or pandas' NA, which is equal to nothing."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    unequal = value != value
+    # an array is no category, as is said where it is looked up
+    return isinstance(unequal, bool | np.bool_) and bool(unequal)
 
 
 def numbers(estimator: Any, X: Any, mask: Array) -> Array:
@@ -110,9 +139,14 @@ def numbers(estimator: Any, X: Any, mask: Array) -> Array:
     found = _safe_indexing(X, at, axis=1) if mask.any() else X
     if isinstance(found, np.ndarray) and found.dtype.kind in "mM":
         raise TypeError(f"X is of type {found.dtype}: make numbers or categories of it")
-    return np.asarray(
-        check_array(
-            found, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_features=0,
-            input_name="X", estimator=estimator,
-        )
-    )  # fmt: skip
+    if isinstance(found, np.ndarray) and found.dtype == object:
+        found = np.array([[np.nan if _missing(x) else x for x in row] for row in found], object)
+    try:
+        return np.asarray(
+            check_array(
+                found, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_features=0,
+                input_name="X", estimator=estimator,
+            )
+        )  # fmt: skip
+    except OverflowError as error:
+        raise ValueError(f"X has a number that is too large for float64: {error}") from None

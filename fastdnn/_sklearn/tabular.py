@@ -1,5 +1,7 @@
 """What the estimators of tables share: their parameters, and the course of a fit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar, cast
@@ -22,6 +24,16 @@ from fastdnn._sklearn.stopping import Validation, scorer_of
 from fastdnn.network import Network
 
 
+@contextmanager
+def _about(what: str) -> Iterator[None]:
+    """Say what an error is about: scikit-learn calls all rows X and y."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.add_note(f"This is about {what}.")
+        raise
+
+
 class _Ready:
     """Stands for a preprocessor where the examples are ready."""
 
@@ -40,7 +52,7 @@ class Tabular(Copied, theirs.BaseEstimator):
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, 2**31 - 1, closed="both")],
         "scale_rate": [Interval(Real, 0, None, closed="left")],
         "bias_rate": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
@@ -144,7 +156,8 @@ class Tabular(Copied, theirs.BaseEstimator):
         rows_val = None
         parts: list[Any] = [None] * count
         if X_val is not None:
-            rows_val = self._examples(X_val, y_val, weights_val, "_val", reset=False)
+            with _about("X_val and y_val"):
+                rows_val = self._examples(X_val, y_val, weights_val, "_val", reset=False)
         elif self.validation_fraction is not None:
             classes = rows.Y if self._output == "softmax" else None
             fraction = float(self.validation_fraction)
@@ -155,11 +168,16 @@ class Tabular(Copied, theirs.BaseEstimator):
         prep = TabularPreprocessor(self.categorical_features, dtype=dtype.name).fit(rows.X)
 
         def ready(of: Examples, reset: bool) -> Examples:
-            Y = self._for_network(of.Y, of.weights, reset)
-            return Examples(prep._made(of.X), Y.astype(dtype if Y.ndim > 1 else int), of.weights)
+            with np.errstate(over="ignore"):
+                Y = self._for_network(of.Y, of.weights, reset)
+                Y = Y.astype(dtype if Y.ndim > 1 else int)
+            if not np.isfinite(Y).all():
+                raise ValueError("the targets are too far from those that are trained on")
+            return Examples(prep._made(of.X), Y, of.weights)
 
         examples = ready(rows, True)
-        validation = None if rows_val is None else ready(rows_val, False)
+        with _about("X_val and y_val" if X_val is not None else "the rows set apart"):
+            validation = None if rows_val is None else ready(rows_val, False)
         self._train(examples, parts, validation, random, deadline)
         self.preprocessor_ = prep
 
@@ -179,6 +197,8 @@ class Tabular(Copied, theirs.BaseEstimator):
         weights = _check_sample_weight(weights, table, dtype=np.float64)
         if (weights < 0).any() or not weights.any():
             raise ValueError(f"{name} must be at least 0, and above 0 somewhere")
+        if weights.max() > np.finfo(np.float64).max / len(weights):
+            raise ValueError(f"{name} must have a finite sum")
         rows = rows._replace(weights=weights)
         return rows if weights.all() else rows.rows(np.flatnonzero(weights))
 
@@ -215,6 +235,12 @@ class Tabular(Copied, theirs.BaseEstimator):
             raise ValueError(
                 f"the training diverged, try a smaller learning_rate_init: {error}"
             ) from None
+        kept = zip(histories, of_each, strict=True)
+        if any(of is not None and history.best_epoch is None for history, of in kept):
+            raise ValueError(
+                "the validation's error is infinite in every epoch: its targets are too far from "
+                "those that are trained on"
+            )
         self.networks_ = [
             recipe.plain(net, self.activation, self._output, self._temperature(net, of))
             for net, of in zip(nets, of_each, strict=True)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 pytest.importorskip("sklearn")
 
@@ -303,6 +304,18 @@ REFUSED = {
     "fraction": (lambda: (X, Y), {"validation_fraction": 1.5}, {}, "validation_fraction"),
     "scoring": (lambda: (X, Y), {"scoring": "none"}, {}, "scoring"),
     "activation": (lambda: (X, Y), {"activation": "step"}, {}, "activation"),
+    "masked": (lambda: (np.ma.masked_greater(X, 6), Y), {}, {}, "X is a masked array"),
+    "no columns": (lambda: (X[:, :0], Y), {}, {}, r"0 feature\(s\)"),
+    "complex": (lambda: (X + 1j, Y), {}, {}, "Complex data"),
+    "sparse": (lambda: (scipy.sparse.csr_array(X), Y), {}, {}, "[Ss]parse"),
+    "flat": (lambda: (X[:, 0], Y), {}, {}, "Expected 2D array"),
+    "missing class": (lambda: (X, np.where(Y > 1, np.nan, Y + 0.0)), {}, {}, "contains NaN"),
+    "no classes": (lambda: (X, X[:, 0]), {}, {}, "Unknown label type"),
+    "huge weights": (lambda: (X, Y), {}, {"sample_weight": Y + 1e308}, "a finite sum"),
+    "no type": (lambda: (X, Y), {"dtype": None}, {}, "dtype must be float32 or float64"),
+    "time": (lambda: (X, Y), {"max_time": -1.0}, {}, "max_time"),
+    "epochs": (lambda: (X, Y), {"max_iter": 2**31}, {}, "max_iter"),
+    "rate": (lambda: (X, Y), {"learning_rate_init": 1e30}, {}, "smaller learning_rate_init"),
     "features": (
         lambda: (X, Y), {}, {"X_val": X[:, :2], "y_val": Y}, "X has 2 features, but",
     ),
@@ -313,14 +326,17 @@ REFUSED = {
 def test_what_is_refused_leaves_nothing_behind(kind):
     make, parameters, options, message = REFUSED[kind]
     model = TabularMLPClassifier(**SMALL | parameters)
-    with np.errstate(divide="ignore"), pytest.raises(ValueError, match=message):
+    if kind == "missing class":  # scikit-learn casts it
+        warnings.simplefilter("ignore")
+    error = TypeError if kind in ("masked", "sparse") else ValueError
+    with np.errstate(divide="ignore"), pytest.raises(error, match=message):
         model.fit(*make(), **options)
     with pytest.raises(NotFittedError):
         model.predict(X)
     if not parameters:
         model.fit(X, Y)
         before = model.predict(X)
-        with np.errstate(divide="ignore"), pytest.raises(ValueError, match=message):
+        with np.errstate(divide="ignore"), pytest.raises(error, match=message):
             model.fit(*make(), **options)
         np.testing.assert_array_equal(model.predict(X), before)
 
@@ -330,5 +346,87 @@ def test_one_row_of_a_regression():
         TabularMLPRegressor(**SMALL).fit(X[:1], [1.0])
     model = TabularMLPRegressor(**SMALL, validation_fraction=None).fit(X[:1], [1.0])
     assert model.predict(X[1:2]) == 1
+    # of two rows one is set apart, and the other one's target is all that is known
+    model = TabularMLPRegressor(**SMALL).fit(X[:2], [1.0, 2.0])
+    assert model.predict(X[2:3]) in (1, 2)
     with pytest.raises(ValueError, match="y_val has the shape"):
         TabularMLPRegressor(**SMALL).fit(X, X[:, 0], X_val=X, y_val=X)
+
+
+@pytest.mark.parametrize("far", [1e25, 1e300])
+def test_targets_may_be_of_any_size_but_not_of_all(far):
+    y = X[:, 0]
+    usual = TabularMLPRegressor(**SMALL).fit(X, y).predict(X)
+    for size in 1e200, 1e-200:
+        model = TabularMLPRegressor(**SMALL).fit(X, size * y)
+        np.testing.assert_allclose(model.predict(X) / size, usual, rtol=1e-5)
+    with pytest.raises(ValueError, match="targets are too far from those that are trained on"):
+        TabularMLPRegressor(**SMALL).fit(X, y, X_val=X, y_val=far * y)
+    if far > 1e100:
+        with np.errstate(all="ignore"), pytest.raises(ValueError, match="y has numbers too far"):
+            TabularMLPRegressor(**SMALL).fit(X, np.where(y > 5, 1.2e308, -1.2e308))
+    with pytest.raises(ValueError, match="contains infinity"):
+        TabularMLPRegressor(**SMALL).fit(X, np.where(y > 5, np.inf, y))
+
+
+def test_rows_of_the_validation_are_named():
+    for rows, y in (X + np.inf, Y), (X[:, :, None], Y), (X[:0], Y[:0]):
+        with pytest.raises(ValueError, match=".") as caught:
+            TabularMLPClassifier(**SMALL).fit(X, Y, X_val=rows, y_val=y)
+        assert caught.value.__notes__ == ["This is about X_val and y_val."]
+
+
+@pytest.mark.parametrize("n_ensemble", [1, 5])
+def test_a_class_of_one_row_is_trained_on(n_ensemble):
+    y = Y.copy()
+    y[7] = 3
+    model = TabularMLPClassifier(**SMALL, n_ensemble=n_ensemble).fit(X, y)
+    assert list(model.classes_) == [0, 1, 2, 3]
+    assert model.predict_proba(X).shape == (150, 4)
+
+
+def test_a_column_that_was_constant_is_nothing():
+    table = np.column_stack([X, np.full(150, 7.0)])
+    model = TabularMLPClassifier(**SMALL).fit(table, Y)
+    other = np.column_stack([X, np.arange(150.0)])
+    np.testing.assert_array_equal(model.predict_proba(table), model.predict_proba(other))
+
+
+ARRAYS = {
+    "Fortran's order": np.asfortranarray,
+    "strides": lambda X: np.repeat(X, 2, axis=0)[::2, ::-1][:, ::-1],
+    "the other order of bytes": lambda X: X.astype(X.dtype.newbyteorder()),
+    "a list": np.ndarray.tolist,
+    "objects": lambda X: X.astype(object),
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+@pytest.mark.parametrize("cls", BOTH)
+def test_every_kind_of_array_gives_the_same_bits(cls, kind):
+    usual = cls(**SMALL).fit(X, of(cls)).predict(X)
+    locked = X.copy()
+    locked.flags.writeable = False
+    given = ARRAYS[kind](locked)
+    np.testing.assert_array_equal(cls(**SMALL).fit(given, of(cls)).predict(given), usual)
+
+
+@pytest.mark.parametrize("cls", BOTH)
+def test_a_weight_counts_as_so_many_rows(cls):
+    """Where the rows of the validation are given, and medians and quartiles are the same."""
+    random = np.random.default_rng(0)
+    table = random.choice([0.0, 1.0], (160, 6), p=[0.4, 0.6])
+    y = table[:, 0] + table[:, 1] * table[:, 2]
+    rows, val = np.arange(80), np.arange(80, 160)
+    counts = random.integers(1, 4, 160)
+    asked = SMALL | {"dtype": "float64"} | ({"calibrate": True} if "Cl" in cls.__name__ else {})
+    weighted = cls(**asked).fit(
+        table[rows], y[rows], counts[rows], X_val=table[val], y_val=y[val],
+        sample_weight_val=counts[val],
+    )  # fmt: skip
+    many, many_val = np.repeat(rows, counts[rows]), np.repeat(val, counts[val])
+    repeated = cls(**asked).fit(table[many], y[many], X_val=table[many_val], y_val=y[many_val])
+    np.testing.assert_array_equal(weighted.preprocessor_.center_, repeated.preprocessor_.center_)
+    np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-7)
+    assert weighted.best_iter_ == repeated.best_iter_
+    np.testing.assert_allclose(weighted.predict(table), repeated.predict(table), rtol=1e-6)

@@ -128,6 +128,36 @@ def test_an_array_is_told_its_categories(categories):
     np.testing.assert_allclose(prep.fit_transform(X.tolist()), expected(), atol=1e-15)
 
 
+def test_objects_may_be_missing_in_any_way():
+    pd = pytest.importorskip("pandas")
+    X = np.array([[1, 5.0], [None, 6], [pd.NA, np.nan], [np.nan, pd.NaT], [2, 7]], object)
+    numbers = np.array([[1, 5], [np.nan, 6], [np.nan] * 2, [np.nan] * 2, [2, 7]])
+    np.testing.assert_array_equal(
+        TabularPreprocessor().fit_transform(X), TabularPreprocessor().fit_transform(numbers)
+    )
+    encoded = TabularPreprocessor(categorical_features=[0]).fit_transform(X)[:, 0]
+    np.testing.assert_array_equal(np.sign(encoded), [1, 0, 0, 0, -1])
+
+
+def test_strings_of_arrow_are_categories():
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    given = pd.DataFrame({"a": ["x", "y", None, "x"], "b": [1.0, 2, 3, 4]})
+    expected = TabularPreprocessor().fit_transform(given)
+    for of in pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string()):
+        table = given.astype({"a": pd.ArrowDtype(of), "b": pd.ArrowDtype(pa.float64())})
+        np.testing.assert_array_equal(TabularPreprocessor().fit_transform(table), expected)
+    dated = given.assign(a=pd.Series(["2020-01-01"] * 4).astype(pd.ArrowDtype(pa.timestamp("s"))))
+    with pytest.raises(TypeError, match="'a' is of type timestamp"):
+        TabularPreprocessor().fit(dated)
+
+
+def test_a_column_or_a_promise_of_polars_is_no_table():
+    pl = pytest.importorskip("polars")
+    for given in pl.Series([1.0, 2]), pl.DataFrame({"a": [1.0]}).lazy():
+        with pytest.raises(ValueError, match="Expected 2D array"):
+            TabularPreprocessor().fit(given)
+
+
 def test_categories_may_be_named_and_be_numbers():
     table = pandas_table(count="float")
     prep = TabularPreprocessor(categorical_features=["count", "color", "size"]).fit(table)
@@ -220,6 +250,22 @@ REFUSED = {
     "empty frame": (lambda: frame(c=[]), ValueError, "0 sample"),
     "flat": (lambda: NUMBERS[0], ValueError, "Expected 2D array"),
     "complex": (lambda: NUMBERS * 1j, ValueError, "Complex data"),
+    "masked": (lambda: np.ma.masked_greater(NUMBERS, 4), TypeError, "X is a masked array"),
+    "arrays": (
+        lambda: frame(c=["a", np.arange(2)]), TypeError, "categories of column 'c' cannot be",
+    ),
+    "two of a name": (
+        lambda: frame(a=[1], b=[2]).set_axis(["a", "a"], axis=1), ValueError,
+        "X has 2 columns of the name 'a'",
+    ),
+    "no columns": (lambda: frame(a=[1])[[]], ValueError, r"0 feature\(s\)"),
+    "more than float64": (
+        lambda: np.array([[10**400], [1]], object), ValueError, "too large for float64",
+    ),
+    "one column of pandas": (lambda: frame(a=[1])["a"], ValueError, "2-dim|Expected 2D"),
+    "names of two types": (
+        lambda: frame(a=[1], b=[2]).set_axis(["a", 2], axis=1), TypeError, "string names",
+    ),
     "too wide": (lambda: np.array([[1.7e308], [-1.7e308]] * 3), ValueError, "too far apart"),
 }  # fmt: skip
 

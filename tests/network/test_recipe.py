@@ -1,12 +1,14 @@
 """Smoothed labels, dropped last batches and first values: what the recipes of others ask for."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse
 from inside import generator, params, steps
 from networks import problem
 
-from fastdnn import SGD, Adam, Network, fit_many
+from fastdnn import SGD, Adam, CosLog, Network, fit_many
 
 SHARE = 0.1
 DIMS = {"softmax": [5, 8, 3], "sigmoid": [5, 8, 3], "one output": [5, 16, 1]}
@@ -178,3 +180,55 @@ def test_an_output_of_zeros_is_the_same_for_all():
 def test_first_values_are_judged(name, value, kind):
     with pytest.raises(kind, match=name):
         Network([4, 3, 2], **{name: value})
+
+
+# ------------------------------------------------------------------------------------ the whole run
+
+
+def tabular(rng=0, dtype="float32"):
+    return Network(
+        [5, 16, 16, 3], "selu", "softmax", dtype=dtype, init="lecun", init_bias=1.0,
+        zero_output=True, parametrization="ntk", input_scale=True, rng=rng,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("epochs", [1, 100, 192])
+@pytest.mark.parametrize("way", ["pickle", "pickle of a callback", "state", "file"])
+def test_a_run_of_all_settings_goes_on_exactly(way, epochs, dtype, tmp_path):
+    X, Y, _ = problem("softmax", 60, dtype=dtype)
+    # rows that are learnt by heart, or the best epoch might be an early one
+    validation = X[:30], Y[:30]
+    options = {
+        "batch_size": 16, "last_batch": "drop", "label_smoothing": 0.1, "keep": "best",
+        "metric": "errors", "validation_data": validation, "n_threads": 2,
+        "rate_factors": {"scale": 6.0, "b": 0.1},
+    }  # fmt: skip
+    adam = Adam(CosLog(0.04, 256), beta2=0.95)
+    whole, net = tabular(dtype=dtype), tabular(dtype=dtype)
+    taken = []
+
+    def callback(state):
+        if state.epoch == epochs:
+            taken.append(pickle.dumps(state.network))
+
+    history = whole.fit(X, Y, epochs=256, optimizer=adam, callbacks=[callback], **options)
+    if way == "pickle of a callback":
+        net = pickle.loads(taken[0])
+    else:
+        # the weights of the last epoch go on, so no better one may be put back
+        first = {k: v for k, v in options.items() if k not in ("keep", "metric")}
+        net.fit(X, Y, epochs=epochs, optimizer=adam, **first)
+        if way == "pickle":
+            net = pickle.loads(pickle.dumps(net))
+        elif way == "file":
+            net.save(tmp_path / "net", training_state=True)
+            net = Network.load(tmp_path / "net")
+        else:
+            state, net = net.state_dict(), tabular(1, dtype)
+            net.load_state_dict(state)
+    later = net.fit(X, Y, epochs=256 - epochs, **options | {"n_threads": 1})
+    assert history.costs[epochs:] == later.costs
+    assert history.validation_scores[epochs:] == later.validation_scores
+    assert history.best_epoch == epochs + later.best_epoch
+    np.testing.assert_array_equal(params(net), params(whole))
