@@ -116,20 +116,20 @@ cdef inline floating gelu_point(floating z) noexcept nogil:
     return z * normal_point(z)
 
 
-cdef inline floating gelu_backward_point(floating dA, floating z) noexcept nogil:
+cdef inline floating gelu_slope(floating z) noexcept nogil:
     # P(z) + z P'(z)
     cdef floating density = <floating> INVERSE_SQRT_2PI * exp_(<floating> -0.5 * z * z)
-    return dA * (normal_point(z) + z * density)
+    return normal_point(z) + z * density
 
 
 cdef inline floating silu_point(floating z) noexcept nogil:
     return z * sigmoid_point(z)
 
 
-cdef inline floating silu_backward_point(floating dA, floating z) noexcept nogil:
+cdef inline floating silu_slope(floating z) noexcept nogil:
     # s + z s (1 - s)
     cdef floating one = 1, s = sigmoid_point(z)
-    return dA * (s * (one + z * (one - s)))
+    return s * (one + z * (one - s))
 
 
 cdef inline floating softplus_point(floating z) noexcept nogil:
@@ -152,7 +152,7 @@ cdef inline floating mish_point(floating z) noexcept nogil:
     return z * (n / d)
 
 
-cdef inline floating mish_backward_point(floating dA, floating z) noexcept nogil:
+cdef inline floating mish_slope(floating z) noexcept nogil:
     # n / (n + 2) + z 4 E (1 + E) / (n + 2)^2
     cdef:
         floating one = 1, two = 2, four = 4
@@ -160,7 +160,7 @@ cdef inline floating mish_backward_point(floating dA, floating z) noexcept nogil
         floating n = one + two * e if z > 0 else e * (e + two)
         floating d = n + two * (e * e if z > 0 else one)
         floating slope = four * (e * e if z > 0 else e) * (one + e) / (d * d)
-    return dA * (n / d + z * slope)
+    return n / d + z * slope
 
 
 # -------------------------------------------------------------------------------------------- loops
@@ -230,13 +230,35 @@ cdef inline void activate_backward(
             dZ[i] = selu_backward_point(dA[i], S[i])
     elif act == GELU:
         for i in range(size):
-            dZ[i] = gelu_backward_point(dA[i], S[i])
+            dZ[i] = dA[i] * gelu_slope(S[i])
     elif act == SILU:
         for i in range(size):
-            dZ[i] = silu_backward_point(dA[i], S[i])
+            dZ[i] = dA[i] * silu_slope(S[i])
     elif act == SOFTPLUS:
         for i in range(size):
             dZ[i] = softplus_backward_point(dA[i], S[i])
     elif act == MISH:
         for i in range(size):
-            dZ[i] = mish_backward_point(dA[i], S[i])
+            dZ[i] = dA[i] * mish_slope(S[i])
+
+
+cdef inline void activate_and_derive(
+    Activation act, Py_ssize_t size, floating *Z, floating *A,
+) noexcept nogil:
+    # A := act(Z), Z := act'(Z), where that is a function of z: both have most of their work in
+    # common. An act without such a derivative does nothing.
+    cdef:
+        Py_ssize_t i
+        floating z
+    if act == GELU:
+        for i in range(size):
+            z = Z[i]
+            A[i], Z[i] = gelu_point(z), gelu_slope(z)
+    elif act == SILU:
+        for i in range(size):
+            z = Z[i]
+            A[i], Z[i] = silu_point(z), silu_slope(z)
+    elif act == MISH:
+        for i in range(size):
+            z = Z[i]
+            A[i], Z[i] = mish_point(z), mish_slope(z)

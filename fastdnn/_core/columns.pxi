@@ -19,7 +19,7 @@ cdef void layer_forward(
     multiply(threads, n, W.trans, A_prev.trans, Z.trans, n, m, W.cols, <floating> 1,
              <const floating *> W.data, <const floating *> A_prev.data, <floating> 0, z)
     if dropout.kept == NULL and act != SOFTMAX:
-        bias_activate(act, unit_rows, n if unit_rows else m, m if unit_rows else n, b, z,
+        bias_activate(act, False, unit_rows, n if unit_rows else m, m if unit_rows else n, b, z,
                       <floating *> A.data)
     else:
         activate_kept(act, dropout, unit_rows, n if unit_rows else m, m if unit_rows else n, b, z,

@@ -10,7 +10,7 @@ cdef void activate_kept(
         Py_ssize_t height = rows if act == SOFTMAX else max(1, BLOCK // cols), i = 0, h
     while i < rows:
         h = min(height, rows - i)
-        bias_activate(IDENTITY if act == SOFTMAX else act, unit_rows, h, cols,
+        bias_activate(IDENTITY if act == SOFTMAX else act, False, unit_rows, h, cols,
                       b + i if unit_rows else b, Z + i * cols, A + i * cols)
         if act == SOFTMAX:
             softmax_laid(unit_rows, rows, cols, <const floating *> Z, A)

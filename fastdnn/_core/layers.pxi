@@ -61,6 +61,13 @@ cdef inline void copy(Py_ssize_t size, const floating *x, floating *y) noexcept 
         y[i] = x[i]
 
 
+cdef inline void multiply_by(Py_ssize_t size, const floating *x, floating *y) noexcept nogil:
+    # y := x y, element by element
+    cdef Py_ssize_t i
+    for i in range(size):
+        y[i] *= x[i]
+
+
 cdef inline void derive(
     Activation act, Py_ssize_t size, const floating *dA, const floating *S, floating *dZ,
     floating *block,
@@ -78,10 +85,11 @@ cdef inline void derive(
 
 
 cdef void bias_activate(
-    Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols,
+    Activation act, bint derives, bint unit_rows, Py_ssize_t rows, Py_ssize_t cols,
     const floating *b, floating *Z, floating *A,
 ) noexcept nogil:
-    # Z := Z + b, A := act(Z); A may be Z, and IDENTITY leaves it alone
+    # Z := Z + b, A := act(Z); A may be Z, and IDENTITY leaves it alone. If it derives, Z := act'(Z)
+    # then, which is a function of z, and A is elsewhere.
     cdef:
         Py_ssize_t width = min(cols, BLOCK), height = max(1, BLOCK // cols)
         Py_ssize_t i, i0 = 0, j0, h, w, at
@@ -105,7 +113,10 @@ cdef void bias_activate(
             for i in range(h):
                 add_bias(unit_rows, w, b + (i0 + i if unit_rows else j0), Z + at + i * cols,
                          z + i * cols)
-            activate(act, h * w, <const floating *> z, A + at)
+            if derives:
+                activate_and_derive(act, h * w, z, A + at)
+            else:
+                activate(act, h * w, <const floating *> z, A + at)
             j0 += w
         i0 += h
 

@@ -19,8 +19,8 @@ from libc.string cimport memcpy, memset
 
 from fastdnn._core cimport blas
 from fastdnn._core.activations cimport (
-    IDENTITY, RELU, SIGMOID, SOFTMAX, Activation, activate, activate_backward, keeps_output,
-    relu_backward_point, relu_point,
+    IDENTITY, RELU, SIGMOID, SOFTMAX, Activation, activate, activate_and_derive, activate_backward,
+    keeps_output, relu_backward_point, relu_point,
 )
 from fastdnn._core.blas cimport blas_int
 from fastdnn._core.board cimport UNITS, Board, clock, finish, offer, read, wake

@@ -22,7 +22,7 @@ cdef void infer(
         else:
             forward_product(M, rows, layer.n, layer.n_prev, A_prev, params + layer.at, A)
         add_bias_and_activate(
-            act if l == L - 1 else layer.act, False, rows, layer.n,
+            act if l == L - 1 else layer.act, False, False, rows, layer.n,
             params + layer.at + layer.n_prev * layer.n, A, A)
         A_prev = A
         work, work_prev = work_prev, work

@@ -146,7 +146,7 @@ cdef struct Slot:
     void *m2_W
     void *m2_b
     void *A
-    void *S              # act' is a function of S: Z, or A as it was before dropout
+    void *S              # act' itself where that is a function of Z, else A before dropout
     double keep          # the probability that dropout keeps an output
     unsigned char *kept
     Factors of_W

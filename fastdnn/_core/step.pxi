@@ -119,11 +119,11 @@ cdef inline bint has_unit_rows(const Job *job, Py_ssize_t l, Py_ssize_t rows) no
 # ---------------------------------------------------------------------------------------- forward
 
 cdef inline void add_bias_and_activate(
-    Activation act, bint unit_rows, Py_ssize_t rows, Py_ssize_t n, const floating *b,
+    Activation act, bint derives, bint unit_rows, Py_ssize_t rows, Py_ssize_t n, const floating *b,
     floating *Z, floating *A,
 ) noexcept nogil:
     bias_activate(
-        act, unit_rows, n if unit_rows else rows, rows if unit_rows else n, b, Z, A)
+        act, derives, unit_rows, n if unit_rows else rows, rows if unit_rows else n, b, Z, A)
 
 
 cdef inline const floating *batch_inputs(
@@ -192,7 +192,7 @@ cdef void forward(
         if l == job.top:
             return
         add_bias_and_activate(
-            layer.act, unit_rows, rows.size, layer.n, <const floating *> slot.b, Z, A)
+            layer.act, layer.of_Z, unit_rows, rows.size, layer.n, <const floating *> slot.b, Z, A)
         if slot.keep < 1:
             if A == Z:
                 A = <floating *> slot.A + at
@@ -248,7 +248,7 @@ cdef double delta_of_slice(
             <const floating *> hidden.b, <const floating *> slot.W, b[0],
             <floating *> hidden.A + first * n, <floating *> hidden.db + s * n,
             <floating *> job.dW_top + s * n, db)
-    add_bias_and_activate(IDENTITY, False, rows, n_L, b, Z, Z)
+    add_bias_and_activate(IDENTITY, False, False, rows, n_L, b, Z, Z)
     total = output_delta(net.cost, rows, n_L, net.cost_parameter, 1 / part.weight, w, T, Z)
     derive_and_sum(IDENTITY, False, rows, n_L, Z, Z, db)
     return total
@@ -285,8 +285,12 @@ cdef void backward(
         drop(rows.size * n, <floating> (1 / slot.keep), slot.kept + first * n, dZ + first * n)
     for s in range(rows.begin, rows.end):
         end = slice_row(&part.batch, s + 1)
+        if layer.of_Z:
+            # S is the derivative
+            multiply_by((end - first) * n, S + first * n, dZ + first * n)
         derive_and_sum(
-            layer.act, unit_rows, end - first, n, S + first * n, dZ + first * n, db + s * n)
+            IDENTITY if layer.of_Z else layer.act, unit_rows, end - first, n, S + first * n,
+            dZ + first * n, db + s * n)
         first = end
 
 
