@@ -16,6 +16,7 @@ from fastdnn._core cimport levels
 from fastdnn._core.activations cimport IDENTITY, SOFTMAX, Activation, sigmoid_point
 from fastdnn._core.board cimport (
     UNITS, Board, charge, clock, finish, lone, make_one, offer, read as look_at, wake, withdraw,
+    write,
 )
 from fastdnn._core.costs cimport Cost
 from fastdnn._core.elementary cimport exp_of_any

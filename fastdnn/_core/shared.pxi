@@ -86,7 +86,6 @@ cdef int share_rows(
     Turns *turns,
 ) except -1:
     # predict all rows by so many threads, and hear Ctrl-C after so many of the first one's
-    global last_call
     cdef:
         Shared shared
         Board own
@@ -94,7 +93,7 @@ cdef int share_rows(
         Board *borrowed = NULL
         char *memory
         Py_ssize_t m = X.rows, until
-        int64_t pieces, begin = 0, waited = 0
+        int64_t pieces, begin = 0, end, waited = 0
         int born = births()
         bint more = True, helped = False
     shared.net, shared.X, shared.AL, shared.mine = net, X, AL, 0
@@ -103,7 +102,8 @@ cdef int share_rows(
         begin = clock()
         if turns.helped and look_at(&account().owed) > 0:
             work_alone(turns)
-        helped = turns.helped and (<double> m * net.size >= WAKING or begin - last_call < SOON)
+        helped = turns.helped and (
+            <double> m * net.size >= WAKING or begin - look_at(&last_call) < SOON)
     pieces = divide_rows(&shared, n_threads if helped else 1)
     if helped:
         borrowed = borrow(min(n_threads, <Py_ssize_t> pieces) - 1)
@@ -143,10 +143,11 @@ cdef int share_rows(
         give_back(borrowed)
         free(memory)
     if n_threads > 1:
-        last_call = clock()
+        end = clock()
+        write(&last_call, end)
         # not helped where it does not pay, where others have all helpers, or after a fork
         if helped == turns.helped and helped == (board == borrowed):
-            judge(&shared, turns, last_call - begin, waited)
+            judge(&shared, turns, end - begin, waited)
     return 0
 
 

@@ -66,16 +66,26 @@ def sets_threads():
 
 def blas_threads():
     """Return BLAS's number of threads, as it was before the calls that are at work."""
+    cdef int found = 1
+    PyThread_acquire_lock(counting, 1)
     if calls:
-        return before
-    return get_threads() if get_threads != NULL else 1
+        found = before
+    elif get_threads != NULL:
+        found = get_threads()
+    PyThread_release_lock(counting)
+    return found
 
 
 def forget():
     """Start anew in a forked child, which lacks the threads that would end their calls."""
-    global calls, n_births
+    global calls, counting, n_births
     n_births += 1
     forget_helpers()
+    if PyThread_acquire_lock(counting, 0):
+        PyThread_release_lock(counting)
+    else:
+        # without a GIL a thread that is no more may hold it
+        counting = PyThread_allocate_lock()
     if calls:
         calls = 0
         if set_threads != NULL:
@@ -92,18 +102,19 @@ cdef void begin_call() noexcept:
     PyThread_acquire_lock(counting, 1)
     if not calls:
         before = get_threads() if get_threads != NULL else 1
-        if before != 1:
-            set_threads(1)
+    # counted first: a forked child sets what it finds counted back
     calls += 1
+    if calls == 1 and before != 1:
+        set_threads(1)
     PyThread_release_lock(counting)
 
 
 cdef void end_call() noexcept:
     global calls
     PyThread_acquire_lock(counting, 1)
-    calls -= 1
-    if not calls and before != 1:
+    if calls == 1 and before != 1:
         set_threads(before)
+    calls -= 1
     PyThread_release_lock(counting)
 
 

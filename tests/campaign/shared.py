@@ -25,13 +25,13 @@ ROUNDS = 4
 
 def sharing(draw):
     """Let threads read at once, or write, where one does and the others are refused."""
-    kinds = (_network, _estimator, _generator) if sklearn else (_network, _generator)
+    kinds = (_network, _estimator, _table, _generator) if sklearn else (_network, _generator)
     _quietly(draw.pick(kinds), draw, False)
 
 
 def beside(draw):
     """Let threads read a network or an estimator while others train it."""
-    kinds = (_network, _estimator) if sklearn else (_network,)
+    kinds = (_network, _estimator, _table) if sklearn else (_network,)
     _quietly(draw.pick(kinds), draw, True)
 
 
@@ -68,6 +68,7 @@ def _network(draw, mixed):
     writers = [
         lambda: net.fit(X, Y, **options),
         lambda: net.fit(X, Y, **options, validation_data=(X, Y)),
+        lambda: net.fit(X, Y, **options, validation_data=(X, Y), keep="best"),
         lambda: net.fit(X, Y, **options, callbacks=[lambda state: state.network.epochs]),
         lambda: fastdnn.fit_many([net], X, Y, epochs=2),
         lambda: net.load_state_dict(state),
@@ -103,6 +104,35 @@ def _estimator(draw, mixed):
     refusals = (AttributeError, IndexError, ValueError) if mixed else ()
     _at_once(draw, readers, writers, mixed, refusals)
     _finite(est.fit(X, y).predict(X))
+
+
+def _table(draw, mixed):
+    from fastdnn import estimators
+
+    X = draw.normal(draw.pick((30, 120)), 3)
+    X[:, 2] = X[:, 2] > 0
+    y = (X[:, 0] > 0).astype(int)
+    est = estimators.TabularPreprocessor(categorical_features=[2])
+    if draw.pick((True, True, False)):
+        kind = draw.pick((estimators.TabularMLPClassifier, estimators.TabularMLPRegressor))
+        est = kind(
+            hidden_layer_sizes=(draw.pick((3, 20)),), max_iter=draw.pick((2, 8)), batch_size=16,
+            categorical_features=[2], n_ensemble=draw.pick((1, 2)), random_state=0,
+            n_threads=draw.pick((None, 1, 2)),
+        )  # fmt: skip
+    est.fit(X, y)
+    use = "predict" if hasattr(est, "predict") else "transform"
+    readers = [
+        lambda: getattr(est, use)(X),
+        lambda: sklearn.base.clone(est),
+        lambda: getattr(pickle.loads(pickle.dumps(est)), use)(X),
+        lambda: copy.deepcopy(est),
+        lambda: fastdnn.save(est, io.BytesIO()),
+        lambda: repr(est),
+    ]
+    refusals = (AttributeError, IndexError, ValueError) if mixed else ()
+    _at_once(draw, readers, [lambda: est.fit(X, y)], mixed, refusals)
+    _finite(getattr(est.fit(X, y), use)(X))
 
 
 def _generator(draw, _mixed):
