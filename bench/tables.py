@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import serve, threads
+from bench import tabular as fitted
 from bench.peers import CASES
 
 PEERS = {case.name: case for case in CASES}
@@ -96,6 +97,11 @@ def fits(rows: Rows) -> list[str]:
 
 def _both(ours: float, theirs: float, digits: int) -> str:
     return ", ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (ours, theirs)))
+
+
+def tabular(rows: Rows) -> list[str]:
+    header = ["", "", "fits", "error", "standard error", "log loss", "fit, s", "PyTorch, times"]
+    return table(header, [[row["case"], *fitted.cells(row)] for row in rows], 2)
 
 
 def defaults(rows: Rows) -> list[str]:

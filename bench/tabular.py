@@ -9,15 +9,17 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from time import perf_counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from bench.estimators import pixels
 
-TITLE = "tables: error of a fifth that is kept for testing, mean of splits and seeds, and one fit"
-HEADER = ("table", "who", "fits", "error", "fit, s", "PyTorch, times")
-WIDTHS = (18, 24, 5, 9, 8, 14)
+TITLE = "tables: error of a fifth that is kept for testing, mean of as many splits, and one fit"
+HEADER = ("table", "who", "fits", "error", "std. error", "log loss", "fit, s", "PyTorch, times")
+WIDTHS = (18, 27, 5, 9, 11, 9, 8, 14)
+# of a table of many rows; of a small one as many a round, since each tells little
 SPLITS = 3
 # rows of the photographs' neighbourhoods
 ROWS = 20_000
@@ -25,11 +27,11 @@ ROWS = 20_000
 
 @dataclass(frozen=True)
 class Case:
-    """A table, whether it has classes, and how many fits there are: seeds, or one a split."""
+    """A table, whether it has classes, and whether it is small."""
 
     name: str
     classes: bool
-    seeds: bool = True
+    small: bool = True
 
 
 CASES = (
@@ -45,58 +47,75 @@ CASES = (
 def run(
     quick: bool, rounds: int, show: Callable[[tuple[str, ...]], None], threads: int
 ) -> list[dict[str, Any]]:
-    """Fit each table by each method; the rounds are seeds."""
+    """Fit each table by each method, every time to another split with another seed."""
     found = []
     for case in CASES:
         X, y = _load(case, 300 if quick else None)
-        methods = _methods(case, 2 if quick else 256, threads)
+        methods = _methods(case, quick, threads)
         for who, fit in methods.items():
-            seeds = rounds if case.seeds and "of 8" not in who and not quick else 1
-            errors, times = [], []
-            for split in range(1 if quick else SPLITS):
+            errors, losses, times = [], [], []
+            for split in range(2 if quick else SPLITS * rounds if case.small else SPLITS):
                 order = np.random.RandomState(split).permutation(len(X))
                 test, train = order[: len(X) // 5], order[len(X) // 5 :]
-                for seed in range(seeds):
-                    start = perf_counter()
-                    predict = fit(X[train], y[train], 100 * split + seed)
-                    times.append(perf_counter() - start)
-                    errors.append(_error(case, predict(X[test]), y[test]))
+                start = perf_counter()
+                model = fit(X[train], y[train], 100 * split)
+                times.append(perf_counter() - start)
+                errors.append(_error(case, model.predict(X[test]), y[test]))
+                if hasattr(model, "predict_proba"):
+                    losses.append(_log_loss(model, X[test], y[test]))
             row: dict[str, Any] = {"case": case.name, "who": who, "fits": len(errors)}
             row |= {"error": float(np.mean(errors)), "seconds": float(np.median(times))}
+            row["standard_error"] = float(np.std(errors, ddof=1) / len(errors) ** 0.5)
+            row["log_loss"] = float(np.mean(losses)) if losses else None
             found.append(row)
             ours = next(each for each in found if each["case"] == case.name)
             row["times"] = row["seconds"] / ours["seconds"]
-            times_torch = f"{row['times']:.1f}" if "PyTorch" in who else ""
-            numbers = f"{row['error']:.4f}", f"{row['seconds']:.2f}", times_torch
-            show((case.name, who, str(row["fits"]), *numbers))
+            show((case.name, *cells(row)))
     return found
 
 
-def _methods(case: Case, epochs: int, threads: int) -> dict[str, Callable[..., Any]]:
-    """Name functions of rows, targets and a seed that give a function which predicts."""
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """Write the cells of a row, but for the name of its table."""
+    digits = 4 if row["log_loss"] is not None or row["error"] < 1 else 2
+    return (
+        row["who"],
+        str(row["fits"]),
+        f"{row['error']:.{digits}f}",
+        f"{row['standard_error']:.{digits}f}",
+        "" if row["log_loss"] is None else f"{row['log_loss']:.3f}",
+        f"{row['seconds']:.2f}",
+        f"{row['times']:.1f}" if "PyTorch" in row["who"] else "",
+    )
+
+
+def _methods(case: Case, quick: bool, threads: int) -> dict[str, Callable[..., Any]]:
+    """Name functions of rows, targets and a seed that give what predicts."""
     ours, ensemble = import_module("fastdnn.estimators"), import_module("sklearn.ensemble")
     kind = "Classifier" if case.classes else "Regressor"
     tabular = getattr(ours, f"TabularMLP{kind}")
-    settings = {"max_iter": epochs, "n_threads": threads}
+    epochs, few = 2 if quick else 256, {"max_iter": 2} if quick else {}
+    settings: dict[str, Any] = {"max_iter": epochs, "n_threads": threads}
     methods: dict[str, Callable[..., Any]] = {
         f"TabularMLP{kind}": partial(_fitted, tabular, settings),
         "an ensemble of 8": partial(_fitted, tabular, settings | {"n_ensemble": 8}),
         f"MLP{kind}, standardised": partial(
-            _standardised, getattr(ours, f"MLP{kind}"), {"n_threads": threads}
+            _standardised, getattr(ours, f"MLP{kind}"), {"n_threads": threads, **few}
         ),
         "HistGradientBoosting": partial(
-            _fitted, getattr(ensemble, f"HistGradientBoosting{kind}"), {}
+            _fitted, getattr(ensemble, f"HistGradientBoosting{kind}"), few
         ),
     }
-    if not case.seeds:
-        del methods["an ensemble of 8"]
+    if case.classes:
+        sharp = {"label_smoothing": 0, "scoring": "neg_log_loss"}
+        methods["calibrated"] = partial(_fitted, tabular, settings | {"calibrate": True})
+        methods["by the log loss"] = partial(_fitted, tabular, settings | sharp)
     if find_spec("torch"):
         methods["PyTorch, the same steps"] = partial(_torch, case.classes, epochs, threads)
     return methods
 
 
 def _fitted(kind: Any, settings: dict[str, Any], X: Any, y: Any, seed: int) -> Any:
-    return kind(**settings, random_state=seed).fit(X, y).predict
+    return kind(**settings, random_state=seed).fit(X, y)
 
 
 def _standardised(kind: Any, settings: dict[str, Any], X: Any, y: Any, seed: int) -> Any:
@@ -109,11 +128,18 @@ def _standardised(kind: Any, settings: dict[str, Any], X: Any, y: Any, seed: int
         model = TransformedTargetRegressor(model, transformer=StandardScaler())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has not converged
-        return model.fit(X, y).predict
+        return model.fit(X, y)
 
 
 def _error(case: Case, found: Any, y: Any) -> float:
     return float(np.mean(found != y) if case.classes else np.sqrt(np.mean((found - y) ** 2)))
+
+
+def _log_loss(model: Any, X: Any, y: Any) -> float:
+    P = np.asarray(model.predict_proba(X), np.float64)[
+        np.arange(len(y)), np.searchsorted(model.classes_, y)
+    ]
+    return float(-np.log(np.maximum(P, np.finfo(np.float32).tiny)).mean())
 
 
 def _load(case: Case, m: int | None) -> tuple[Any, Any]:
@@ -203,4 +229,4 @@ def _torch(classes: bool, epochs: int, threads: int, X: Any, y: Any, seed: int) 
             AL = outputs(torch.from_numpy(prep.transform(X))).numpy()
         return kinds[AL.argmax(1)] if kinds is not None else AL * std + mean
 
-    return predict
+    return SimpleNamespace(predict=predict)

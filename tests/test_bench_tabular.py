@@ -23,4 +23,7 @@ def test_every_table(tmp_path):
     assert len({row["case"] for row in rows}) == 6
     for row in rows:
         assert row["error"] >= 0
+        assert row["standard_error"] >= 0
+        if row["log_loss"] is not None:
+            assert 0 < row["log_loss"] < 100
         assert min(row["seconds"], row["times"], row["fits"]) > 0

@@ -11,20 +11,10 @@ from sklearn.utils.validation import validate_data
 from fastdnn._arrays import Array
 
 # types of columns that hold categories: of pandas, of polars, and of Arrow
-_CATEGORICAL = frozenset(
-    [
-        "category",
-        "object",
-        "str",
-        "string",
-        "utf8",
-        "categorical",
-        "enum",
-        "large_string",
-        "string_view",
-        "dictionary",
-    ]
-)
+_CATEGORICAL = (
+    "category", "object", "str", "string", "utf8", "categorical", "enum", "large_string",
+    "string_view", "dictionary",
+)  # fmt: skip
 _TIMES = ("date", "time", "duration", "period", "interval")
 
 
