@@ -37,13 +37,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-if find_spec("fastdnn._core.course") is None:
-    raise ImportError(
-        "this is the source folder of fastdnn, which is not compiled: run from another folder, "
-        "where the installed package is found, or build it in place: pip install -e ."
-    )
-
 try:
+    if find_spec("fastdnn._core.course") is None:
+        raise ImportError(
+            "this is the source folder of fastdnn, which is not compiled: run from another folder, "
+            "where the installed package is found, or build it in place: pip install -e ."
+        )
     from fastdnn._config import __version__, config, show_config
 except ImportError as _error:
     # too late for the command to make one line of the error

@@ -20,8 +20,9 @@ pixels to both the training and the test patches. The course's own photographs c
 Printed are the cost as it falls, the accuracy on both sets, and how long plain NumPy takes for the
 same iterations: some of them are measured between trainings. The first column has one thread each,
 whose ratio is nearly the same on a busy machine; the second one lets either side have as many as
-the process may use, and takes the better of both. On a busy machine a range stands beside. The
-figure shows the cost and the images of the test set that were given the wrong class.
+the process may use, and takes the better of both. Each number is a median over the trainings. On a
+busy machine a range stands beside. The figure shows the cost and the images of the test set that
+were given the wrong class.
 
 The demo needs some packages:
   {install("sklearn", "PIL", "matplotlib", "threadpoolctl")}
@@ -41,7 +42,7 @@ exit status:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"fastdnn: error: {message}\n")
+        self.exit(2, f"fastdnn: error: {message}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all went well.
     """
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         if arguments.command is None:
             parser.print_help()
@@ -92,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         description="The L-layer neural network of the Deep Learning Specialization, compiled.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {fastdnn.__version__}")
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(metavar="command", dest="command")
 
     training = commands.add_parser(
@@ -101,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    training.set_defaults(run=_demo)
+    training.set_defaults(run=_demo, parser=training)
     source = training.add_mutually_exclusive_group()
     source.add_argument(
         "--images",
@@ -147,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         "what a model file holds.",
     )
     info.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a model file")
-    info.set_defaults(run=_info)
+    info.set_defaults(run=_info, parser=info)
     return parser
 
 

@@ -49,12 +49,24 @@ PACKAGES = {
 
 def optional(module: str) -> Any:
     """Import a module of a package that only some need, or say how to install it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
+    look_for(module)
+    return import_module(module)
+
+
+def look_for(*modules: str) -> None:
+    """Import modules of such packages, or say how to install all that are missing."""
+    errors: dict[str, ImportError] = {}
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            errors[module] = error
+    if errors:
+        reasons = ", ".join(map(str, errors.values()))
         raise ImportError(
-            f"{module} cannot be imported ({error}): {install(module)}", name=module
-        ) from error
+            f"{', '.join(errors)} cannot be imported ({reasons}): {install(*errors)}",
+            name=next(iter(errors)),
+        ) from next(iter(errors.values()))
 
 
 def scikit_learn() -> None:

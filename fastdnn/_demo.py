@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastdnn._arrays import Array
-from fastdnn._config import optional
+from fastdnn._config import look_for, optional
 from fastdnn._fit import disk
 from fastdnn._fit.threads import processors
 from fastdnn.application import L_layer_model, predict
@@ -56,7 +56,8 @@ def demo(images: int, data: Path | None, iterations: int, seed: int, output: Pat
         Where to write the figure, in the format that its suffix names.
     """
     # missing packages and data shall be noticed before the training, not after it
-    optional("matplotlib.figure")
+    source = ("PIL", "sklearn.datasets") if data is None else ("h5py",)
+    look_for("matplotlib.figure", "threadpoolctl", *source)
     output = output.absolute()
     _look(output)
     if data is None:
@@ -125,7 +126,6 @@ def _look(output: Path) -> None:
 
 def _patches(images: int, seed: int) -> tuple[Array, Array, Array, Array, Array]:
     """Cut the two photographs into patches, in the form of load_data."""
-    optional("PIL")
     photographs = optional("sklearn.datasets").load_sample_images().images
     random = np.random.RandomState(seed)
     test_images = max(2, round(images * TEST_IMAGES / TRAIN_IMAGES))
@@ -193,7 +193,7 @@ class Rounds(NamedTuple):
 
 
 def compared(rounds: Rounds, iterations: int) -> Iterator[str]:
-    """Tell both times and their ratio, as medians, whose ends the same load has moved.
+    """Tell both times and their ratio, as medians, each ratio of times under the same load.
 
     On one thread each the ratio is nearly the same on a busy machine, too. How much more threads
     bring depends upon how many processors are free, and is more for plain NumPy.
@@ -230,10 +230,8 @@ def _column(rounds: Rounds, iterations: int, counts: list[int], busy: bool) -> l
     )
     seconds = np.array(rounds.ours[ours])
     numpy_seconds = np.array(rounds.theirs[theirs]) * iterations
-    ratio = f"{np.median(numpy_seconds) / np.median(seconds):.0f}"
-    if busy:
-        low, high = np.percentile(numpy_seconds / seconds, [25, 75])
-        ratio += f", {low:.0f} to {high:.0f}"
+    low, middle, high = np.percentile(numpy_seconds / seconds, [25, 50, 75])
+    ratio = f"{middle:.0f}" + busy * f", {low:.0f} to {high:.0f}"
     if len(counts) == 1:
         return [
             "one thread each",

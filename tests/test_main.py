@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -67,11 +68,8 @@ def test_demo(tmp_path, capsys):
     assert re.search(r"Training images: Accuracy: [01]\.\d+\n", out)
     assert re.search(r"Test images: +Accuracy: [01]\.\d+\n", out)
     table = out[out.index("15 iterations, medians of ") :]
-    ours, theirs, ratio = (
-        float(re.search(rf"\n{name} +([\d.]+)", table)[1])
-        for name in ("fastdnn", "plain NumPy", "ratio")
-    )
-    assert (theirs - 0.005) / (ours + 0.005) < ratio + 0.5
+    for name in ("fastdnn +[0-9.]+ s", "plain NumPy +[0-9.]+ s", "ratio +[1-9]"):
+        assert re.search(f"\n{name}", table)
     assert out.splitlines()[-1] == f"Figure: {tmp_path / 'fastdnn-demo.png'}"
     assert (tmp_path / "fastdnn-demo.png").read_bytes().startswith(PNG)
 
@@ -399,7 +397,8 @@ def assert_one_line(err, *words):
             "--output: must end in .png, .pdf, .svg, got 'figure.j",
         ),
         (["demo", "--output", "figure"], "--output"),
-        (["demo", "--frobnicate"], "--frobnicate"),
+        (["--frobnicate"], "arguments: --frobnicate; see fastdnn --help"),
+        (["demo", "out.svg"], "arguments: out.svg; see fastdnn demo --help"),
         (["info", "more", "still more"], "still more"),
     ],
 )
@@ -479,6 +478,14 @@ def test_missing_package_is_named(module, package, monkeypatch, capsys):
     assert_one_line(capsys.readouterr().err, module, f'python -m pip install "{package}')
 
 
+def test_all_missing_packages_are_named_at_once(monkeypatch, capsys):
+    for module in ("matplotlib.figure", "threadpoolctl", "sklearn.datasets"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert command.main(["demo", *QUICK]) == 1
+    told = capsys.readouterr().err
+    assert_one_line(told, '"matplotlib>=3.7" "threadpoolctl>=3.1" "scikit-learn>=1.6"')
+
+
 # A program that the entry point of the command begins as; argv[0] is its name.
 SCRIPT = "import sys; sys.argv = ['/usr/bin/fastdnn', 'info']; from fastdnn.__main__ import main"
 
@@ -506,6 +513,19 @@ def test_a_level_that_cannot_be(level, word, start):
     assert run.stderr.startswith("fastdnn: error: ")
     assert word in run.stderr
     assert run.stderr.count("\n") == 1
+
+
+def test_the_source_folder_is_told_in_one_line(tmp_path):
+    core = tmp_path / "fastdnn" / "_core"
+    core.mkdir(parents=True)
+    (core / "__init__.py").touch()
+    shutil.copy(fastdnn.__file__, core.parent)
+    run = subprocess.run(
+        [sys.executable, "-m", "fastdnn", "info"],
+        capture_output=True, encoding="utf-8", check=False, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    assert (run.returncode, run.stdout) == (1, "")
+    assert_one_line(run.stderr, "source folder", "pip install -e .")
 
 
 def test_a_program_gets_the_error():
