@@ -28,7 +28,8 @@ from fastdnn._sklearn.classes import Classes
 from fastdnn._sklearn.classifier import TabularMLPClassifier as TabularMLPClassifier
 from fastdnn._sklearn.declared import Schedule, Solver, keep, only_if, trains
 from fastdnn._sklearn.documented import documented
-from fastdnn._sklearn.exported import offer
+from fastdnn._sklearn.exported import converters, offer
+from fastdnn._sklearn.exported_tables import converters as of_tables
 from fastdnn._sklearn.parts import in_memory
 from fastdnn._sklearn.perceptron import Perceptron
 from fastdnn._sklearn.preprocessor import TabularPreprocessor as TabularPreprocessor
@@ -391,4 +392,9 @@ class MLPRegressor(Perceptron, theirs.MLPRegressor):
         return X, y
 
 
-offer(MLPClassifier, MLPRegressor)
+offer(
+    [
+        *converters(MLPClassifier, MLPRegressor),
+        *of_tables(TabularMLPClassifier, TabularMLPRegressor, TabularPreprocessor),
+    ]
+)

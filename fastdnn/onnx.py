@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from fastdnn._arrays import Array
 from fastdnn._config import __version__, optional
-from fastdnn._fit.graph import Graph, forward, unique
+from fastdnn._fit.graph import ML, ML_OPSET, OF_ML, Graph, forward, unique
 from fastdnn.network import Network
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # of ONNX 1.10, which has every operator of a graph
 _OPSET, _IR_VERSION = 15, 8
-_ML, _OF_ML = "ai.onnx.ml", ("ZipMap", "LabelEncoder")
 # the most bytes of weights: a protobuf message has fewer than 2^31
 _MOST = 2**31 - 2**20
 
@@ -307,13 +306,13 @@ def _assembled(
     nodes = [
         helper.make_node(
             node.operator, node.inputs, [node.output], f"{node.operator}_{i}",
-            domain=_ML if node.operator in _OF_ML else "", **node.attributes,
+            domain=ML if node.operator in OF_ML else "", **node.attributes,
         )
         for i, node in enumerate(graph.nodes)
     ]  # fmt: skip
     domains = [helper.make_opsetid("", _OPSET)]
     if any(node.domain for node in nodes):
-        domains.append(helper.make_opsetid(_ML, 2))
+        domains.append(helper.make_opsetid(ML, ML_OPSET))
     layers = ""
     if net is not None:
         hidden = ", ".join(dict.fromkeys(net._model.activations)) or "no hidden layer"

@@ -188,7 +188,7 @@ ROOMS = {
         "preprocessor": {"declared", "tables", "theirs"},
         "recipe": set(),
         "tabular": {"declared", "preprocessor", "recipe", "stopping", "tables", "theirs"},
-        "exported_tables": {"preprocessor"},
+        "exported_tables": {"exported", "preprocessor"},
         "stored_tables": {"labels", "preprocessor", "stored", "tabular"},
         "classifier": {"declared", "documented", "recipe", "tabular", "theirs"},
         "regressor": {"declared", "documented", "recipe", "tabular", "theirs"},

@@ -186,3 +186,90 @@ class Own(TabularMLPClassifier):
 def test_refusals(make, options, error, word):
     with pytest.raises(error, match=word):
         fastdnn.to_onnx(make(), options=options)
+
+
+# ---------------------------------------------------------------------------------------- skl2onnx
+
+
+def converted(model, types, **options):
+    skl2onnx = pytest.importorskip("skl2onnx")
+    from skl2onnx.common import data_types
+
+    initial = [
+        (name, getattr(data_types, f"{kind}TensorType")([None, n])) for name, kind, n in types
+    ]
+    made = skl2onnx.to_onnx(model, initial_types=initial, target_opset=15, **options)
+    return ort.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def separate(table, dtype):
+    """Take the columns apart, strings and numbers."""
+    there = np.where(table[:, 1:3] == None, "?", table[:, 1:3])  # noqa: E711
+    given = {"n": table[:, :1].astype(dtype), "k": there, "m": table[:, 3:].astype(dtype)}
+    kind = {"float32": "Float", "float64": "Double"}[dtype]
+    return given, [("n", kind, 1), ("k", "String", 2), ("m", kind, 1)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cls", [*BOTH, TabularPreprocessor])
+def test_skl2onnx_reads_columns(cls, dtype):
+    if cls is TabularPreprocessor:
+        model = TabularPreprocessor((1, 2), dtype=dtype).fit(X)
+    else:
+        model = fitted(cls, dtype=dtype, n_ensemble=3)
+    options = {"options": {"zipmap": False}} if cls is TabularMLPClassifier else {}
+    for table in (X, NEW):
+        given, types = separate(table, dtype)
+        session = converted(model, types, **options)
+        names = [output.name for output in session.get_outputs()]
+        got = dict(zip(names, session.run(None, given), strict=True))
+        assert_alike(model, got, table, dtype)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["Float", "Double", "Int64"])
+def test_skl2onnx_reads_a_matrix(kind):
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+
+    table = np.c_[
+        rng.integers(3, size=60) / 10, rng.integers(50, size=60), rng.integers(2, size=60)
+    ]
+    table = np.c_[table, np.where(table[:, 2] == 0, 3, 8)]
+    if kind == "Int64":
+        table = (10 * table).astype(np.int64)
+    dtype = "float32" if kind == "Float" else "float64"
+    # in Python a category of a column of float32 is that number
+    seen = table.astype(dtype) if kind != "Int64" else table
+    columns = [0, 3]
+    alone = TabularMLPClassifier(**SMALL, categorical_features=columns).fit(seen, CLASSES)
+    net = fastdnn.MLPRegressor(hidden_layer_sizes=4, max_iter=9, random_state=0)
+    models = [
+        alone,
+        GridSearchCV(alone, {"label_smoothing": [0.1]}, cv=2).fit(seen, CLASSES),
+        make_pipeline(TabularPreprocessor(columns, dtype="float32"), net).fit(seen, table[:, 1]),
+    ]
+    for model in models:
+        classifies = hasattr(model, "predict_proba")
+        options = {"options": {id(model): {"zipmap": False}}} if classifies else {}
+        session = converted(model, [("X", kind, 4)], **options)
+        *label, found = session.run(None, {"X": seen})
+        expected = model.predict_proba(seen) if classifies else model.predict(seen).reshape(-1, 1)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
+        if label:
+            np.testing.assert_array_equal(label[0], model.predict(seen))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("types", "word"),
+    [
+        ([("X", "Float", 3)], "the table has 4 columns, but initial_types name 3"),
+        ([("X", "Float", 4)], "'X' has numbers, but '' is a category"),
+        ([("X", "String", 4)], "'X' has strings, but there were numbers"),
+    ],
+)
+def test_skl2onnx_refuses(types, word):
+    with pytest.raises(ValueError, match=word):
+        converted(fitted(TabularMLPClassifier), types)

@@ -15,6 +15,8 @@ from fastdnn._arrays import Array
 from fastdnn._fit.model import Model
 from fastdnn._fit.names import ACTIVATIONS, OUTPUTS
 
+# of the operators that are of ONNX's other domain, this and its version
+ML, ML_OPSET, OF_ML = "ai.onnx.ml", 2, ("ZipMap", "LabelEncoder")
 # where the first polynomial of the normal distribution is centred, and beyond which that is 0
 _CENTRE, _FAR = 6.0, 39.0
 

@@ -1,4 +1,4 @@
-"""An estimator as a graph of ONNX's operators, and what skl2onnx is told of both classes."""
+"""An estimator as a graph of ONNX's operators, and what skl2onnx is told of the classes."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -6,13 +6,13 @@ from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin, is_classifier
 
 from fastdnn._arrays import Array
-from fastdnn._fit.graph import Graph, forward
+from fastdnn._fit.graph import ML, ML_OPSET, OF_ML, Graph, forward
 from fastdnn._fit.model import Model
 from fastdnn._sklearn.assembled import complete, ends
 from fastdnn._sklearn.declared import Declared
@@ -123,8 +123,21 @@ def classify(
 # ---------------------------------------------------------------------------------------- skl2onnx
 
 
-def offer(classifier: type, regressor: type) -> None:
-    """Tell skl2onnx how both classes are converted, now or as soon as it is imported.
+class Converter(NamedTuple):
+    """A class, and the functions that tell types of its outputs and add its nodes."""
+
+    cls: type
+    shapes: Callable[[Any], None]
+    convert: Callable[[Any, Any, Any], None]
+
+
+def converters(*classes: type) -> list[Converter]:
+    """Say how the classes of perceptrons are converted."""
+    return [Converter(cls, _shapes, _convert) for cls in classes]
+
+
+def offer(known: Sequence[Converter]) -> None:
+    """Tell skl2onnx how classes are converted, now or as soon as it is imported.
 
     It would ask an object for its converter, but looks for the class of a classifier's options, and
     of what is inside an ensemble, a search or a calibration, in a table.
@@ -133,12 +146,13 @@ def offer(classifier: type, regressor: type) -> None:
     def told() -> None:
         from skl2onnx import update_registered_converter
 
-        options = {name: [True, False] for name in ("nocl", "output_class_labels")}
-        update_registered_converter(
-            classifier, "FastdnnMLPClassifier", _shapes, _convert,
-            options={"zipmap": [True, False, "columns"], **options},
-        )  # fmt: skip
-        update_registered_converter(regressor, "FastdnnMLPRegressor", _shapes, _convert)
+        names = ("nocl", "output_class_labels")
+        options: dict[str, Any] = {name: [True, False] for name in names}
+        options["zipmap"] = [True, False, "columns"]
+        for cls, shapes, convert in known:
+            of_one = options if issubclass(cls, ClassifierMixin) else None
+            name = f"Fastdnn{cls.__name__}"
+            update_registered_converter(cls, name, shapes, convert, options=of_one)
 
     if sys.modules.get("skl2onnx") is not None:
         told()
@@ -176,8 +190,8 @@ class _Awaited(MetaPathFinder):
         return spec
 
 
-def _classes(scope: Any, estimator: Any) -> Array:
-    classes = labels(estimator)
+def asked(scope: Any, estimator: Any, classes: Array) -> Array:
+    """Give the classes, or their indices where the options ask for these."""
     options = scope.get_options(estimator, {"nocl": False})
     return np.arange(len(classes), dtype=np.int64) if options["nocl"] else classes
 
@@ -196,16 +210,23 @@ def _shapes(operator: Any) -> None:
     real = data_types.DoubleTensorType if double else data_types.FloatTensorType
     m, n = X.get_first_dimension(), ends(estimator)[1]
     if is_classifier(estimator):
-        strings = _classes(operator.scope_inst, estimator).dtype == object
-        kind = data_types.StringTensorType if strings else data_types.Int64TensorType
-        operator.outputs[0].set_type(kind([m, n] if several(estimator) else [m]))
+        operator.outputs[0].set_type(
+            label_type(operator, labels(estimator), [m, n] if several(estimator) else [m])
+        )
         n = max(n, 2)
     operator.outputs[-1].set_type(real([m, n]))
 
 
+def label_type(operator: Any, classes: Array, shape: list[Any]) -> Any:
+    """Make skl2onnx's type of labels."""
+    from skl2onnx.common import data_types
+
+    strings = asked(operator.scope_inst, operator.raw_operator, classes).dtype == object
+    return (data_types.StringTensorType if strings else data_types.Int64TensorType)(shape)
+
+
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """Give skl2onnx an operator's nodes, in the type of its input."""
-    from onnx.helper import np_dtype_to_tensor_dtype
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     estimator, (X,) = operator.raw_operator, operator.inputs
@@ -215,9 +236,17 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         x = graph.add("Cast", x, to=_FLOAT)
     names, model = [y.full_name for y in operator.outputs], estimator.network_._model
     if is_classifier(estimator):
-        classify(graph, estimator, model, _classes(scope, estimator), x, *names)
+        classes = asked(scope, estimator, labels(estimator))
+        classify(graph, estimator, model, classes, x, *names)
     else:
         forward(graph, model, x, *names)
+    give(graph, scope, container)
+
+
+def give(graph: Graph, scope: Any, container: Any) -> None:
+    """Give skl2onnx a graph's constants and nodes."""
+    from onnx.helper import np_dtype_to_tensor_dtype
+
     for name, array in graph.constants.items():
         content: Any = array.ravel()
         if array.dtype == object:
@@ -225,6 +254,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         container.add_initializer(name, np_dtype_to_tensor_dtype(array.dtype), array.shape, content)
     for node in graph.nodes:
         name = scope.get_unique_operator_name(node.operator)
+        where = {"op_domain": ML, "op_version": ML_OPSET} if node.operator in OF_ML else {}
         container.add_node(
-            node.operator, list(node.inputs), [node.output], name=name, **node.attributes
+            node.operator, list(node.inputs), [node.output], name=name, **where, **node.attributes
         )
