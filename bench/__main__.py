@@ -25,6 +25,7 @@ from bench import (
     mpi,
     orders,
     products,
+    recipe,
     report,
     serve,
     sparse,
@@ -55,6 +56,7 @@ TABLES: dict[str, ModuleType] = {
     "serve": serve,
     "sparse": sparse,
     "tabular": tabular,
+    "recipe": recipe,
     "threads": threads,
     "large": large,
     "mpi": mpi,
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.what == "threads":
         options.threads = max(2, options.threads)
     if options.what != "mpi":  # whose ranks have a processor each
-        _pin(options.threads + (options.what in ("large", "together")))
+        _pin(options.threads + (options.what in ("large", "together", "recipe")))
     controller = _require("threadpoolctl").ThreadpoolController()
     if options.plot:
         known = _require("matplotlib.figure").Figure().canvas.get_supported_filetypes()
@@ -146,7 +148,7 @@ def _measure_table(
 ) -> list[dict[str, Any]]:
     table = TABLES[options.what]
     caption["threads"] = str(options.threads)
-    if table in (calls, estimators, many, sparse, tabular, together):
+    if table in (calls, estimators, many, recipe, sparse, tabular, together):
         caption["peers"] = f"scikit-learn {version('scikit-learn')}"
     if table in (lasting, serve):
         caption["peers"] = training.versions()

@@ -64,6 +64,14 @@ SECTIONS = (
         tables.tabular,
     ),
     Section(
+        "Time of a fit of a table",
+        "All of a fit, with preprocessing, validation and the best epoch, beside its steps alone;"
+        " its last ten epochs beside its first ten; an ensemble of eight by two threads beside"
+        " one network by one; and the same network's steps and epochs by PyTorch.",
+        ("recipe",),
+        tables.recipe,
+    ),
+    Section(
         "Sparse matrices",
         "`MLPClassifier` with 100 hidden units, batch 200, each fit in a process of its own, whose"
         " memory is the most that it had beside the data.",

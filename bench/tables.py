@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from bench import recipe as fits_of_tables
 from bench import serve, threads
 from bench import tabular as fitted
 from bench.peers import CASES
@@ -102,6 +103,13 @@ def _both(ours: float, theirs: float, digits: int) -> str:
 def tabular(rows: Rows) -> list[str]:
     header = ["", "", "fits", "error", "standard error", "log loss", "fit, s", "PyTorch, times"]
     return table(header, [[row["case"], *fitted.cells(row)] for row in rows], 2)
+
+
+def recipe(rows: Rows) -> list[str]:
+    header = ["", "epochs", *fits_of_tables.HEADER[1:]]
+    return table(
+        header, [[row["case"], str(row["epochs"]), *fits_of_tables.cells(row)] for row in rows]
+    )
 
 
 def defaults(rows: Rows) -> list[str]:

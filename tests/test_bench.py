@@ -257,6 +257,13 @@ def test_estimators(document):
     assert bench("estimators", "--peers").returncode == 2
 
 
+def test_recipe(document):
+    rows = document[1]["Time of a fit of a table"]["rows"]
+    assert [row["case"] for row in rows] == ["breast cancer", "diabetes"]
+    for row in rows:
+        assert min(row[name] for name in ("steps", "fit", "times_steps", "last", "ensemble")) > 0
+
+
 def test_layers(document):
     rows = document[1]["Dropout and L2"]["rows"]
     assert {row["dtype"] for row in rows} == {"float64", "float32"}
