@@ -37,8 +37,10 @@ def choose(
     if n_threads is not None:
         n_threads = min(n_threads, max(1, rows))
         return n_threads if n_threads <= _MOST else min(n_threads, _MOST * processors())
+    if work < 2 * least or rows < 2 * least_rows:
+        return 1
     most = current()
-    if most == 1 or work < 2 * least or rows < 2 * least_rows:
+    if most == 1:
         return 1
     return min(most, processors(), int(work // least), rows // least_rows)
 
