@@ -215,9 +215,10 @@ def compared(rounds: Rounds, iterations: int) -> Iterator[str]:
             f"   {cell:>{width}}" for cell, width in zip(cells, widths, strict=True)
         )
     if busy:
+        available = f"{most} processors" if most > 1 else "processor"
         yield (
-            f"This machine is busy: of the {_count(most, 'processor')} that this process may use "
-            f"it had {100 * np.mean(rounds.had):.0f} %."
+            f"This machine is busy: of the {available} that this process may use it had "
+            f"{100 * np.mean(rounds.had):.0f} %."
         )
         yield "Half of the trainings had a ratio within the range beside it."
 
