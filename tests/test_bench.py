@@ -81,6 +81,16 @@ def test_document(document):
     assert all(len(line) <= 120 for line in text.splitlines() if not line.startswith("|"))
 
 
+def test_tables_as_they_are(document):
+    rows = document[1]["Tables as they are"]["rows"]
+    assert len({row["case"] for row in rows}) == 6
+    for row in rows:
+        assert min(row["error"], row["standard_error"]) >= 0
+        assert min(row["seconds"], row["times"], row["fits"]) > 0
+        if row["log_loss"] is not None:
+            assert 0 < row["log_loss"] < 100
+
+
 def test_document_is_of_every_table():
     for other in ("calls", "--peers", "--growth"):
         assert bench(other, "--quick", "--markdown", "no.md").returncode == 2

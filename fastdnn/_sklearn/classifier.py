@@ -33,8 +33,7 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
     ----------
     label_smoothing : float
         Share of each row's class that is given to all classes alike. It makes fewer errors, and
-        probabilities that are too soft: where the log loss or the AUC matters, take 0 with
-        ``scoring="neg_log_loss"``, or `calibrate`.
+        probabilities that are too soft: where these matter, see `calibrate`.
     scoring : str, callable or None
         What the best epoch is chosen by: any scorer of scikit-learn, or a callable that is given an
         estimator, rows that are made ready, and their classes. By default the accuracy.

@@ -412,6 +412,13 @@ def test_every_kind_of_array_gives_the_same_bits(cls, kind):
 
 
 @pytest.mark.parametrize("cls", BOTH)
+def test_any_number_of_threads_gives_the_same_bits(cls):
+    found = [cls(**SMALL, n_threads=n).fit(X, of(cls)).predict(X) for n in (1, 2, 5)]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("cls", BOTH)
 def test_a_weight_counts_as_so_many_rows(cls):
     """Where the rows of the validation are given, and medians and quartiles are the same."""
     random = np.random.default_rng(0)
