@@ -250,7 +250,9 @@ class Network(Predictor):
             (1 - share) t + share / 2. Those of the validation stay as they are.
         last_batch : {"keep", "drop"}
             Whether an epoch's last batch is taken too, if it has fewer examples than the others. If
-            it is dropped, other examples sit out in each epoch that is shuffled.
+            it is dropped, other examples sit out in each epoch that is shuffled. In a sequence of
+            blocks that is the last batch of each block. Fewer examples than a batch, in all or in
+            such a block, are a batch of their own, which is never dropped.
         rate_factors, epsilon_factors : mapping of str to float, optional
             What the optimiser's learning rate, and its epsilon, are multiplied by for some
             parameters: all weights by the name ``"W"``, all biases by ``"b"``, the inputs' scale by

@@ -79,8 +79,10 @@ class Epoch(loop.Epoch):
         return range(count) if draw is None else [int(i) for i in draw(count)]
 
     def _of(self, data: Data) -> Settings:
-        """Draw the order of a block's rows."""
-        settings = self._settings._replace(batch=min(self._settings.batch, data.m))
+        """Draw the order of a block's rows; fewer than a batch are one, which is not dropped."""
+        batch = min(self._settings.batch, data.m)
+        drop = batch if self._settings.drop else 0
+        settings = self._settings._replace(batch=batch, drop=drop)
         if settings.order is not None:
             drawn = settings.order(data.m)
             settings = settings._replace(order=lambda _: drawn)

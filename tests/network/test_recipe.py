@@ -123,11 +123,39 @@ def test_blocks_drop_what_memory_drops():
     np.testing.assert_array_equal(params(whole), params(parts))
     assert history.costs == expected.costs
     # in a sequence of blocks each block's own
-    blocks = [(X[:9], Y[:9]), (X[9:12], Y[9:12]), (X[12:], Y[12:])]
-    parts, _ = trained("softmax", blocks, None, **asked)
-    rows = [*range(7), *range(12, 19)]
+    parts, _ = trained("softmax", [(X[:9], Y[:9]), (X[9:], Y[9:])], None, **asked)
+    rows = [*range(7), *range(9, 23)]
     other, _ = trained("softmax", X[rows], Y[rows], shuffle=False)
     np.testing.assert_array_equal(params(parts), params(other))
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("way", ["fit", "fit_many"])
+def test_a_block_shorter_than_a_batch_is_trained_on(way, shuffle):
+    X, Y, _, _ = examples("softmax")
+    blocks = [(X[:5], Y[:5]), (X[5:11], Y[5:11]), (X[11:], Y[11:])]
+    options = {"batch_size": 30, "epochs": 2, "shuffle": shuffle, "optimizer": Adam(0.01)}
+    nets = [Network(DIMS["softmax"], output_activation="softmax", rng=0) for _ in range(2)]
+    costs = []
+    for net, last_batch in zip(nets, ("keep", "drop"), strict=True):
+        asked = {"last_batch": last_batch} | options
+        if way == "fit":
+            costs.append(net.fit(blocks, **asked).costs)
+        else:
+            costs.append(fit_many([net], blocks, None, **asked)[0].costs)
+    assert costs[0] == costs[1]
+    assert steps(nets[1]) == 6
+    np.testing.assert_array_equal(params(nets[0]), params(nets[1]))
+
+
+def test_rows_that_are_read_in_blocks_are_never_fewer_than_a_batch():
+    X, Y, _, _ = examples("softmax")
+    for batch_size in range(1, 23):
+        asked = {"shuffle": False, "batch_size": batch_size, "last_batch": "drop", "epochs": 1}
+        whole, _ = trained("softmax", X, Y, **asked)
+        parts, _ = trained("softmax", X, Y, block_bytes=8 * 8 * 7, **asked)
+        assert steps(parts) == len(X) // batch_size
+        np.testing.assert_array_equal(params(whole), params(parts))
 
 
 def test_a_batch_of_all_is_never_dropped():
