@@ -221,6 +221,8 @@ def wide():
         (lambda: fitted(TabularMLPClassifier)[0], {"name": "int"}, ValueError, "reserved word"),
         (lambda: fitted(TabularMLPClassifier)[0], {"dtype": "f2"}, ValueError, "float32 or"),
         (wide, {"dtype": "float32"}, ValueError, "scales must neither overflow"),
+        (lambda: TabularMLPRegressor(**SMALL).fit(NUMBERS, 1e50 * NUMBERS[:, 0]), {}, ValueError,
+         "the targets' numbers must not overflow in float32"),
         (lambda: make_pipeline(StandardScaler(), fitted(TabularMLPRegressor)[0]), {}, TypeError,
          "give it alone, it makes the columns ready itself"),
         (lambda: TabularPreprocessor(), {}, TypeError,

@@ -188,6 +188,18 @@ def test_refusals(make, options, error, word):
         fastdnn.to_onnx(make(), options=options)
 
 
+@pytest.mark.parametrize(("times", "plus"), [(1e50, 0.0), (1.0, 1e50)])
+def test_targets_that_float32_has_not_are_refused(times, plus):
+    model = TabularMLPRegressor(**SMALL, clip_output=True)
+    model.fit(NUMBERS, times * NUMBERS[:, 0] + plus)
+    with pytest.raises(ValueError, match="targets' numbers must not overflow in float32: ask for"):
+        fastdnn.to_onnx(model)
+    made = fastdnn.to_onnx(model, dtype="float64")
+    (got,) = run(made, model.preprocessor_, NUMBERS).values()
+    # the network itself computes in float32 there
+    np.testing.assert_allclose(got[:, 0], model.predict(NUMBERS), rtol=1e-4)
+
+
 # ---------------------------------------------------------------------------------------- skl2onnx
 
 
@@ -273,3 +285,10 @@ def test_skl2onnx_reads_a_matrix(kind):
 def test_skl2onnx_refuses(types, word):
     with pytest.raises(ValueError, match=word):
         converted(fitted(TabularMLPClassifier), types)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_skl2onnx_refuses_targets_that_float32_has_not():
+    model = TabularMLPRegressor(**SMALL).fit(NUMBERS, 1e50 * NUMBERS[:, 0])
+    with pytest.raises(ValueError, match="targets' numbers must not overflow in float32"):
+        converted(model, [("X", "Float", 2)])

@@ -162,14 +162,27 @@ def average(graph: Graph, models: list[Model], Z: str, out: str) -> None:
 
 
 def targets(graph: Graph, regressor: Any, Y: str, out: str) -> None:
-    """Add what a regressor makes of its networks' outputs, under the name `out`."""
+    """Add what a regressor makes of its networks' outputs, under the name `out`.
+
+    Raises
+    ------
+    ValueError
+        If the targets' mean, deviation or bounds are too large for the graph's type.
+    """
+    bounds = [np.reshape(bound, -1) for bound in regressor._bounds] if regressor.clip_output else []
+    with np.errstate(over="ignore"):
+        seen = np.array([regressor.target_scale_, regressor.target_mean_, *bounds])
+        finite = np.isfinite(seen.astype(graph.dtype)).all()
+    if not finite:
+        raise ValueError(
+            f"the targets' numbers must not overflow in {graph.dtype}: ask for float64"
+        )
     y = _cast(graph, Y, graph.dtype, _DOUBLE)
     y = graph.add("Mul", y, graph.constant("target_scale", regressor.target_scale_))
     y = graph.add("Add", y, graph.constant("target_mean", regressor.target_mean_))
-    if regressor.clip_output:
-        low, high = (np.reshape(bound, -1) for bound in regressor._bounds)
-        y = graph.add("Max", y, graph.constant("low", low))
-        y = graph.add("Min", y, graph.constant("high", high))
+    if bounds:
+        y = graph.add("Max", y, graph.constant("low", bounds[0]))
+        y = graph.add("Min", y, graph.constant("high", bounds[1]))
     graph.add("Cast", y, out=out, to=_OF[graph.dtype])
 
 
