@@ -133,7 +133,8 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
         y : array-like, shape (n_samples,)
             The classes.
         sample_weight : array-like, shape (n_samples,), optional
-            Weights of the rows in the loss and the score; a row of weight 0 is left out.
+            Weights of the rows in the loss and the score; a row of weight 0 is left out,
+            but its class is one of `classes_`.
         X_val, y_val : array-like, optional
             Rows by which the best epoch is chosen, instead of a share of X.
         sample_weight_val : array-like, optional

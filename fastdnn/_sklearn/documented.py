@@ -71,8 +71,8 @@ reproducible : bool, optional
 
 # those of the estimators of tables
 TABULAR = """\
-hidden_layer_sizes : array-like of int
-    Units of each hidden layer.
+hidden_layer_sizes : int or array-like of int
+    Units of each hidden layer; a number alone is one layer.
 activation : str or sequence of str
     One for all hidden layers, or one for each, of
     {activations}.
@@ -87,7 +87,8 @@ epsilon : float
 batch_size : int
     Examples of a step, or all if there are fewer; a last batch that is shorter is left out.
 max_iter : int
-    Epochs, over which the waves of the step size are spread.
+    Epochs, over which the waves of the step size are spread. Of the first step it is 0, so that one
+    epoch of one batch changes nothing.
 scale_rate : float
     What the step size of the columns' factors is multiplied with.
 bias_rate : float

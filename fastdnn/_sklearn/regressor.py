@@ -26,6 +26,9 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
 
     Parameters
     ----------
+    validation_fraction : float or None
+        Share of the rows that is set apart to choose the best epoch by; None for none, and the last
+        epoch. Not used where `fit` is given X_val.
     scoring : str, callable or None
         What the best epoch is chosen by: any scorer of scikit-learn, or a callable that is given an
         estimator, rows that are made ready, and their targets. By default the mean squared error of
