@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_y, column_or_1d
 from fastdnn._arrays import Array
 from fastdnn._fit.names import ACTIVATIONS, lists
 from fastdnn._sklearn import recipe, theirs
-from fastdnn._sklearn.declared import keep, restoring, trains
+from fastdnn._sklearn.declared import apart, keep, of_now, trains
 from fastdnn._sklearn.documented import TABULAR, documented
 from fastdnn._sklearn.recipe import Examples
 from fastdnn._sklearn.tabular import Tabular
@@ -153,10 +153,10 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
             If the table is not what `TabularPreprocessor` takes, there is one class alone, or y_val
             has others; or if a score is not finite.
         """
-        with restoring(self):
-            if self.calibrate and X_val is None and self.validation_fraction is None:
+        with apart(self) as made:
+            if made.calibrate and X_val is None and made.validation_fraction is None:
                 raise ValueError("calibrate needs X_val and y_val, or a validation_fraction")
-            self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+            made._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -172,8 +172,9 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
         ndarray, shape (n_samples,)
             The classes.
         """
-        P = self.predict_proba(X)
-        return cast(Array, self.classes_[P.argmax(axis=1)])
+        now = of_now(self)
+        P = now.predict_proba(X)
+        return cast(Array, now.classes_[P.argmax(axis=1)])
 
     def predict_proba(self, X: Any) -> Array:
         """Compute the probabilities of the classes, in the order of `classes_`.
@@ -188,7 +189,7 @@ class TabularMLPClassifier(theirs.ClassifierMixin, Tabular):
         ndarray, shape (n_samples, n_classes)
             A row for each row.
         """
-        return self._predicted(X)
+        return of_now(self)._predicted(X)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Compute the logarithms of the probabilities.

@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from fastdnn._arrays import Array
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_E = TypeVar("_E")
 
 # parameters that are one of a few names, as a checker reads them
 Solver = Literal["adam", "sgd", "lbfgs"]
@@ -152,23 +153,39 @@ FITTED = "this estimator is being fitted: let that end, or fit a clone of it"
 
 
 @contextmanager
-def restoring(estimator: Any) -> Iterator[None]:
-    """Fit all of an estimator, in one thread at a time: where that fails it is what it was."""
+def apart(estimator: Any) -> Iterator[Any]:
+    """Fit a copy of an estimator, in one thread at a time, whose attributes it takes at the end.
+
+    Until then, and where that fails, it is what it was.
+    """
     found, owner = vars(estimator), object()
     try:
-        # until the fit ends the attributes do not belong together, and no file takes them
         if found.setdefault("_owner", owner) is not owner:
             raise RuntimeError(FITTED)
-        before = dict(found)
-        try:
-            yield
-        except BaseException:
-            # never without the owner: another fit would begin
-            for name in found.keys() - before.keys():
-                found.pop(name, None)
-            found.update(before)
-            raise
+        made = of_now(estimator)
+        before = dict(vars(made))
+        yield made
+        _take(found, before, vars(made))
     finally:
         # without a call, between whose parts an interrupt could come
         if "_owner" in found and found["_owner"] is owner:
             del found["_owner"]
+
+
+def _take(found: dict[str, Any], before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Take the attributes that a fit has changed; others may have set parameters meanwhile."""
+    gone = before.keys() - now.keys()
+    # at once: who predicts meanwhile finds the attributes of one fit
+    found.update({k: v for k, v in now.items() if k not in before or before[k] is not v})
+    for name in gone:
+        found.pop(name, None)
+
+
+def of_now(estimator: _E) -> _E:
+    """Make an estimator of another's attributes, all of one moment."""
+    cls = type(estimator)
+    made = cls.__new__(cls)
+    found = vars(made)
+    found.update(vars(estimator))
+    found.pop("_owner", None)
+    return made

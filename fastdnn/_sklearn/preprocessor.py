@@ -8,7 +8,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from fastdnn._arrays import Array
 from fastdnn._sklearn import tables, theirs
-from fastdnn._sklearn.declared import Copied, restoring, trains
+from fastdnn._sklearn.declared import Copied, apart, of_now, trains
 
 # categories that a column may have
 MOST = 1000
@@ -110,15 +110,15 @@ class TabularPreprocessor(Copied, theirs.TransformerMixin, theirs.BaseEstimator)
             If the table is not what scikit-learn accepts, a number is infinite, or a column has no
             value at all, or too many categories.
         """
-        with restoring(self):
-            element_type(self.dtype)
-            table = tables.taken(self, X, reset=True)
-            names = getattr(self, "feature_names_in_", None)
-            mask = tables.categorical(table, self.categorical_features, names)
+        with apart(self) as made:
+            element_type(made.dtype)
+            table = tables.taken(made, X, reset=True)
+            names = getattr(made, "feature_names_in_", None)
+            mask = tables.categorical(table, made.categorical_features, names)
             known = [_categories(table, at, names) for at in np.flatnonzero(mask).tolist()]
-            columns = _columns(self, table, mask, known)
-            self.center_, self.scale_ = _scales(columns, len(columns.T) - np.sum(~mask), mask)
-            self.is_categorical_, self.categories_ = mask, known
+            columns = _columns(made, table, mask, known)
+            made.center_, made.scale_ = _scales(columns, len(columns.T) - np.sum(~mask), mask)
+            made.is_categorical_, made.categories_ = mask, known
         return self
 
     def transform(self, X: Any) -> Any:
@@ -134,8 +134,9 @@ class TabularPreprocessor(Copied, theirs.TransformerMixin, theirs.BaseEstimator)
         ndarray of shape (n_samples, n_columns), or a DataFrame after ``set_output``
             The inputs of a network.
         """
-        check_is_fitted(self, "center_")
-        return self._made(tables.taken(self, X, reset=False))
+        now = of_now(self)
+        check_is_fitted(now, "center_")
+        return now._made(tables.taken(now, X, reset=False))
 
     def _made(self, table: Any) -> Array:
         """Transform a table that is judged."""

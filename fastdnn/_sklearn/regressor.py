@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_y
 from fastdnn._arrays import Array
 from fastdnn._fit.names import ACTIVATIONS, lists
 from fastdnn._sklearn import recipe, theirs
-from fastdnn._sklearn.declared import keep, restoring, trains
+from fastdnn._sklearn.declared import apart, keep, of_now, trains
 from fastdnn._sklearn.documented import TABULAR, documented
 from fastdnn._sklearn.recipe import Examples
 from fastdnn._sklearn.tabular import Tabular
@@ -146,8 +146,8 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
             If the table is not what `TabularPreprocessor` takes, or a target is not finite; or if a
             score is not.
         """
-        with restoring(self):
-            self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        with apart(self) as made:
+            made._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -163,9 +163,10 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
         ndarray of float64, shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         """
-        Y = self._labels(self._predicted(X))
-        if self.clip_output:
-            Y = np.clip(Y, *self._bounds)
+        now = of_now(self)
+        Y = now._labels(now._predicted(X))
+        if now.clip_output:
+            Y = np.clip(Y, *now._bounds)
         return Y
 
     def __sklearn_tags__(self) -> Any:

@@ -43,9 +43,11 @@ def taken(estimator: Any, X: Any, reset: bool) -> Any:
 
 def is_frame(X: Any) -> bool:
     """Tell whether it is a DataFrame of pandas or polars."""
-    return len(getattr(X, "shape", ())) == 2 and (
-        hasattr(X, "iloc") or type(X).__module__.partition(".")[0] == "polars"
-    )
+    return len(getattr(X, "shape", ())) == 2 and (hasattr(X, "iloc") or _is_polars(X))
+
+
+def _is_polars(X: Any) -> bool:
+    return type(X).__module__.partition(".")[0] == "polars"
 
 
 def types(X: Any) -> list[str]:
@@ -104,7 +106,11 @@ def categorical(X: Any, asked: Any, names: Array | None) -> Array:
 def values(X: Any, at: int) -> tuple[Array, Array]:
     """Take a column as Python sees its values, and a mask of those that are there."""
     column = _safe_indexing(X, at, axis=1)
-    found = np.asarray(column, dtype=object)
+    if _is_polars(column):
+        # an array of integers of which one is missing would be of floats
+        found = np.array([None, *column.to_list()], object)[1:]
+    else:
+        found = np.asarray(column, dtype=object)
     return found, np.array([not _missing(value) for value in found], bool)
 
 

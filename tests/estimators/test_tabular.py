@@ -141,6 +141,31 @@ def test_rows_set_apart_are_of_each_class_alike():
     assert len(np.unique(np.concatenate(parts))) > 105
 
 
+@pytest.mark.parametrize("cls", BOTH)
+def test_it_is_what_it_was_until_a_fit_ends(cls):
+    """Also beside other columns, classes and targets, for who predicts or pickles it meanwhile."""
+    y = of(cls)
+    others = np.where(Y > 0, "x", "y") if cls is TabularMLPClassifier else 1e3 * y
+    model = cls(**SMALL).fit(X, y)
+    before, seen = model.predict(X), []
+
+    def scoring(estimator, X_val, y_val):
+        seen.append(pickle.loads(pickle.dumps(model.set_params(scoring=None))))
+        for each in model, seen[-1]:
+            np.testing.assert_array_equal(each.predict(X), before)
+        assert model.n_features_in_ == 4
+        return 1 / (3 - len(seen))
+
+    with pytest.raises(ZeroDivisionError):
+        model.set_params(scoring=scoring).fit(X[:, :2], others)
+    assert len(seen) == 3
+    np.testing.assert_array_equal(model.predict(X), before)
+    # what was set amidst the fit stays, and the next one is whole
+    assert model.scoring is None
+    assert model.fit(X[:, :2], others).score(X[:, :2], others) > 0.4
+    assert model.n_features_in_ == 2
+
+
 # ------------------------------------------------------------------------ ensembles, probabilities
 
 

@@ -190,6 +190,31 @@ def test_type_and_output(dtype):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(prep)).transform(X), Z)
 
 
+def test_it_is_what_it_was_until_a_fit_ends():
+    class Watched(list):
+        """Columns that are looked at amidst a fit."""
+
+        def __array__(self, dtype=None, copy=None):
+            found.append(prep.transform(NUMBERS))
+            return np.array([0])
+
+    prep, found = TabularPreprocessor().fit(NUMBERS), []
+    before = prep.transform(NUMBERS)
+    prep.set_params(categorical_features=Watched([0])).fit(1e3 * NUMBERS[:, :2])
+    assert found
+    for each in found:
+        np.testing.assert_array_equal(each, before)
+    assert prep.n_features_in_ == 2
+
+
+def test_whole_numbers_of_polars_stay_whole():
+    pl = pytest.importorskip("polars")
+    table = pl.DataFrame({"a": [2**53, 2**53 + 1, None], "b": [1.0, 2, 3]})
+    prep = TabularPreprocessor(categorical_features=["a"]).fit(table)
+    assert prep.categories_[0].tolist() == [2**53, 2**53 + 1]
+    assert prep.transform(table)[:, 0].tolist() == [*clipped(np.array([1.0, -1])), 0]
+
+
 def test_what_is_constant_stays_zero_and_what_is_far_stays_finite():
     X = np.array(
         [[5.0, 1e300, 0, 1e-320], [5, 2e300, 0, 0], [5, -3e300, 0, 0], [5, 0, 4, 0], [5] + [0] * 3]
