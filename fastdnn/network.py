@@ -66,8 +66,8 @@ class Network(Predictor):
     input_scale : bool
         Whether each input is multiplied by a number of its own, at first 1, that is trained too.
         `parameters` then has these numbers, ``scale (n_0, 1)``, and the weights behind them,
-        ``V1 (n_1, n_0)``; ``W1 = V1 * scale.T`` is what the network computes with. If W1 is written
-        to, training goes on with a V1 that is W1 and a scale of 1.
+        ``V1 (n_1, n_0)``, both to be read only; ``W1 = V1 * scale.T`` is what the network computes
+        with. If W1 is written to, training goes on with a V1 that is W1 and a scale of 1.
     parametrization : {"standard", "ntk"}
         Whether a step changes weights by a learning rate that is that of the optimiser for all
         layers, or, in the neural tangent parametrisation, as if a layer computed
@@ -84,7 +84,7 @@ class Network(Predictor):
     dtype : numpy.dtype
     parameters : mapping of str to ndarray
         ``W1 (n_1, n_0), b1 (n_1, 1), ...`` as in the course: views on the network's memory, which
-        may be written to.
+        may be written to, but for the ``scale`` and ``V1`` of `input_scale`.
     epochs : int
         How many it was trained for.
     reproducible : bool

@@ -136,13 +136,14 @@ def follow(
                 callback(state)
             if state.learning_rate != rate:
                 epoch.set_rate(state.learning_rate)
-            take_parameters(network, state.left)
+            take_parameters(model, state.left)
             if state.stopped:
                 break
     return epoch
 
 
-def take_parameters(network: Any, parameters: Mapping[str, Array] | None) -> None:
+def take_parameters(model: Model, parameters: Mapping[str, Array] | None) -> None:
     """Write the parameters that a callback leaves a network with."""
+    named = model.named()
     for name, P in ({} if parameters is None else parameters).items():
-        network.parameters[name][...] = P
+        named[name][...] = P

@@ -299,10 +299,18 @@ class Model:
 
     @property
     def parameters(self) -> Mapping[str, Array]:
-        """The course's names and shapes: W (n, n_prev), b (n, 1)."""
-        return MappingProxyType(
-            {row.name: view.T if view.ndim == 2 else view[:, None] for row, view in self.entries()}
-        )
+        """The views for a user, who may write to all but what W1 is made of."""
+        named = self.named()
+        if self.input_scale:
+            # what was written there would be lost: training begins with W1 where they do not agree
+            named["scale"].flags.writeable = named["V1"].flags.writeable = False
+        return MappingProxyType(named)
+
+    def named(self) -> dict[str, Array]:
+        """View all by the course's names, in its shapes: W (n, n_prev), b (n, 1)."""
+        return {
+            row.name: view.T if view.ndim == 2 else view[:, None] for row, view in self.entries()
+        }
 
     def entries(self) -> Iterator[tuple[Row, Array]]:
         """Go through the table with the view of each row."""

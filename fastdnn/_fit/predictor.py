@@ -39,7 +39,10 @@ class Predictor:
 
     @property
     def parameters(self) -> Mapping[str, Array]:
-        """The weights and biases, W (n, n_prev) and b (n, 1): views on the network's memory."""
+        """The weights and biases, W (n, n_prev) and b (n, 1): views on the network's memory.
+
+        They may be written to, but for the ``scale`` and ``V1`` of a scale of the inputs.
+        """
         return self._model.parameters
 
     # ------------------------------------------------------------------------------------- predict

@@ -241,7 +241,7 @@ class _Following:
                 break
         if self._seen:
             # what a callback of the first rank wishes it to be left with
-            take_parameters(self._network, self._ranks.gather(self._left)[0])
+            take_parameters(self._model, self._ranks.gather(self._left)[0])
 
     def _validation_cost(self, epoch: loop.Epoch) -> float:
         """Compute the mean cost of all ranks' examples."""

@@ -1,6 +1,7 @@
 """A scale of the inputs, rates that differ by parameter, and rates of each step: beside NumPy."""
 
 import pickle
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from networks import problem
 
 import fastdnn
 from fastdnn import SGD, Adam, AdamW, CosLog, NAdam, Network, RMSprop, fit_many
+from fastdnn.callbacks import EarlyStopping
 
 TYPES = ["float32", "float64"]
 DIMS = [5, 8, 6, 3]
@@ -258,6 +260,47 @@ def test_what_is_written_to_W1_counts():
     np.testing.assert_allclose(a.costs[0], expected)
     assert a.costs == b.costs
     np.testing.assert_array_equal(params(net), params(other))
+
+
+@pytest.mark.parametrize("way", ["new", "fitted", "pickle", "copy", "state", "file", "mmap"])
+def test_what_W1_is_made_of_is_for_reading(way, tmp_path):
+    X, Y, _ = problem("softmax")
+    net = scaled()
+    if way != "new":
+        fit(net, X, Y)
+    if way == "pickle":
+        net = pickle.loads(pickle.dumps(net))
+    elif way == "copy":
+        net = copy(net)
+    elif way == "state":
+        state, net = net.state_dict(), scaled(rng=1)
+        net.load_state_dict(state)
+    elif way in ("file", "mmap"):
+        net.save(tmp_path / "net")
+        net = Network.load(tmp_path / "net", mmap=way == "mmap")
+    before = params(net).copy()
+    views = net.parameters
+    for name in "scale", "V1":
+        with pytest.raises(ValueError, match="read-only"):
+            views[name][...] = 2
+    np.testing.assert_array_equal(params(net), before)
+    if way != "mmap":
+        views["W1"][...] = views["b1"][...] = 2
+        fit(net, X, Y)
+        # the engine writes, and the views that were taken before show it
+        np.testing.assert_array_equal(views["W1"], views["V1"] * views["scale"].T)
+        assert (views["scale"] != 1).all()
+        assert not views["scale"].flags.writeable
+
+
+def test_a_callback_leaves_all_three():
+    X, Y, _ = problem("softmax")
+    net, seen = scaled(), []
+    stopping = EarlyStopping(patience=2, monitor=lambda state: abs(state.epoch - 2))
+    watching = [stopping, lambda state: seen.append(params(net).copy())]
+    fit(net, X, Y, callbacks=watching, epochs=9)
+    assert len(seen) == 4
+    np.testing.assert_array_equal(params(net), seen[1])
 
 
 def test_a_callback_that_writes_to_W1_is_heard():
