@@ -257,7 +257,7 @@ class Network(Predictor):
             What the optimiser's learning rate, and its epsilon, are multiplied by for some
             parameters: all weights by the name ``"W"``, all biases by ``"b"``, the inputs' scale by
             ``"scale"``, one by its own, such as ``"W2"``, which counts before that of its kind. A
-            rate of 0 leaves them as they are.
+            rate of 0 leaves them as they are. SGD has no epsilon, and takes no factors of it.
         validation_data : (X, Y) or (X, Y, sample_weight), optional
             Examples whose cost is recorded after each epoch, whatever it is: infinite, say, where a
             prediction overflows. They may lie elsewhere, too, and be ``(blocks, None)``.
@@ -287,8 +287,9 @@ class Network(Predictor):
 
         keep : {"last", "best"}
             Which epoch's parameters the network is left with: the last one's, or those of the epoch
-            with the least score, of equal ones the last. The optimiser's moments are those of the
-            last epoch in any case. After Ctrl-C nothing is put back.
+            with the least score, of equal ones the last. Where no score is finite, it is left with
+            the last one's, and `History.best_epoch` is None. The optimiser's moments are those of
+            the last epoch in any case. After Ctrl-C nothing is put back.
         metric : {"cost", "errors"} or callable, optional
             The score of an epoch, where the best one is kept: by default the cost of the validation
             data; the number of its examples, or their weight, of which softmax or one output

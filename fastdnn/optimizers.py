@@ -472,10 +472,10 @@ class CosLog:
     ----------
     learning_rate : float
         The highest.
-    epochs : int
+    epochs : float
         How many epochs it takes; after them it is 0.
-    waves : int
-        How many times it goes up.
+    waves : float
+        How many times it goes up. If it is not whole, the rate ends within a wave, and stays there.
 
     See Also
     --------
@@ -490,8 +490,8 @@ class CosLog:
     """
 
     learning_rate: float
-    epochs: int
-    waves: int = 4
+    epochs: float
+    waves: float = 4
 
     every_step = True
 

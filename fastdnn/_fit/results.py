@@ -28,7 +28,8 @@ class History:
     validation_scores : list of float
         What `metric` makes of each epoch, where the best one is kept: lower is better.
     best_epoch : int or None
-        Which epoch that was, as an index of these lists; None without one.
+        Which epoch that was, as an index of these lists; None if none was kept, or no score is
+        finite.
 
     See Also
     --------

@@ -173,7 +173,13 @@ def factors_of(
     rows = [row for row in model.rows if row.kind in _KINDS]
     rates = _judged(rate_factors, "rate_factors", rows)
     epsilons = _judged(epsilon_factors, "epsilon_factors", rows)
-    linear = RULES[optimizer.settings()["rule"]].linear
+    numbers = optimizer.settings()
+    if epsilon_factors and "epsilon" not in numbers:
+        raise ValueError(
+            "epsilon_factors needs an optimizer that has an epsilon, "
+            f"got {type(optimizer).__name__}"
+        )
+    linear = RULES[numbers["rule"]].linear
     found = []
     for row, rate, epsilon in zip(rows, rates, epsilons, strict=True):
         root = 1.0
@@ -191,6 +197,8 @@ def _judged(given: Any, name: str, rows: list[Row]) -> list[float]:
         raise TypeError(f"{name} must be a dict from names of parameters to numbers, got {given!r}")
     names = {*(row.name for row in rows), *(_KINDS[row.kind] for row in rows)}
     for key in given:
+        if key == "scale" and key not in names:
+            raise ValueError(f"{name}['scale'] needs a network with input_scale=True")
         if key not in names:
             expected = ", ".join(dict.fromkeys(_KINDS[row.kind] for row in rows))
             raise ValueError(

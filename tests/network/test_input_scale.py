@@ -143,6 +143,19 @@ def test_a_rate_of_zero_freezes(clip_norm):
     assert same == {"W2", "b1", "b2", "scale"}
 
 
+def test_no_epsilon_has_no_factors():
+    X, Y, _ = problem("softmax")
+    for optimizer in SGD(0.1), SGD(0.1, momentum=0.9):
+        net = scaled()
+        before = params(net).copy()
+        with pytest.raises(ValueError, match="epsilon_factors needs an optimizer .* got SGD"):
+            net.fit(X, Y, optimizer=optimizer, epsilon_factors={"W": 2})
+        np.testing.assert_array_equal(params(net), before)
+        net.fit(X, Y, optimizer=optimizer, epsilon_factors={})
+    for optimizer in RMSprop(0.1), AdamW(0.1), NAdam(0.1):
+        net.fit(X, Y, optimizer=optimizer, epsilon_factors={"W": 2})
+
+
 def test_an_epsilon_of_its_own():
     X, Y, _ = problem("softmax")
     one, other = (Network(DIMS, "tanh", "softmax", rng=0) for _ in range(2))
@@ -384,8 +397,10 @@ def test_what_is_refused(options, kind, message):
 
 def test_a_network_without_a_scale_has_no_rate_of_it():
     X, Y, _ = problem("softmax")
-    with pytest.raises(ValueError, match="'scale'"):
-        Network(DIMS, output_activation="softmax").fit(X, Y, rate_factors={"scale": 6.0})
+    for name in "rate_factors", "epsilon_factors":
+        net = Network(DIMS, output_activation="softmax")
+        with pytest.raises(ValueError, match=rf"{name}\['scale'\] needs .* input_scale=True"):
+            net.fit(X, Y, **{name: {"scale": 6.0}})
     for options, name in (
         ({"input_scale": 1}, "input_scale"),
         ({"parametrization": "mup"}, "param"),
@@ -403,6 +418,8 @@ def test_cos_log_has_waves():
     np.testing.assert_allclose([rate(t) for t in zeros], 0, atol=1e-12)
     ones = [16 * (2 ** (j + 0.5) - 1) / 15 for j in range(4)]
     np.testing.assert_allclose([rate(t) for t in ones], 2.0)
+    half = CosLog(2.0, 16.5, 1.5)
+    np.testing.assert_allclose([half(t) for t in (16.5, 17, 100)], 2.0)
 
 
 def test_a_function_of_the_user_s_can_be_asked_before_each_step():

@@ -135,6 +135,17 @@ def test_an_infinite_cost_is_never_best():
         assert history.best_epoch is None
 
 
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_without_a_finite_score_the_last_epoch_stays(score):
+    train, _ = examples("softmax")
+    net, other = made(), made()
+    history = fit(net, train, None, metric=lambda state: score)
+    fit(other, train, None, keep="last")
+    assert history.best_epoch is None
+    assert len(history.validation_scores) == 30
+    np.testing.assert_array_equal(params(net), params(other))
+
+
 def test_many_networks_each_keep_their_own():
     train, validation = examples("softmax")
     options = {"epochs": 20, "batch_size": 8, "optimizer": Adam(0.05), "keep": "best"}
