@@ -105,7 +105,8 @@ class TabularPreprocessor(Copied, theirs.TransformerMixin, theirs.BaseEstimator)
         Raises
         ------
         TypeError
-            If a column is of dates or times, or a column's categories cannot be sorted.
+            If a column is of dates, times, lists or polars' bytes, or a column's categories cannot
+            be sorted.
         ValueError
             If the table is not what scikit-learn accepts, a number is infinite, or a column has no
             value at all, or too many categories.
@@ -117,7 +118,7 @@ class TabularPreprocessor(Copied, theirs.TransformerMixin, theirs.BaseEstimator)
             mask = tables.categorical(table, made.categorical_features, names)
             known = [_categories(table, at, names) for at in np.flatnonzero(mask).tolist()]
             columns = _columns(made, table, mask, known)
-            made.center_, made.scale_ = _scales(columns, len(columns.T) - np.sum(~mask), mask)
+            made.center_, made.scale_ = _scales(columns, mask, names)
             made.is_categorical_, made.categories_ = mask, known
         return self
 
@@ -212,8 +213,9 @@ def _categories(table: Any, at: int, names: Array | None) -> Array:
 
 def _columns(estimator: Any, table: Any, mask: Array, known: list[Array]) -> Array:
     """Make a column of 1 and -1, or one of 0 and 1 for each category, and of each number one."""
+    names = getattr(estimator, "feature_names_in_", None)
     parts = [
-        _encoded(*tables.values(table, at), categories, _called(at, None))
+        _encoded(*tables.values(table, at), categories, _called(at, names))
         for at, categories in zip(np.flatnonzero(mask).tolist(), known, strict=True)
     ]
     if not mask.all():
@@ -234,12 +236,13 @@ def _encoded(found: Array, there: Array, categories: Array, called: str) -> Arra
     return of_each[:, :1] - of_each[:, 1:] if len(categories) == 2 else of_each
 
 
-def _scales(columns: Array, encoded: int, mask: Array) -> tuple[Array, Array]:
+def _scales(columns: Array, mask: Array, names: Array | None) -> tuple[Array, Array]:
     """Take each column's median, and one over the distance of its quartiles, or half its range."""
     empty = np.flatnonzero(np.isnan(columns).all(axis=0))
     if len(empty):
-        at = np.flatnonzero(~mask)[empty[0] - encoded]
-        raise ValueError(f"column {at} has no value at all: leave it out")
+        # those of numbers are the last ones
+        at = np.flatnonzero(~mask)[empty[0] - len(columns.T)]
+        raise ValueError(f"{_called(at, names)} has no value at all: leave it out")
     with np.errstate(over="ignore", invalid="ignore"):
         low, center, high = np.nanquantile(columns, (0.25, 0.5, 0.75), axis=0)
         width = high - low
@@ -247,8 +250,9 @@ def _scales(columns: Array, encoded: int, mask: Array) -> tuple[Array, Array]:
     width = np.where(width == 0, half, width)
     if not np.isfinite(width).all():
         raise ValueError("X has numbers too far apart for float64: scale them")
-    # 1e-30, as in the published recipe, keeps what is tiny from a factor without an end
-    return center, np.where(width == 0, 0, 1 / (width + 1e-30))
+    with np.errstate(divide="ignore", over="ignore"):
+        scale = np.minimum(1 / width, np.finfo(np.float64).max)
+    return center, np.where(width == 0, 0, scale)
 
 
 def _scaled(columns: Array, center: Array, scale: Array) -> Array:

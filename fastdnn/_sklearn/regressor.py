@@ -9,6 +9,7 @@ from sklearn.utils.validation import _check_y
 
 from fastdnn._arrays import Array
 from fastdnn._fit.names import ACTIVATIONS, lists
+from fastdnn._fit.results import State
 from fastdnn._sklearn import recipe, theirs
 from fastdnn._sklearn.declared import apart, keep, of_now, trains
 from fastdnn._sklearn.documented import TABULAR, documented
@@ -181,7 +182,8 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
         if reset:
             self._shape = shape
         elif shape != self._shape:
-            raise ValueError(f"{name} has the shape {Y.shape}, but y (n_samples, *{self._shape})")
+            known = f"(n_samples, {self._shape[0]})" if self._shape else "(n_samples,)"
+            raise ValueError(f"{name} has the shape {Y.shape}, but y {known}")
         return cast(Array, Y.reshape(len(Y), -1))
 
     def _for_network(self, Y: Array, weights: Array | None, reset: bool) -> Array:
@@ -213,6 +215,18 @@ class TabularMLPRegressor(theirs.RegressorMixin, Tabular):
 
     def _scores(self, values: list[float], validation: Examples) -> list[float]:
         return [-value for value in self._losses(values, validation.Y.shape[1])]
+
+    def _metric_of(self, validation: Examples) -> Any:
+        if self.scoring is not None or not self.clip_output:
+            return super()._metric_of(validation)
+        low, high = (self._for_network(each.reshape(1, -1), None, False) for each in self._bounds)
+
+        def metric(state: State) -> float:
+            found = state.network.predict(validation.X, n_threads=self.n_threads)
+            errors = np.clip(found, low, high) - validation.Y
+            return float(np.average((errors**2).sum(axis=1) / 2, weights=validation.weights))
+
+        return metric
 
     def _labels(self, Y: Array) -> Array:
         found = Y * self.target_scale_ + self.target_mean_

@@ -15,6 +15,7 @@ _CATEGORICAL = (
     "category", "object", "str", "string", "utf8", "categorical", "enum", "large_string",
     "string_view", "dictionary",
 )  # fmt: skip
+_NESTED = ("binary", "list", "array", "struct", "large_list", "large_binary", "map")
 _TIMES = ("date", "time", "duration", "period", "interval")
 
 
@@ -127,16 +128,32 @@ def numbers(estimator: Any, X: Any, mask: Array) -> Array:
     """Take the columns that are no categories as float64, NaN where one is missing."""
     at = np.flatnonzero(~mask)
     for i, kind in enumerate(types(X)):
-        if not mask[i] and kind.startswith(_TIMES):
+        if not mask[i] and (kind.startswith(_TIMES) or kind in _NESTED):
             raise TypeError(
                 f"column {X.columns[i]!r} is of type {list(X.dtypes)[i]}: make numbers or "
                 "categories of it"
             )
+        if not mask[i] and kind.startswith("complex"):
+            # beside a nullable one it would lose its imaginary part
+            raise ValueError(f"Complex data not supported: column {X.columns[i]!r}")
     found = _safe_indexing(X, at, axis=1) if mask.any() else X
     if isinstance(found, np.ndarray) and found.dtype.kind in "mM":
         raise TypeError(f"X is of type {found.dtype}: make numbers or categories of it")
     if isinstance(found, np.ndarray) and found.dtype == object:
         found = np.array([[np.nan if _missing(x) else x for x in row] for row in found], object)
+    try:
+        return _checked(estimator, found)
+    except (TypeError, ValueError):
+        for i in at.tolist() if is_frame(X) else []:
+            try:
+                _checked(estimator, _safe_indexing(X, [i], axis=1))
+            except (TypeError, ValueError) as error:
+                kind_of = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind_of(f"column {X.columns[i]!r}: {error}") from None
+        raise
+
+
+def _checked(estimator: Any, found: Any) -> Array:
     try:
         return np.asarray(
             check_array(

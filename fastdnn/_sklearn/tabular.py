@@ -233,7 +233,7 @@ class Tabular(Copied, theirs.BaseEstimator):
             )  # fmt: skip
         except FloatingPointError as error:
             raise ValueError(
-                f"the training diverged, try a smaller learning_rate_init: {error}"
+                f"{str(error).partition(':')[0]}: try a smaller learning_rate_init"
             ) from None
         kept = zip(histories, of_each, strict=True)
         if any(of is not None and history.best_epoch is None for history, of in kept):
@@ -273,7 +273,8 @@ class Tabular(Copied, theirs.BaseEstimator):
 
         def metric(state: State) -> float:
             seen.networks_ = [state.network]
-            value = score()
+            with _about("scoring"):
+                value = score()
             if not np.isfinite(value):
                 raise ValueError(
                     f"the score {name!r} is {value} in epoch {len(state.history.costs)}: give "

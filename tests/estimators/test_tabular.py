@@ -283,7 +283,24 @@ def test_several_outputs_and_bounds():
     clipped = clone(model).set_params(clip_output=True).fit(X[:, 2:], Y).predict(far)
     assert (Y.min(axis=0) <= clipped).all()
     assert (clipped <= Y.max(axis=0)).all()
+    # the best epoch is chosen by what is predicted
+    val, weights = {"X_val": X[::3, 2:], "y_val": 3 * Y[::3]}, 1.0 + np.arange(50)
+    for n_ensemble in 1, 2:
+        model = TabularMLPRegressor(**SMALL, clip_output=True, n_ensemble=n_ensemble)
+        model.fit(X[:, 2:], Y, **val, sample_weight_val=weights)
+        scored = clone(model).set_params(scoring=standardised(model))
+        scored.fit(X[:, 2:], Y, **val, sample_weight_val=weights)
+        np.testing.assert_allclose(model.validation_scores_, scored.validation_scores_, rtol=1e-5)
+        assert model.best_iter_ == scored.best_iter_
     assert TabularMLPRegressor(**SMALL).fit(X, np.full(150, 7.5)).predict(X[:1]) == 7.5
+
+
+def standardised(model):
+    def scoring(estimator, X, y, sample_weight):
+        errors = (estimator.predict(X) - y) / model.target_scale_
+        return -np.average((errors**2).mean(axis=1), weights=sample_weight)
+
+    return scoring
 
 
 def test_network_is_a_plain_one():
@@ -340,7 +357,10 @@ REFUSED = {
     "no type": (lambda: (X, Y), {"dtype": None}, {}, "dtype must be float32 or float64"),
     "time": (lambda: (X, Y), {"max_time": -1.0}, {}, "max_time"),
     "epochs": (lambda: (X, Y), {"max_iter": 2**31}, {}, "max_iter"),
-    "rate": (lambda: (X, Y), {"learning_rate_init": 1e30}, {}, "smaller learning_rate_init"),
+    "rate": (
+        lambda: (X, Y), {"learning_rate_init": 1e30}, {},
+        r"in epoch \d+: try a smaller learning_rate_init$",
+    ),
     "features": (
         lambda: (X, Y), {}, {"X_val": X[:, :2], "y_val": Y}, "X has 2 features, but",
     ),
@@ -374,8 +394,10 @@ def test_one_row_of_a_regression():
     # of two rows one is set apart, and the other one's target is all that is known
     model = TabularMLPRegressor(**SMALL).fit(X[:2], [1.0, 2.0])
     assert model.predict(X[2:3]) in (1, 2)
-    with pytest.raises(ValueError, match="y_val has the shape"):
+    with pytest.raises(ValueError, match=r"y_val has the shape \(150, 4\), but y \(n_samples,\)"):
         TabularMLPRegressor(**SMALL).fit(X, X[:, 0], X_val=X, y_val=X)
+    with pytest.raises(ValueError, match=r"but y \(n_samples, 2\)"):
+        TabularMLPRegressor(**SMALL).fit(X, X[:, :2], X_val=X, y_val=X)
 
 
 @pytest.mark.parametrize("far", [1e25, 1e300])
@@ -399,6 +421,14 @@ def test_rows_of_the_validation_are_named():
         with pytest.raises(ValueError, match=".") as caught:
             TabularMLPClassifier(**SMALL).fit(X, Y, X_val=rows, y_val=y)
         assert caught.value.__notes__ == ["This is about X_val and y_val."]
+
+
+@pytest.mark.parametrize("n_ensemble", [1, 2])
+def test_a_scoring_that_fails_is_named(n_ensemble):
+    model = TabularMLPClassifier(**SMALL, scoring="f1", n_ensemble=n_ensemble)
+    with pytest.raises(ValueError, match="pos_label=1") as caught:
+        model.fit(X, np.where(Y > 1, "a", "b"))
+    assert caught.value.__notes__ == ["This is about scoring."]
 
 
 @pytest.mark.parametrize("n_ensemble", [1, 5])

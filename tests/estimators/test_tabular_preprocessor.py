@@ -215,6 +215,19 @@ def test_whole_numbers_of_polars_stay_whole():
     assert prep.transform(table)[:, 0].tolist() == [*clipped(np.array([1.0, -1])), 0]
 
 
+@pytest.mark.parametrize("size", [1e-34, 1e-300, 1e250])
+def test_numbers_of_any_scale(size):
+    X = np.array([[3.0], [1], [4], [1], [5], [9], [2], [6]])
+    Z = TabularPreprocessor().fit_transform(size * X)
+    np.testing.assert_allclose(Z, TabularPreprocessor().fit_transform(X), rtol=1e-12)
+
+
+def test_new_letters_in_a_column_of_numbers():
+    prep = TabularPreprocessor().fit(frame(a=[1, 2], b=[3, 4]))
+    with pytest.raises(ValueError, match="column 'b': could not convert string to float: 'x'"):
+        prep.transform(frame(a=[1, 2], b=["3", "x"]))
+
+
 def test_what_is_constant_stays_zero_and_what_is_far_stays_finite():
     X = np.array(
         [[5.0, 1e300, 0, 1e-320], [5, 2e300, 0, 0], [5, -3e300, 0, 0], [5, 0, 4, 0], [5] + [0] * 3]
@@ -290,6 +303,28 @@ REFUSED = {
     "one column of pandas": (lambda: frame(a=[1])["a"], ValueError, "2-dim|Expected 2D"),
     "names of two types": (
         lambda: frame(a=[1], b=[2]).set_axis(["a", 2], axis=1), TypeError, "string names",
+    ),
+    "infinite of a frame": (
+        lambda: frame(a=[1.0, 2], b=[1, np.inf]), ValueError, "column 'b': .*infinity",
+    ),
+    "missing of a frame": (
+        lambda: frame(c=["u", "v"], a=[1, 2], b=[np.nan] * 2), ValueError,
+        "column 'b' has no value",
+    ),
+    "complex beside nullable ones": (
+        lambda: frame(a=[1j, 2], b=[True, False]).astype({"b": "boolean"}), ValueError,
+        "Complex data not supported: column 'a'",
+    ),
+    "complex beside bools": (
+        lambda: frame(a=[1j, 2], b=[True, False]), ValueError, "not supported: column 'a'",
+    ),
+    "lists": (
+        lambda: pytest.importorskip("polars").DataFrame({"a": [1, 2], "b": [[1], [2]]}), TypeError,
+        r"column 'b' is of type List\(Int64\)",
+    ),
+    "bytes": (
+        lambda: pytest.importorskip("polars").DataFrame({"a": [1, 2], "b": [b"1", b"x"]}),
+        TypeError, "column 'b' is of type Binary",
     ),
     "too wide": (lambda: np.array([[1.7e308], [-1.7e308]] * 3), ValueError, "too far apart"),
 }  # fmt: skip
