@@ -288,8 +288,8 @@ class Network(Predictor):
         keep : {"last", "best"}
             Which epoch's parameters the network is left with: the last one's, or those of the epoch
             with the least score, of equal ones the last. Where no score is finite, it is left with
-            the last one's, and `History.best_epoch` is None. The optimiser's moments are those of
-            the last epoch in any case. After Ctrl-C nothing is put back.
+            the last one's, and the history has None as its best epoch. The optimiser's moments are
+            those of the last epoch in any case. After Ctrl-C nothing is put back.
         metric : {"cost", "errors"} or callable, optional
             The score of an epoch, where the best one is kept: by default the cost of the validation
             data; the number of its examples, or their weight, of which softmax or one output
